@@ -1,0 +1,41 @@
+"""The machines: one module each, and a registry that finds them by name or alias.
+
+>>> import arches
+>>> arches.names()
+('s390x', 'sparc64', 'x86_64')
+>>> arches.get("s390x").byteorder
+'big'
+>>> arches.get("amd64").name
+'x86_64'
+"""
+
+from __future__ import annotations
+
+from arches import s390x, sparc64, x86_64
+from arches.arch import Access, AddressRange, Arch, ByteOrder
+
+__all__ = ["Access", "AddressRange", "Arch", "ByteOrder", "UnknownArchError", "get", "names"]
+
+_ARCHES = {module.ARCH.name: module.ARCH for module in (s390x, sparc64, x86_64)}
+_BY_NAME = {name: arch for arch in _ARCHES.values() for name in (arch.name, *arch.aliases)}
+
+
+class UnknownArchError(LookupError):
+    """No machine has this name; the message lists those that exist."""
+
+
+def names() -> tuple[str, ...]:
+    """The names of all machines, sorted."""
+    return tuple(sorted(_ARCHES))
+
+
+def get(name: str) -> Arch:
+    """The machine called ``name``, or known by that alias.
+
+    Raises UnknownArchError.
+    """
+    try:
+        return _BY_NAME[name.lower()]
+    except KeyError:
+        message = f"unknown architecture {name!r}: choose one of {', '.join(names())}"
+        raise UnknownArchError(message) from None

@@ -1,0 +1,30 @@
+"""s390x: big-endian, misaligned data accesses allowed, kernel and user addresses overlap.
+
+Kernel and user space are different address spaces: nodes live at addresses as small as
+0x299b900, below the user addresses that the tree maps. The lowcore lies at address 0, so a
+small pointer does not fault for a kernel that runs with it mapped; the emulator names it all
+the same.
+"""
+
+from arches.arch import Access, Arch
+
+
+def _word_fault(access: Access) -> str:
+    # the low 12 bits of the TEID carry flags; the address has page resolution
+    page = access.address & ~0xFFF
+    return (
+        "Unable to handle kernel pointer dereference in virtual kernel address space\n"
+        f"Failing address: {page:016x} TEID: {page | 0x803:016x}"
+    )
+
+
+ARCH = Arch(
+    name="s390x",
+    byteorder="big",
+    word_size=8,
+    page_size=4096,
+    strict_alignment=False,
+    kernel_nodes=(0x0000000000100000, 0x001FFFFFFFFFFFFF),
+    user=((0, 0xFFFFFFFFFFFFEFFF),),
+    word_fault=_word_fault,
+)

@@ -1,0 +1,30 @@
+"""sparc64: big-endian, a misaligned data access traps, the address space has a hole.
+
+User addresses lie below and above the hole; those above have bit 63 set, so comparing
+indexes as signed numbers goes wrong here first.
+"""
+
+from arches.arch import Access, Arch
+
+
+def _word_fault(access: Access) -> str:
+    if access.kind == "misaligned":
+        return f"Kernel unaligned access at address {access.address:016x}"
+    if access.kind == "null":
+        return "Unable to handle kernel NULL pointer dereference"
+    return (
+        "Unable to handle kernel paging request at virtual address "
+        f"{access.address & ~0x1FFF:016x}"
+    )
+
+
+ARCH = Arch(
+    name="sparc64",
+    byteorder="big",
+    word_size=8,
+    page_size=8192,
+    strict_alignment=True,
+    kernel_nodes=(0xFFFFF80000000000, 0xFFFFFBFFFFFFFFFF),
+    user=((0, 0x000007FFFFFFFFFF), (0xFFFFF80000000000, 0xFFFFFFFFFFFFDFFF)),
+    word_fault=_word_fault,
+)

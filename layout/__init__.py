@@ -1,0 +1,1 @@
+"""Linux's maple tree over raw node bytes, on simulated machines."""

@@ -1,0 +1,120 @@
+"""The node cache: the kernel's slab allocator as the trace machine has it, and its RCU queue.
+
+Nodes are handed out in address order, zero-filled, and by default never reused, so a freed
+node keeps its last bytes. Requests can be made to fail. Each operation's allocation calls
+and frees are logged in order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layout.errors import MachineFault
+from layout.node import NODE_SIZE
+
+if TYPE_CHECKING:
+    from layout.node import NodeMemory
+
+GFP_KERNEL = 0xCC0
+GFP_NOWAIT = 0x800
+_DIRECT_RECLAIM = 0x400
+
+LIVELOCK = 1000
+"""Refusals within one operation beyond which it would retry for ever."""
+
+
+class NodeCache:
+    """kmem_cache "maple_node": node ``i`` lies at ``base + i * 256``."""
+
+    def __init__(self, mem: NodeMemory, base: int) -> None:
+        self.mem = mem
+        self.base = base
+        mem.map(base, bytearray(), "nodes", near=True)
+        self.allocated = 0
+        self.freed = 0
+        self.freed_map = bytearray()
+        self.calls: list[str] = []
+        self.frees: list[int] = []
+        self._left: int | None = None
+        self._refusals_left: int | None = None
+        self._nowait_only = False
+        self._refused = 0
+
+    def begin(self) -> None:
+        """Start an operation: empty the logs."""
+        self.calls = []
+        self.frees = []
+        self._refused = 0
+
+    def address(self, number: int) -> int:
+        """The address of node ``number``."""
+        return self.base + number * NODE_SIZE
+
+    # -- fault injection
+
+    def fail(self, after: int | None, refusals: int | None, *, nowait_only: bool) -> None:
+        """Grant ``after`` more nodes, then refuse, at most ``refusals`` times; None ends it."""
+        self._left = after
+        self._refusals_left = refusals
+        self._nowait_only = nowait_only
+
+    def _refuse(self, count: int, *, blocking: bool) -> bool:
+        left = self._left
+        if left is None or (self._nowait_only and blocking):
+            return False
+        if count <= left:
+            self._left = left - count
+            return False
+        if self._refusals_left == 0:
+            self._left = None
+            return False
+        if self._refusals_left is not None:
+            self._refusals_left -= 1
+            if self._refusals_left == 0:
+                self._left = None
+        self._refused += 1
+        if self._refused > LIVELOCK:
+            self._left = None
+            message = f"the operation was refused memory {LIVELOCK} times and goes on asking"
+            raise MachineFault(
+                "livelock", 0, message, arch=self.mem.arch.name, doing="allocating nodes"
+            )
+        return True
+
+    # -- allocation
+
+    def alloc_one(self, gfp: int) -> int:
+        """kmem_cache_alloc: the address of a node, or 0."""
+        blocking = bool(gfp & _DIRECT_RECLAIM)
+        refused = self._left is not None and self._refuse(1, blocking=blocking)
+        self.calls.append(("!" if refused else "") + ("k1" if blocking else "n1"))
+        return 0 if refused else self._one()
+
+    def alloc_bulk(self, gfp: int, count: int) -> list[int]:
+        """kmem_cache_alloc_bulk: ``count`` addresses, or none."""
+        blocking = bool(gfp & _DIRECT_RECLAIM)
+        refused = self._left is not None and self._refuse(count, blocking=blocking)
+        self.calls.append(f"{'!' if refused else ''}{'k' if blocking else 'n'}b{count}")
+        return [] if refused else [self._one() for _ in range(count)]
+
+    def _one(self) -> int:
+        number = self.allocated
+        self.mem.grow_near(NODE_SIZE)
+        self.allocated = number + 1
+        self.freed_map.append(0)
+        return self.base + number * NODE_SIZE
+
+    def free(self, node: int) -> None:
+        """kmem_cache_free. Raises MachineFault: bad free, double free."""
+        number, rest = divmod(node - self.base, NODE_SIZE)
+        if rest or not 0 <= number < self.allocated:
+            self._bad("bad free", node, "not a node of this cache")
+        if self.freed_map[number]:
+            self._bad("double free", node, "node was freed before")
+        self.freed_map[number] = 1
+        self.freed += 1
+        self.frees.append(number)
+
+    def _bad(self, kind: str, node: int, why: str) -> None:
+        message = f"kmem_cache_free(maple_node, {self.mem.arch.hex_pointer(node)}): {why}"
+        raise MachineFault(kind, node, message, arch=self.mem.arch.name, doing="freeing a node")

@@ -1,0 +1,156 @@
+"""C structs declared in construct: members are placed by the machine's alignment rules.
+
+Each member is a construct field whose ``docs`` hold its C type. Offsets, sizes and alignment
+are read back from the construct declaration by :func:`describe`; nothing states them twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import construct
+
+if TYPE_CHECKING:
+    from arches import Arch
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a struct: offset and size in bytes, and its C type."""
+
+    name: str
+    offset: int
+    size: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A struct as the machine's compiler lays it out; sizes and offsets in bytes."""
+
+    name: str
+    size: int
+    align: int
+    members: tuple[Member, ...]
+
+    def offset(self, name: str) -> int:
+        """The offset in bytes of the member called ``name``. Raises KeyError."""
+        return self.member(name).offset
+
+    def member(self, name: str) -> Member:
+        """The member called ``name``. Raises KeyError."""
+        for member in self.members:
+            if member.name == name:
+                return member
+        raise KeyError(f"struct {self.name} has no member {name}")
+
+
+class CScalar(construct.FormatField):
+    """An integer or pointer with the alignment that C gives it inside a struct."""
+
+    def __init__(self, endianity: str, format_char: str, align: int) -> None:
+        super().__init__(endianity, format_char)
+        self.align = align
+
+
+class CStruct(construct.Struct):
+    """A struct whose padding has been made explicit; ``transparent`` if C gives it no name."""
+
+    def __init__(self, *members: Any, align: int = 1, transparent: bool = False) -> None:
+        placed: list[Any] = []
+        offset = 0
+        self.align = max([align, *(alignof(member) for member in members)])
+        for member in members:
+            gap = -offset % alignof(member)
+            if gap:
+                placed.append(construct.Padding(gap))
+            placed.append(member)
+            offset += gap + member.sizeof()
+        if -offset % self.align:
+            placed.append(construct.Padding(-offset % self.align))
+        super().__init__(*placed)
+        self.transparent = transparent
+
+
+class CUnion(construct.Union):
+    """A union: all members at offset 0, as long as the longest."""
+
+    def __init__(self, *members: Any) -> None:
+        self.align = max(alignof(member) for member in members)
+        longest = max(range(len(members)), key=lambda i: members[i].sizeof())
+        super().__init__(longest, *members)
+        self.transparent = True
+
+    def _sizeof(self, context: Any, path: str) -> int:
+        return max(int(member._sizeof(context, path)) for member in self.subcons)  # noqa: SLF001
+
+
+def alignof(con: Any) -> int:
+    """The alignment in bytes of a declared field."""
+    while not hasattr(con, "align"):
+        con = con.subcon
+    return int(con.align)
+
+
+class CModel:
+    """The C data model of one machine: its scalars, ready to be named and placed."""
+
+    def __init__(self, arch: Arch) -> None:
+        order = arch.order_char
+        word = "Q" if arch.word_size == 8 else "L"
+        self.arch = arch
+        self.uchar = CScalar(order, "B", 1)
+        self.uint = CScalar(order, "L", arch.int_align)
+        self.ulong = CScalar(order, word, arch.long_align)
+
+    def pointer(self, name: str, target: str) -> Any:
+        """A pointer member; ``target`` is what it points to (``"struct maple_node"``)."""
+        stars = "*" if target.endswith("*") else " *"
+        return name / self.ulong * f"{target}{stars}"
+
+    def pointers(self, name: str, target: str, count: int) -> Any:
+        """An array of pointers."""
+        return name / construct.Array(count, self.ulong) * f"{target} *[{count}]"
+
+    def ulong_(self, name: str) -> Any:
+        """An unsigned long member."""
+        return name / self.ulong * "unsigned long"
+
+    def ulongs(self, name: str, count: int) -> Any:
+        """An array of unsigned long."""
+        return name / construct.Array(count, self.ulong) * f"unsigned long [{count}]"
+
+    def uchar_(self, name: str) -> Any:
+        """An unsigned char member."""
+        return name / self.uchar * "unsigned char"
+
+    def uint_(self, name: str) -> Any:
+        """An unsigned int member."""
+        return name / self.uint * "unsigned int"
+
+    def enum(self, name: str, enum: str) -> Any:
+        """An enum member, an int to every compiler here."""
+        return name / self.uint * f"enum {enum}"
+
+
+def _members(con: Any, base: int, prefix: str) -> list[Member]:
+    found = []
+    offset = base
+    for subcon in con.subcons:
+        size = subcon.sizeof()
+        inner = getattr(subcon, "subcon", None)
+        if subcon.name is not None:
+            found.append(Member(prefix + subcon.name, offset, size, subcon.docs))
+            if getattr(inner, "transparent", False):  # a typedef of a struct without a name
+                found += _members(inner, offset, f"{prefix}{subcon.name}.")
+        elif getattr(subcon, "transparent", False):
+            found += _members(subcon, offset, prefix)
+        if not isinstance(con, CUnion):
+            offset += size
+    return found
+
+
+def describe(name: str, con: CStruct) -> Layout:
+    """The layout of a declared struct, members of unnamed structs and unions included."""
+    return Layout(name, con.sizeof(), con.align, tuple(_members(con, 0, "")))
