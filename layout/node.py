@@ -55,6 +55,10 @@ class NodeMemory(Memory):
         self.gap0 = self.gap_offset // w
         meta = r64.offset("meta")
         self.meta_offset = (meta, meta, meta, a64.offset("meta"))
+        self._meta_end_shift = 0 if arch.byteorder == "little" else 8 * w - 8
+        meta_bits = 0xFFFF << (0 if arch.byteorder == "little" else 8 * w - 16)
+        self.beside_meta = arch.ulong_max & ~meta_bits
+        """The bits of a leaf's last word that its metadata leaves alone."""
 
         self._rcu_next = node.offset("rcu") + rcu.offset("next")
         self._rcu_func = node.offset("rcu") + rcu.offset("func")
@@ -189,7 +193,7 @@ class NodeMemory(Memory):
 
     def leaf_meta_word(self, end: int) -> int:
         """The last word of a leaf that is zero but for its metadata: end, and gap 0."""
-        return end if self.arch.byteorder == "little" else end << (8 * self.word_size - 8)
+        return end << self._meta_end_shift
 
     # -- overlays of a dead node
 

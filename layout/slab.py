@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.errors import MachineFault
+from layout.errors import MachineFault, UsageError
 from layout.node import NODE_SIZE
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 GFP_KERNEL = 0xCC0
 GFP_NOWAIT = 0x800
 _DIRECT_RECLAIM = 0x400
+
+NODE_LIMIT = 1 << 22
+"""Nodes a machine has room for (1 GiB)."""
 
 LIVELOCK = 1000
 """Refusals within one operation beyond which it would retry for ever."""
@@ -99,6 +102,12 @@ class NodeCache:
 
     def _one(self) -> int:
         number = self.allocated
+        if number == NODE_LIMIT:
+            message = (
+                f"the simulated machine is out of memory: {NODE_LIMIT} nodes were allocated; "
+                "use a shorter trace or smaller counts"
+            )
+            raise UsageError(message)
         self.mem.grow_near(NODE_SIZE)
         self.allocated = number + 1
         self.freed_map.append(0)
