@@ -21,9 +21,10 @@ class InputError(MapleLayoutError):
 class TraceError(InputError):
     """A trace line that can't be understood; ``line`` counts from 1."""
 
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(f"line {line}: {message}")
+    def __init__(self, line: int, message: str, source: str = "") -> None:
+        super().__init__(f"{source}{', ' if source else ''}line {line}: {message}")
         self.line = line
+        self.reason = message
 
 
 class BrokenTree(MapleLayoutError):  # noqa: N818 - a finding about data, not about the program

@@ -19,19 +19,15 @@ if TYPE_CHECKING:
 
 
 class Arena:
-    """``len(data)`` bytes mapped at ``base``; ``name`` says what they are."""
+    """Bytes mapped from ``base`` to before ``end``; ``name`` says what they are."""
 
-    __slots__ = ("base", "data", "name")
+    __slots__ = ("base", "data", "end", "name")
 
     def __init__(self, base: int, data: bytearray, name: str) -> None:
         self.base = base
         self.data = data
+        self.end = base + len(data)
         self.name = name
-
-    @property
-    def end(self) -> int:
-        """The first address behind the arena."""
-        return self.base + len(self.data)
 
     def __repr__(self) -> str:
         return f"<Arena {self.name} {self.base:x}-{self.end:x}>"
@@ -46,11 +42,13 @@ class Memory:
 
     def __init__(self, arch: Arch) -> None:
         self.arch = arch
+        self._strict = arch.strict_alignment
         self.arenas: list[Arena] = []
         self._bases: list[int] = []
         self.near_base = 0
         self.near_size = 0
         self.near = bytearray()
+        self._near_arena = self._last = Arena(0, self.near, "nothing")
         order = arch.order_char
         word = struct.Struct(order + ("Q" if arch.word_size == 8 else "L"))
         u32 = struct.Struct(order + "L")
@@ -73,12 +71,18 @@ class Memory:
         self._bases.insert(at, base)
         if near:
             self.near, self.near_base, self.near_size = data, base, len(data)
+            self._near_arena = arena
         return arena
 
     def grow_near(self, count: int) -> None:
         """Append ``count`` zero bytes to the near arena."""
         self.near.extend(bytes(count))
         self.near_size += count
+        self._near_arena.end += count
+
+    def size(self) -> int:
+        """The number of bytes mapped."""
+        return sum(arena.end - arena.base for arena in self.arenas)
 
     def arena_at(self, address: int) -> Arena | None:
         """The arena that holds this address, if any."""
@@ -101,12 +105,18 @@ class Memory:
 
         Raises MachineFault: misaligned, null (the first page) or unmapped.
         """
-        if self.arch.strict_alignment and address % align:
+        if self._strict and address % align:
             self.fault("misaligned", address, width, doing, write=write)
-        arena = self.arena_at(address)
-        if arena is None or address + width > arena.end:
-            kind = "null" if address < self.arch.page_size else "unmapped"
-            self.fault(kind, address, width, doing, write=write)
+        at = address - self.near_base
+        if 0 <= at <= self.near_size - width:
+            return self.near, at
+        arena = self._last
+        if not arena.base <= address <= arena.end - width:
+            found = self.arena_at(address)
+            if found is None or address + width > found.end:
+                kind = "null" if address < self.arch.page_size else "unmapped"
+                self.fault(kind, address, width, doing, write=write)
+            arena = self._last = found
         return arena.data, address - arena.base
 
     # -- access
@@ -130,6 +140,13 @@ class Memory:
             address, self.word_size, doing, write=False, align=self.word_size
         )
         return self._unpack_word(data, at)[0]  # type: ignore[no-any-return]
+
+    def read_words(self, address: int, count: int, doing: str = "words") -> tuple[int, ...]:
+        """``count`` unsigned longs or pointers from ``address`` on, in one go."""
+        width = count * self.word_size
+        data, at = self.locate(address, width, doing, write=False, align=self.word_size)
+        char = "Q" if self.word_size == 8 else "L"
+        return struct.unpack_from(f"{self.arch.order_char}{count}{char}", data, at)
 
     def write_word(self, address: int, value: int, doing: str = "a word") -> None:
         """Write an unsigned long or pointer at ``address``."""

@@ -80,6 +80,10 @@ class NodeMemory(Memory):
 
     def ma_flags(self, tree: int) -> int:
         """tree->ma_flags."""
+        arena = self._last  # where the trees are, while near holds the nodes
+        at = tree + self._flags - arena.base
+        if at >= 0 and tree + self.tree_size <= arena.end and not at & 3:
+            return self._unpack_u32(arena.data, at)[0]  # type: ignore[no-any-return]
         return self.read_u32(tree + self._flags, "ma_flags")
 
     def set_ma_flags(self, tree: int, flags: int) -> None:
@@ -123,12 +127,22 @@ class NodeMemory(Memory):
     # -- fields of a node in use
 
     def parent(self, node: int) -> int:
-        """node->parent: the parent's address with the slot, or the tree's with bit 0."""
+        """node->parent: the parent's address with the slot, or the tree's with bit 0.
+
+        ``node`` is 256-byte aligned.
+        """
+        at = node - self.near_base
+        if 0 <= at < self.near_size:
+            return self._unpack_word(self.near, at)[0]  # type: ignore[no-any-return]
         return self.read_word(node, "parent")
 
     def set_parent(self, node: int, parent: int) -> None:
         """Write node->parent."""
-        self.write_word(node, parent, "parent")
+        at = node - self.near_base
+        if 0 <= at < self.near_size:
+            self._pack_word(self.near, at, parent)
+        else:
+            self.write_word(node, parent, "parent")
 
     def slot(self, node: int, mt: int, i: int) -> int:
         """Slot ``i``, whatever lies there."""
@@ -168,6 +182,9 @@ class NodeMemory(Memory):
 
     def meta_end(self, node: int, mt: int) -> int:
         """The metadata's data end (ma_meta_end)."""
+        at = node - self.near_base
+        if 0 <= at < self.near_size:
+            return self.near[at + self.meta_offset[mt]]
         return self.read_u8(node + self.meta_offset[mt], "metadata end")
 
     def meta_gap(self, node: int, mt: int = ARANGE_64) -> int:
@@ -176,9 +193,10 @@ class NodeMemory(Memory):
 
     def set_meta(self, node: int, mt: int, gap: int, end: int) -> None:
         """Write both metadata bytes (ma_set_meta)."""
-        at = node + self.meta_offset[mt]
-        self.write_u8(at, end, "metadata end")
-        self.write_u8(at + 1, gap, "metadata gap")
+        address = node + self.meta_offset[mt]
+        data, at = self.locate(address, 2, "metadata", write=True)
+        data[at] = end
+        data[at + 1] = gap
 
     def set_meta_gap(self, node: int, mt: int, gap: int) -> None:
         """Write the metadata's gap byte (ma_set_meta_gap)."""
@@ -279,6 +297,10 @@ class NodeMemory(Memory):
         self.write_word(
             node + self.alloc_slot_offset + i * self.word_size, value, "alloc.slot"
         )
+    def set_alloc_slots(self, node: int, first: int, nodes: Sequence[int]) -> None:
+        """Write alloc->slot[] from ``first`` on, in one go."""
+        address = node + self.alloc_slot_offset + first * self.word_size
+        self._write_words(address, nodes, "alloc.slot")
 
 
 __all__ = ["NODE_SIZE", "PIVOT", "NodeMemory", "Words"]

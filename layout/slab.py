@@ -27,12 +27,16 @@ LIVELOCK = 1000
 
 
 class NodeCache:
-    """kmem_cache "maple_node": node ``i`` lies at ``base + i * 256``."""
+    """kmem_cache "maple_node": node ``i`` lies at ``base + i * 256``.
 
-    def __init__(self, mem: NodeMemory, base: int) -> None:
+    Without a base it maps no memory, for code that only reads.
+    """
+
+    def __init__(self, mem: NodeMemory, base: int | None) -> None:
         self.mem = mem
-        self.base = base
-        mem.map(base, bytearray(), "nodes", near=True)
+        self.base = base or 0
+        if base is not None:
+            mem.map(base, bytearray(), "nodes", near=True)
         self.allocated = 0
         self.freed = 0
         self.freed_map = bytearray()
@@ -91,27 +95,28 @@ class NodeCache:
         blocking = bool(gfp & _DIRECT_RECLAIM)
         refused = self._left is not None and self._refuse(1, blocking=blocking)
         self.calls.append(("!" if refused else "") + ("k1" if blocking else "n1"))
-        return 0 if refused else self._one()
+        return 0 if refused else self._take(1)[0]
 
     def alloc_bulk(self, gfp: int, count: int) -> list[int]:
         """kmem_cache_alloc_bulk: ``count`` addresses, or none."""
         blocking = bool(gfp & _DIRECT_RECLAIM)
         refused = self._left is not None and self._refuse(count, blocking=blocking)
         self.calls.append(f"{'!' if refused else ''}{'k' if blocking else 'n'}b{count}")
-        return [] if refused else [self._one() for _ in range(count)]
+        return [] if refused else self._take(count)
 
-    def _one(self) -> int:
-        number = self.allocated
-        if number == NODE_LIMIT:
+    def _take(self, count: int) -> list[int]:
+        first = self.allocated
+        if first + count > NODE_LIMIT:
             message = (
                 f"the simulated machine is out of memory: {NODE_LIMIT} nodes were allocated; "
                 "use a shorter trace or smaller counts"
             )
             raise UsageError(message)
-        self.mem.grow_near(NODE_SIZE)
-        self.allocated = number + 1
-        self.freed_map.append(0)
-        return self.base + number * NODE_SIZE
+        self.mem.grow_near(count * NODE_SIZE)
+        self.allocated = first + count
+        self.freed_map.extend(bytes(count))
+        start = self.base + first * NODE_SIZE
+        return list(range(start, start + count * NODE_SIZE, NODE_SIZE))
 
     def free(self, node: int) -> None:
         """kmem_cache_free. Raises MachineFault: bad free, double free."""

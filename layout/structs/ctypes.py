@@ -87,8 +87,10 @@ class CUnion(construct.Union):
 
 
 def alignof(con: Any) -> int:
-    """The alignment in bytes of a declared field."""
+    """The alignment in bytes of a declared field; padding has none."""
     while not hasattr(con, "align"):
+        if not hasattr(con, "subcon"):
+            return 1
         con = con.subcon
     return int(con.align)
 

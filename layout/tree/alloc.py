@@ -131,8 +131,7 @@ class Alloc(Base):
                 )
                 self._no_memory(mas, requested, allocated)
                 return
-            for i, new in enumerate(nodes):
-                mem.set_alloc_slot(node, used + i, new)
+            mem.set_alloc_slots(node, used, nodes)
             if used == 0:
                 mem.set_alloc_count(nodes[0], 0)
                 mem.set_alloc_request(nodes[0], 0)
@@ -173,9 +172,9 @@ class Alloc(Base):
 
     def mt_free_bulk(self, count: int, address: int) -> None:
         """Free the ``count`` nodes whose addresses lie at ``address``."""
-        mem = self.mem
-        for i in range(count):
-            self.cache.free(mem.read_word(address + i * mem.word_size, "a node to free"))
+        free = self.cache.free
+        for node in self.mem.read_words(address, count, "nodes to free"):
+            free(node)
 
     def call_rcu(self, node: int, func: int) -> None:
         """Queue a callback for after the grace period."""

@@ -16,7 +16,6 @@ from layout.pointers import (
     MT_FLAGS_USE_RCU,
     NODE_MASK,
     PARENT_RANGE64,
-    PARENT_SLOT_MASK,
     RANGE_64,
     ROOT_PARENT,
 )
@@ -147,23 +146,26 @@ class Base:
         """The address of the node's parent."""
         return self.mem.parent(enode & ~NODE_MASK) & ~NODE_MASK
 
+    def parent_slot(self, word: int) -> int:
+        """The slot that a parent word, not the root's, holds."""
+        return (word & _PARENT_16B_SLOT_MASK) >> (3 if word & 2 else 2)
+
+    def parent_type(self, tree: int, word: int) -> int:
+        """The type of the node that a parent word points to: it follows from the tree's flags."""
+        if word & 7 == PARENT_RANGE64:
+            return ARANGE_64 if self.mem.ma_flags(tree) & MT_FLAGS_ALLOC_RANGE else RANGE_64
+        if word & ROOT_PARENT:
+            self.warn_on()
+        return 0
+
     def mte_parent_slot(self, enode: int) -> int:
         """The slot of the node in its parent, 0 for the root."""
-        parent = self.mem.parent(enode & ~NODE_MASK)
-        if parent & ROOT_PARENT:
-            return 0
-        return (parent & _PARENT_16B_SLOT_MASK) >> (3 if parent & 2 else 2)
+        word = self.mem.parent(enode & ~NODE_MASK)
+        return 0 if word & ROOT_PARENT else self.parent_slot(word)
 
     def mas_parent_type(self, mas: MaState, enode: int) -> int:
-        """The type of the node's parent: it follows from the tree's flags."""
-        parent = self.mem.parent(enode & ~NODE_MASK)
-        if parent & ROOT_PARENT:
-            self.warn_on()
-            return 0
-        mask = PARENT_SLOT_MASK if parent & 2 else _PARENT_16B_SLOT_MASK
-        if parent & NODE_MASK & ~mask == PARENT_RANGE64:
-            return ARANGE_64 if self.mt_is_alloc(mas.tree) else RANGE_64
-        return 0
+        """The type of the node's parent."""
+        return self.parent_type(mas.tree, self.mem.parent(enode & ~NODE_MASK))
 
     def mas_set_parent(self, mas: MaState, enode: int, parent: int, slot: int) -> None:
         """Make ``enode`` the child in ``slot`` of the enode ``parent``."""
@@ -178,8 +180,8 @@ class Base:
 
     def mas_parent_enode(self, mas: MaState, enode: int) -> int:
         """The enode of the node's parent."""
-        mt = self.mas_parent_type(mas, enode)
-        return self.mte_parent(enode) | mt << 3 | ENODE_NULL
+        word = self.mem.parent(enode & ~NODE_MASK)
+        return word & ~NODE_MASK | self.parent_type(mas.tree, word) << 3 | ENODE_NULL
 
     # -- dead nodes
 

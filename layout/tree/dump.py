@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from layout.errors import BrokenTree
-from layout.node import PIVOT
+from layout.node import NODE_SIZE, PIVOT
 from layout.pointers import (
     ARANGE_64,
     DENSE,
@@ -15,18 +14,21 @@ from layout.pointers import (
     xa_is_value,
     xa_is_zero,
 )
+from layout.tree.base import MAX_DESCENT
 from layout.tree.dup import Dup
 from layout.tree.state import STATUS_NAMES, STORE_TYPE_NAMES, MaState
 
-MAX_DEPTH = 64
 
 
 class Dump(Dup):
     """Text as the kernel prints it; pointers unhashed, numbers in hex or decimal."""
 
+    _nodes_to_dump = 0
+
     def mt_dump(self, tree: int, *, decimal: bool = False) -> None:
-        """Print the whole tree. Raises BrokenTree where the kernel would recurse for ever."""
+        """Print the whole tree. A livelock where the kernel would recurse for ever."""
         mem = self.mem
+        self._nodes_to_dump = mem.size() // NODE_SIZE
         flags, root = mem.ma_flags(tree), mem.ma_root(tree)
         pointer = mem.arch.hex_pointer
         self.printk(
@@ -73,8 +75,9 @@ class Dump(Dup):
     ) -> None:
         mem = self.mem
         node, mt = enode & ~NODE_MASK, enode >> 3 & 0xF
-        if depth > MAX_DEPTH:
-            raise BrokenTree(f"node {node:x}: the tree has a cycle, mt_dump would not end")
+        self._nodes_to_dump -= 1
+        if self._nodes_to_dump < 0 or depth > MAX_DESCENT:
+            self.livelock("mt_dump: the tree has a cycle", node)
         self._dump_range(low, high, depth, decimal)
         pointer = mem.arch.hex_pointer
         parent = mem.parent(node) if node else 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from layout.pointers import NODE_MASK, ROOT_NODE, ROOT_PARENT
+from layout.node import PIVOT
+from layout.pointers import NODE_MASK, PARENT_RANGE64, ROOT_NODE, ROOT_PARENT
 from layout.tree.base import MAX_DESCENT
 from layout.tree.bignode import BigNodes
 from layout.tree.state import MA_ACTIVE, MA_NONE, MaState
@@ -17,8 +18,12 @@ class Replace(BigNodes):
         node = parent & ~NODE_MASK
         words = self.mem.read_node(node, mt)
         slot0 = self.slot0[mt]
-        for offset in range(self.ma_data_end(node, mt, words, mas.max), -1, -1):
-            self.mas_set_parent(mas, words[slot0 + offset], parent, offset)
+        end = self.ma_data_end(node, mt, words, mas.max)
+        set_parent = self.mem.set_parent
+        word = node | PARENT_RANGE64
+        for offset in range(end, -1, -1):
+            set_parent(words[slot0 + offset] & ~NODE_MASK, word | offset << 3)
+        self.tests += 2 * (end + 1)
 
     def mas_put_in_tree(self, mas: MaState, old_enode: int) -> None:
         """Point the parent, or the tree, at the state's node; then mark the old one dead."""
@@ -39,22 +44,30 @@ class Replace(BigNodes):
         self.mas_put_in_tree(mas, old_enode)
         self.mas_free(mas, old_enode)
 
-    def mas_find_child(self, mas: MaState, child: MaState) -> bool:
-        """Find the next child, from the state's offset on, whose parent word points back here."""
+    def mas_find_children(self, mas: MaState) -> list[MaState]:
+        """States for the children whose parent words point back to the state's node.
+
+        The kernel's mas_find_child() finds one at a time.
+        """
+        top = self.ulong_max
+        parent = self.mem.parent
         mt = mas.node >> 3 & 0xF
         node = mas.node & ~NODE_MASK
         words = self.mem.read_node(node, mt)
-        slot0 = self.slot0[mt]
-        end = self.ma_data_end(node, mt, words, mas.max)
-        for offset in range(mas.offset, end + 1):
-            if self.mte_parent(words[slot0 + offset]) == node:
-                child.assign(mas)
-                mas.offset = offset + 1
-                child.offset = offset
-                self.mas_descend(child)
+        slot0, pivots = self.slot0[mt], self.mt_pivots[mt]
+        found = []
+        for offset in range(mas.offset, self.ma_data_end(node, mt, words, mas.max) + 1):
+            enode = words[slot0 + offset]
+            if parent(enode & ~NODE_MASK) & ~NODE_MASK == node:
+                child = mas.copy()
+                if offset:
+                    child.min = words[PIVOT + offset - 1] + 1 & top
+                if offset < pivots:
+                    child.max = words[PIVOT + offset]
+                child.node = enode
                 child.offset = 0
-                return True
-        return False
+                found.append(child)
+        return found
 
     def mas_node_or_none(self, mas: MaState, enode: int) -> None:
         """Point the state at a node, or at none."""
@@ -124,12 +137,9 @@ class Replace(BigNodes):
             for state in states:
                 if state.status == MA_NONE:
                     continue
-                while len(found) < 3:
-                    child = MaState.__new__(MaState)
-                    if not self.mas_find_child(state, child):
-                        break
-                    found.append(child)
+                found += self.mas_find_children(state)
                 self.mas_adopt_children(state, state.node)
+            del found[3:]
             self.tests += 1
             if not found:
                 self.warn_on()
@@ -144,20 +154,17 @@ class Replace(BigNodes):
     def _children_to_follow(self, states: list[MaState], dead: list[int]) -> list[MaState]:
         """Old children that hold more than the written range; those within it are dead."""
         found: list[MaState] = []
-        slots = [MaState.__new__(MaState) for _ in range(3)]
         for state in states:
-            if state.status == MA_NONE:
+            if state.status == MA_NONE or len(found) == 3:
                 continue
-            while len(found) < 3:
-                child = slots[len(found)]
-                if not self.mas_find_child(state, child):
-                    break
-                first = slots[0]
+            for child in self.mas_find_children(state):
+                first = found[0] if found else child
                 if child.min >= first.index and child.max <= first.last:
                     self.mat_add(dead, child.node)
-                    child.status = MA_NONE
                 else:
                     found.append(child)
+                    if len(found) == 3:
+                        break
         return found
 
     def mas_wmb_replace(self, mas: MaState, old_enode: int) -> None:

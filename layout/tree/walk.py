@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from layout.node import PIVOT
-from layout.pointers import NODE_MASK, ROOT_NODE, ROOT_PARENT, XA_ZERO_ENTRY, xa_is_node
+from layout.pointers import ENODE_NULL, NODE_MASK, ROOT_NODE, ROOT_PARENT, XA_ZERO_ENTRY, xa_is_node
 from layout.tree.alloc import Alloc
 from layout.tree.base import MAX_DESCENT
 from layout.tree.state import MA_ACTIVE, MA_NONE, MA_ROOT, MA_START, MaState
@@ -53,36 +53,37 @@ class Walk(Alloc):
 
     def mas_ascend(self, mas: MaState) -> bool:
         """Go up one level and find that node's range; true if a dead node was met."""
+        mem = self.mem
         top = self.ulong_max
         node = mas.node & ~NODE_MASK
-        parent = self.mem.parent(node)
+        parent = mem.parent(node)
         if parent & ROOT_PARENT:
             mas.offset = 0
             return False
         if parent & ~NODE_MASK == node:
             return True
-        mas.offset = self.mte_parent_slot(mas.node)
-        enode = self.mas_parent_enode(mas, mas.node)
-        mas.node = enode
-        if self.ma_is_root(enode & ~NODE_MASK):
+        offset = mas.offset = self.parent_slot(parent)
+        mt = self.parent_type(mas.tree, parent)
+        node = parent & ~NODE_MASK
+        mas.node = node | mt << 3 | ENODE_NULL
+        parent = mem.parent(node)
+        if parent & ROOT_PARENT:
             mas.max = top
             mas.min = 0
             return False
 
-        low, high = 0, top
-        set_low = set_high = False
-        if not mas.offset:
-            low = mas.min
-            set_low = True
-        if mas.max == top:
-            set_high = True
+        low, high = mas.min, top
+        set_low = offset == 0
+        if not set_low:
+            low = 0
+        set_high = mas.max == top
         for _ in range(MAX_DESCENT):
-            slot = self.mte_parent_slot(enode)
-            mt = self.mas_parent_type(mas, enode)
-            enode = self.mas_parent_enode(mas, enode)
-            node = enode & ~NODE_MASK
-            words = self.mem.read_node(node, mt)
-            if words[0] & ~NODE_MASK == node:
+            slot = self.parent_slot(parent)
+            mt = self.parent_type(mas.tree, parent)
+            node = parent & ~NODE_MASK
+            words = mem.read_node(node, mt)
+            parent = words[0]
+            if parent & ~NODE_MASK == node:
                 return True
             if not set_low and slot:
                 set_low = True
@@ -90,7 +91,7 @@ class Walk(Alloc):
             if not set_high and slot < self.mt_pivots[mt]:
                 set_high = True
                 high = words[PIVOT + slot]
-            if words[0] & ROOT_PARENT or (set_low and set_high):
+            if parent & ROOT_PARENT or (set_low and set_high):
                 mas.max = high
                 mas.min = low
                 return False

@@ -1,0 +1,121 @@
+"""What the verbs share: options of an input, output with or without colour, notes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import arches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import NoReturn
+
+    from layout.images.image import Image
+    from layout.render.text import Line
+
+_BAD_USAGE = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` and end with exit code 2."""
+        text = " ".join(message.split())
+        self.exit(_BAD_USAGE, f"{self.prog}: {text}: see {self.prog} --help\n")
+
+
+def count(text: str) -> int:
+    """A decimal number, 0 or more, for argparse."""
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+count.__name__ = "number"  # argparse names it in its complaints
+
+
+def add_arch(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``--arch``; ``what`` says whose architecture it is."""
+    parser.add_argument(
+        "--arch", metavar="A", help=f"{what}: {', '.join(arches.names())}, or an alias of these"
+    )
+
+
+def add_kernel(parser: argparse.ArgumentParser) -> None:
+    """Add ``--kernel`` and ``--lock-size``."""
+    parser.add_argument("--kernel", metavar="V", help="the kernel's version, such as 6.12")
+    parser.add_argument(
+        "--lock-size",
+        metavar="N",
+        type=count,
+        help="the size of the kernel's spinlock_t in bytes: 4, or 0 without SMP",
+    )
+
+
+def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
+    """Add the positional input and the options that say what to look at in it."""
+    parser.add_argument(
+        "input",
+        metavar=metavar,
+        help="a trace, a JSON capture, an ELF core or a JSON dump, packed by xz or not; - is stdin",
+    )
+    parser.add_argument(
+        "--tree",
+        metavar="K|ADDR",
+        help="the number of a trace's tree (0 to 7), or a tree's address in hex",
+    )
+    add_arch(parser, "the machine")
+    add_kernel(parser)
+    parser.add_argument(
+        "--at", metavar="LINE", type=count, help="the trace line after which to look"
+    )
+
+
+def open_image(args: argparse.Namespace) -> Image:
+    """The image that the options of ``add_input`` ask for; its notes go to stderr."""
+    from layout.replay.inputs import load  # noqa: PLC0415 - keeps --help fast
+
+    image = load(
+        args.input,
+        tree=args.tree,
+        arch=arches.get(args.arch) if args.arch else None,
+        kernel=args.kernel,
+        lock_size=args.lock_size,
+        at=args.at,
+    )
+    for note in image.notes:
+        tell(note)
+    return image
+
+
+def tell(text: str) -> None:
+    """Print one line to stderr, whatever ``text`` holds."""
+    print(f"maple-layout: {' '.join(text.splitlines())}", file=sys.stderr)
+
+
+def wants_colour() -> bool:
+    """Whether stdout is a terminal that may be coloured."""
+    return (
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print lines to stdout, in colour on a terminal."""
+    from layout.render.text import plain  # noqa: PLC0415
+
+    if not wants_colour():
+        for line in lines:
+            print(plain(line))
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        console.print(Text.assemble(*((span.text, span.style) for span in line)))

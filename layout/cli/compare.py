@@ -1,0 +1,125 @@
+"""``maple-layout compare``: one trace on several machines, or two images."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import arches
+from layout.cli.common import add_kernel, count, print_lines, tell
+from layout.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from arches import Arch
+    from layout.replay.difference import Difference
+
+_DEFAULT = "x86_64,s390x,sparc64"
+
+
+def add(verbs: Any) -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "compare",
+        help="compare what machines make of a trace, or two images",
+        description=(
+            "With one input, run a trace on several machines in lock-step and stop at the first "
+            "difference in meaning. With two, compare the trees in them."
+        ),
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="a trace, or two images (or traces) A and B"
+    )
+    parser.add_argument("--arch", metavar="A,B,...", help=f"the machines; of a trace {_DEFAULT}")
+    parser.add_argument("--tree", metavar="K|ADDR", help="of two images: the tree in both")
+    add_kernel(parser)
+    parser.add_argument("--at", metavar="LINE", type=count, help="of two traces: the line to stop at")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the first difference, or a summary; 1 if there is one or a tree is broken."""
+    if len(args.inputs) == 1:
+        return _lock_step(args)
+    if len(args.inputs) == 2:
+        return _two_images(args)
+    message = f"compare takes one trace or two images, not {len(args.inputs)} inputs"
+    raise UsageError(message)
+
+
+def _machines(text: str) -> list[Arch]:
+    return [arches.get(name) for name in text.split(",")]
+
+
+def _lock_step(args: argparse.Namespace) -> int:
+    from layout.replay.compare import compare  # noqa: PLC0415 - keeps --help fast
+    from layout.replay.inputs import open_trace  # noqa: PLC0415
+
+    if args.tree is not None or args.at is not None:
+        message = "--tree and --at are for two inputs: leave them out"
+        raise UsageError(message)
+    machines = _machines(args.arch or _DEFAULT)
+    if len(machines) < 2:
+        message = f"compare needs two machines or more: --arch {machines[0].name},..."
+        raise UsageError(message)
+    narrow = min(machines, key=lambda arch: arch.word_size)
+    outcome = compare(open_trace(args.inputs[0], narrow), machines)
+    if args.json:
+        print(json.dumps(outcome.as_json()))
+    elif outcome.difference:
+        _show(outcome.difference)
+    else:
+        print(
+            f"equal on {', '.join(outcome.arches)}: {outcome.operations} operations, "
+            f"{outcome.nodes} nodes handed out, height up to {outcome.height}, {outcome.splits} splits, "
+            f"{outcome.swapped_bytes} bytes differ only by byte order"
+        )
+    if outcome.bad:
+        tell(outcome.bad)
+    return 1 if outcome.difference or outcome.bad else 0
+
+
+def _two_images(args: argparse.Namespace) -> int:
+    from layout.images.decode import decode  # noqa: PLC0415 - keeps --help fast
+    from layout.replay.difference import between_images  # noqa: PLC0415
+    from layout.replay.inputs import load  # noqa: PLC0415
+
+    machines: list[Arch | None] = [*_machines(args.arch)] if args.arch else [None]
+    if len(machines) > 2:
+        message = "two inputs are of at most two machines: give --arch A or --arch A,B"
+        raise UsageError(message)
+    images = [
+        load(
+            path,
+            tree=args.tree,
+            arch=arch,
+            kernel=args.kernel,
+            lock_size=args.lock_size,
+            at=args.at,
+        )
+        for path, arch in zip(args.inputs, [machines[0], machines[-1]], strict=True)
+    ]
+    difference = between_images(*images)
+    broken = False
+    for image in images:
+        found = decode(image.memory, image.tree)
+        broken = broken or not found.complete
+        for text in [*image.notes, *found.problems]:
+            tell(f"{image.source}: {text}")
+    if args.json:
+        first = None if difference is None else difference.as_json()
+        print(json.dumps({"equal": first is None, "operations": 0, "first_difference": first}))
+    elif difference:
+        _show(difference)
+    else:
+        found = decode(images[0].memory, images[0].tree)
+        print(f"equal: {len(found.nodes)} nodes, {len(found.ranges)} ranges")
+    return 1 if difference or broken else 0
+
+
+def _show(difference: Difference) -> None:
+    from layout.render.difference import lines  # noqa: PLC0415 - keeps --help fast
+
+    print_lines(lines(difference))

@@ -1,0 +1,59 @@
+"""``maple-layout dump``: the nodes of a tree as hex, annotated, as the kernel's text or JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from layout.cli.common import add_input, open_image, print_lines, tell
+from layout.errors import BrokenTree
+
+if TYPE_CHECKING:
+    import argparse
+
+FORMATS = ("hex", "fields", "mt", "json")
+
+
+def add(verbs: Any) -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "dump",
+        help="show the nodes of a tree, byte by byte",
+        description="Show every node of a tree, breadth first, in real bytes.",
+        allow_abbrev=False,
+    )
+    add_input(parser)
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="hex",
+        help="plain hex (the default), hex with field names, the kernel's mt_dump text, or JSON",
+    )
+    parser.add_argument("--node", metavar="ADDR", help="show only the node at this hex address")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the dump; 1 if the tree is broken."""
+    from layout.images.decode import decode  # noqa: PLC0415 - keeps --help fast
+    from layout.images.files import parse_address  # noqa: PLC0415
+    from layout.render import dump  # noqa: PLC0415
+
+    image = open_image(args)
+    found = decode(image.memory, image.tree)
+    visits = found.nodes
+    if args.node is not None:
+        visits = [dump.one_node(image.memory, visits, parse_address(args.node, "--node"))]
+    if args.format == "json":
+        print(json.dumps(dump.as_json(image.memory, image.tree, visits), separators=(",", ":")))
+    elif args.format == "mt":
+        if found.cyclic:
+            message = f"{found.problems[0]}: the kernel's text would not end, try --format fields"
+            raise BrokenTree(message)
+        from layout.render.mtdump import mt_dump_text  # noqa: PLC0415
+
+        print(mt_dump_text(image), end="")
+    else:
+        print_lines(dump.text(image.memory, image.tree, visits, fields=args.format == "fields"))
+    for problem in found.problems:
+        tell(problem)
+    return 0 if found.complete else 1

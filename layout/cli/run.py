@@ -1,0 +1,46 @@
+"""``maple-layout run``: carry out a trace on one machine and print its transcript."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import arches
+from layout.cli.common import add_arch, tell
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add(verbs: Any) -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "run",
+        help="carry out a trace on a simulated machine and print the transcript",
+        description="Carry out every operation of a trace over raw node bytes; one JSON line each.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("trace", metavar="TRACE", help="a trace, packed by xz or not; - is stdin")
+    add_arch(parser, "the machine, x86_64 if left out")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the transcript; 1 if a validate failed or the machine stopped the kernel."""
+    from layout.machine import Machine  # noqa: PLC0415 - keeps --help fast
+    from layout.replay.inputs import open_trace  # noqa: PLC0415
+    from layout.replay.run import Runner  # noqa: PLC0415
+    from layout.replay.transcript import encode  # noqa: PLC0415
+
+    arch = arches.get(args.arch or "x86_64")
+    runner = Runner(Machine(arch))
+    try:
+        for operation in open_trace(args.trace, arch):
+            line = runner.execute(operation)
+            sys.stdout.write(encode(line) + "\n")
+            if runner.faulted:
+                fault = line["fault"]
+                tell(f"line {operation.n}: {operation.op}: {fault['kind']}: {fault['message']}")
+                break
+    finally:
+        sys.stdout.flush()
+    return 1 if runner.failed or runner.faulted else 0

@@ -1,0 +1,184 @@
+"""Decoding the tree in an image: its ranges and entries, as far as they can be read.
+
+The walk keeps a list of what is still to be visited, never visits a node twice and never goes
+deeper than ma_flags can say, so it ends on any memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from layout.errors import MachineFault
+from layout.nodeview import KNOWN_TYPES, Visit, view
+from layout.pointers import (
+    ENODE_NULL,
+    LEAF_64,
+    NODE_MASK,
+    ROOT_NODE,
+    TYPE_NAMES,
+    mt_height,
+    mte_node_type,
+    mte_to_node,
+    xa_is_node,
+)
+
+if TYPE_CHECKING:
+    from layout.node import NodeMemory
+
+MAX_DEPTH = 31
+"""The greatest height in nodes that ma_flags can hold."""
+
+MAX_PROBLEMS = 100
+"""So many problems are told; more would say nothing new."""
+
+_TYPE_BITS = 0x78
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a tree holds.
+
+    ``height`` is what ma_flags say, in nodes. ``ranges`` are (first, last, entry), both ends
+    inclusive, in order, NULL entries left out. ``nodes`` are in breadth-first order. The tree
+    is ``complete`` if ``problems`` is empty; else ``ranges`` is what could be read. It is
+    ``cyclic`` if a node was met twice.
+    """
+
+    flags: int
+    root: int
+    height: int
+    complete: bool = True
+    cyclic: bool = False
+    problems: list[str] = field(default_factory=list)
+    ranges: list[tuple[int, int, int]] = field(default_factory=list)
+    nodes: list[Visit] = field(default_factory=list)
+
+    def problem(self, text: str) -> None:
+        """Record something that is wrong."""
+        self.complete = False
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(text)
+        elif len(self.problems) == MAX_PROBLEMS:
+            self.problems.append(f"more than {MAX_PROBLEMS} problems: the rest is not told")
+
+    def as_json(self, arch: str) -> dict[str, object]:
+        """The tree as JSON has it, of the machine called ``arch``: numbers in strings are hex."""
+        return {
+            "arch": arch,
+            "flags": f"{self.flags:x}",
+            "root": f"{self.root:x}",
+            "height": self.height,
+            "complete": self.complete,
+            "ranges": [[f"{number:x}" for number in found] for found in self.ranges],
+        }
+
+
+class _Pending(NamedTuple):
+    """An encoded node to visit; ``where`` says which word points to it."""
+
+    word: int
+    min: int
+    max: int
+    depth: int
+    where: str
+
+
+def decode(mem: NodeMemory, tree: int) -> Decoded:
+    """Decode the struct maple_tree at ``tree``.
+
+    Raises MachineFault only where that struct itself can't be read; whatever is wrong further
+    down is a problem in the result.
+    """
+    root, flags = mem.ma_root(tree), mem.ma_flags(tree)
+    found = Decoded(flags, root, mt_height(flags))
+    if not xa_is_node(root):
+        if root:
+            found.ranges.append((0, 0, root))
+        _check_height(found, tree, {0})
+        return found
+
+    pending = [_Pending(root, 0, mem.arch.ulong_max, 0, f"tree {tree:x}: ma_root")]
+    seen: set[int] = set()
+    leaf_depths: set[int] = set()
+    while pending:
+        item = pending.pop()
+        problem = _refusal(item, seen)
+        if problem:
+            found.problem(problem)
+            found.cyclic |= mte_to_node(item.word) in seen
+            continue
+        node, mt = mte_to_node(item.word), mte_node_type(item.word)
+        seen.add(node)
+        try:
+            seen_as = view(mem, node, mt, item.min, item.max)
+        except MachineFault as fault:
+            found.problem(f"{item.where} is {item.word:x}, a pointer into nowhere ({fault.kind})")
+            continue
+        found.nodes.append(Visit(node, mt, item.min, item.max, item.depth))
+        for problem in seen_as.problems:
+            found.problem(problem)
+        if mte_to_node(seen_as.words[0]) == node:
+            found.problem(f"node {node:x}: its parent word marks it as freed")
+        if mt == LEAF_64:
+            leaf_depths.add(item.depth + 1)
+            found.ranges += [(r.first, r.last, r.word) for r in seen_as.ranges if r.word]
+            continue
+        pending += [
+            _Pending(r.word, r.first, r.last, item.depth + 1, f"node {node:x}: slot {r.slot}")
+            for r in reversed(seen_as.ranges)
+        ]
+    found.nodes.sort(key=lambda visit: visit.depth)  # stable: in order on each level
+    _check_height(found, tree, leaf_depths)
+    return found
+
+
+def _refusal(item: _Pending, seen: set[int]) -> str | None:
+    """Why the node is not to be visited, or None."""
+    node, mt = mte_to_node(item.word), mte_node_type(item.word)
+    if not item.word:
+        return f"{item.where} is NULL where a node is needed"
+    # the root word may differ by one bit: it marks a node
+    if item.word & NODE_MASK & ~_TYPE_BITS & ~ROOT_NODE != ENODE_NULL:
+        return f"{item.where} is {item.word:x}, which points to no node"
+    if mt not in KNOWN_TYPES:
+        name = TYPE_NAMES[mt] if mt < len(TYPE_NAMES) else "unknown"
+        return f"{item.where} is {item.word:x}, of node type {mt} ({name}), which trees don't use"
+    if node in seen:
+        return f"{item.where} points to node {node:x} again: a cycle, or a node with two parents"
+    if item.depth >= MAX_DEPTH:
+        return f"{item.where} leads deeper than {MAX_DEPTH} nodes"
+    return None
+
+
+def _check_height(found: Decoded, tree: int, heights: set[int]) -> None:
+    """``heights`` are the heights in nodes at which leaves were found; none tell nothing."""
+    if heights and heights != {found.height}:
+        seen = ", ".join(map(str, sorted(heights)))
+        found.problem(
+            f"tree {tree:x}: ma_flags {found.flags:x} say height {found.height}, "
+            f"but the tree's height is {seen}"
+        )
+
+
+def measure_height(mem: NodeMemory, root: int) -> int | None:
+    """The height in nodes of the tree below a root word, down its first slots.
+
+    0 for an empty tree or a single entry; None where no leaf is reached.
+    """
+    if not xa_is_node(root):
+        return 0
+    word = root
+    for depth in range(1, MAX_DEPTH + 1):
+        mt = mte_node_type(word)
+        if mt == LEAF_64:
+            try:
+                mem.read_node(mte_to_node(word), mt)
+            except MachineFault:
+                return None
+            return depth
+        try:
+            word = mem.read_node(mte_to_node(word), mt)[mem.slot0[mt]]
+        except MachineFault:
+            return None
+    return None

@@ -1,0 +1,41 @@
+"""An image: memory that holds a maple tree, wherever it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from layout.errors import InputError, MachineFault
+
+if TYPE_CHECKING:
+    from arches import Arch
+    from layout.node import NodeMemory
+    from layout.structs import Profile
+
+
+@dataclass(slots=True)
+class Image:
+    """Memory of one machine, and the address ``tree`` of the struct maple_tree in it.
+
+    ``source`` names the file, ``kind`` is one of trace, capture, core, dump. ``notes`` tell
+    what had to be decided while reading, one line each.
+    """
+
+    arch: Arch
+    profile: Profile
+    memory: NodeMemory
+    tree: int
+    source: str
+    kind: str
+    notes: list[str] = field(default_factory=list)
+
+
+def require_tree(memory: NodeMemory, tree: int, source: str) -> None:
+    """Make sure that a struct maple_tree can be read at ``tree``. Raises InputError."""
+    try:
+        memory.ma_root(tree)
+        memory.ma_flags(tree)
+    except MachineFault as fault:
+        why = "is misaligned" if fault.kind == "misaligned" else "is not in this file's memory"
+        message = f"{source}: a struct maple_tree at {tree:x} {why}: give its address as --tree"
+        raise InputError(message) from None

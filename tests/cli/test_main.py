@@ -1,0 +1,76 @@
+"""maple-layout itself: verbs, exit codes and the one line for each error."""
+
+from __future__ import annotations
+
+import pytest
+
+from arches import UnknownArchError
+from layout.cli import structs
+from layout.cli.main import main
+from layout.errors import BrokenTree, InputError, MachineFault, TraceError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("x.json: cut short"), 2, "maple-layout: x.json: cut short\n"),
+        (TraceError(3, "no such operation"), 2, "maple-layout: line 3: no such operation\n"),
+        (UsageError("two\nlines"), 2, "maple-layout: two lines\n"),
+        (UnknownArchError("unknown"), 2, "maple-layout: unknown\n"),
+        (BrokenTree("a cycle"), 1, "maple-layout: a cycle\n"),
+        (
+            MachineFault("unmapped", 5, "Oops:\naddress 5", doing="a node"),
+            1,
+            "maple-layout: Oops: address 5 (a node)\n",
+        ),
+        (MemoryError(), 2, "maple-layout: not enough memory for this input"),
+        (OSError(28, "No space left on device"), 2, "maple-layout: No space left on device"),
+        (
+            PermissionError(13, "Permission denied", "secret"),
+            2,
+            "maple-layout: secret: Permission denied",
+        ),
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(32, "Broken pipe"), 1, ""),
+    ],
+)
+def test_errors_become_lines_and_exit_codes(monkeypatch, capfd, error, code, line):
+    def fail(_):
+        raise error
+
+    # stdout is left alone: after some errors it is pointed elsewhere
+    monkeypatch.setattr("layout.cli.main._drop_stdout", lambda: None)
+    monkeypatch.setattr(structs, "run", fail)
+    assert main(["struct", "ma_state"]) == code
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(line)
+    assert err.count("\n") == (line != "")
+
+
+def test_an_error_of_our_own_is_not_hidden(monkeypatch):
+    def fail(_):
+        raise KeyError
+
+    monkeypatch.setattr(structs, "run", fail)
+    with pytest.raises(KeyError):
+        main(["struct", "ma_state"])
+
+
+def test_no_verb_and_unknown_verbs(capsys):
+    for words, text in (([], "required: VERB"), (["frobnicate"], "invalid choice: 'frobnicate'")):
+        assert main(words) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert text in err
+
+
+def test_version_and_help(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("maple-layout ")
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    for verb in ("run", "compare", "dump", "decode", "struct"):
+        assert f"    {verb} " in out
+    assert main(["decode", "--help"]) == 0
+    assert "--lock-size" in capsys.readouterr().out
