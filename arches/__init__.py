@@ -16,7 +16,7 @@ from arches.arch import Access, AddressRange, Arch, ByteOrder
 
 __all__ = ["Access", "AddressRange", "Arch", "ByteOrder", "UnknownArchError", "get", "names"]
 
-_ARCHES = {module.ARCH.name: module.ARCH for module in (s390x, sparc64, x86_64)}
+_ARCHES: dict[str, Arch] = {module.ARCH.name: module.ARCH for module in (s390x, sparc64, x86_64)}
 _BY_NAME = {name: arch for arch in _ARCHES.values() for name in (arch.name, *arch.aliases)}
 
 

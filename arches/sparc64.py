@@ -13,8 +13,7 @@ def _word_fault(access: Access) -> str:
     if access.kind == "null":
         return "Unable to handle kernel NULL pointer dereference"
     return (
-        "Unable to handle kernel paging request at virtual address "
-        f"{access.address & ~0x1FFF:016x}"
+        f"Unable to handle kernel paging request at virtual address {access.address & ~0x1FFF:016x}"
     )
 
 

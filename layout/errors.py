@@ -31,6 +31,14 @@ class BrokenTree(MapleLayoutError):  # noqa: N818 - a finding about data, not ab
     """Readable memory that holds no valid tree: a cycle, a pointer into nowhere."""
 
 
+class KernelError(MapleLayoutError):
+    """The kernel refused an operation; ``errno`` says why (EINVAL, ENOMEM, EEXIST, EBUSY)."""
+
+    def __init__(self, errno: int, message: str) -> None:
+        super().__init__(message)
+        self.errno = errno
+
+
 class MachineFault(MapleLayoutError):  # noqa: N818 - what the machine did, in its own terms
     """The simulated machine stopped the kernel.
 

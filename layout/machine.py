@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout import structs
+from layout.errors import UsageError
 from layout.node import NodeMemory
 from layout.slab import NodeCache
 from layout.tree.kernel import Kernel
@@ -42,7 +43,33 @@ class Machine:
         self.kernel = kernel(self.mem, self.cache)
         for number in range(TREES):
             self.kernel.mt_init_flags(self.tree(number), 0)
+        self._trees_taken = 0
+        self._readers = 0
 
     def tree(self, number: int) -> int:
         """The address of tree ``number``'s struct maple_tree."""
         return self.tree_base + number * TREE_STRIDE
+
+    def take_tree(self) -> int:
+        """The address of a tree that nobody else has asked for. Raises UsageError."""
+        number = self._trees_taken
+        if number == _TREE_AREA // TREE_STRIDE:
+            message = f"this machine has room for {number} trees: use another Machine"
+            raise UsageError(message)
+        self._trees_taken += 1
+        return self.tree(number)
+
+    # -- grace periods
+
+    def rcu_read_lock(self) -> None:
+        """Enter a read section: nodes freed from now on stay until it ends."""
+        self._readers += 1
+
+    def rcu_read_unlock(self) -> None:
+        """Leave a read section; with the last one the grace period ends."""
+        self._readers -= 1
+        self.quiesce()
+
+    def quiesce(self) -> int:
+        """Run the RCU callbacks that wait, unless a reader holds them up; returns how many."""
+        return 0 if self._readers else self.kernel.run_rcu()

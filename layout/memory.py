@@ -94,9 +94,7 @@ class Memory:
     def fault(self, kind: str, address: int, width: int, doing: str, *, write: bool) -> NoReturn:
         """Stop as this machine's kernel would on a refused access."""
         message = self.arch.word_fault(Access(kind, address, width, write))
-        raise MachineFault(
-            kind, address, message, width=width, arch=self.arch.name, doing=doing
-        )
+        raise MachineFault(kind, address, message, width=width, arch=self.arch.name, doing=doing)
 
     def locate(
         self, address: int, width: int, doing: str, *, write: bool, align: int = 1
@@ -136,9 +134,7 @@ class Memory:
         at = address - self.near_base
         if 0 <= at <= self.near_size - 8 and not at & self._align:
             return self._unpack_word(self.near, at)[0]  # type: ignore[no-any-return]
-        data, at = self.locate(
-            address, self.word_size, doing, write=False, align=self.word_size
-        )
+        data, at = self.locate(address, self.word_size, doing, write=False, align=self.word_size)
         return self._unpack_word(data, at)[0]  # type: ignore[no-any-return]
 
     def read_words(self, address: int, count: int, doing: str = "words") -> tuple[int, ...]:

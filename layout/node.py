@@ -288,15 +288,12 @@ class NodeMemory(Memory):
 
     def alloc_slot(self, node: int, i: int) -> int:
         """alloc->slot[i]."""
-        return self.read_word(
-            node + self.alloc_slot_offset + i * self.word_size, "alloc.slot"
-        )
+        return self.read_word(node + self.alloc_slot_offset + i * self.word_size, "alloc.slot")
 
     def set_alloc_slot(self, node: int, i: int, value: int) -> None:
         """Write alloc->slot[i]."""
-        self.write_word(
-            node + self.alloc_slot_offset + i * self.word_size, value, "alloc.slot"
-        )
+        self.write_word(node + self.alloc_slot_offset + i * self.word_size, value, "alloc.slot")
+
     def set_alloc_slots(self, node: int, first: int, nodes: Sequence[int]) -> None:
         """Write alloc->slot[] from ``first`` on, in one go."""
         address = node + self.alloc_slot_offset + first * self.word_size

@@ -78,7 +78,7 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
 
 def open_image(args: argparse.Namespace) -> Image:
     """The image that the options of ``add_input`` ask for; its notes go to stderr."""
-    from layout.replay.inputs import load  # noqa: PLC0415 - keeps --help fast
+    from layout.replay.inputs import load
 
     image = load(
         args.input,
@@ -107,14 +107,14 @@ def wants_colour() -> bool:
 
 def print_lines(lines: Iterable[Line]) -> None:
     """Print lines to stdout, in colour on a terminal."""
-    from layout.render.text import plain  # noqa: PLC0415
+    from layout.render.text import plain
 
     if not wants_colour():
         for line in lines:
             print(plain(line))
         return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
     for line in lines:

@@ -35,7 +35,9 @@ def add(verbs: Any) -> None:
     parser.add_argument("--arch", metavar="A,B,...", help=f"the machines; of a trace {_DEFAULT}")
     parser.add_argument("--tree", metavar="K|ADDR", help="of two images: the tree in both")
     add_kernel(parser)
-    parser.add_argument("--at", metavar="LINE", type=count, help="of two traces: the line to stop at")
+    parser.add_argument(
+        "--at", metavar="LINE", type=count, help="of two traces: the line to stop at"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -54,8 +56,8 @@ def _machines(text: str) -> list[Arch]:
 
 
 def _lock_step(args: argparse.Namespace) -> int:
-    from layout.replay.compare import compare  # noqa: PLC0415 - keeps --help fast
-    from layout.replay.inputs import open_trace  # noqa: PLC0415
+    from layout.replay.compare import compare
+    from layout.replay.inputs import open_trace
 
     if args.tree is not None or args.at is not None:
         message = "--tree and --at are for two inputs: leave them out"
@@ -82,9 +84,9 @@ def _lock_step(args: argparse.Namespace) -> int:
 
 
 def _two_images(args: argparse.Namespace) -> int:
-    from layout.images.decode import decode  # noqa: PLC0415 - keeps --help fast
-    from layout.replay.difference import between_images  # noqa: PLC0415
-    from layout.replay.inputs import load  # noqa: PLC0415
+    from layout.images.decode import decode
+    from layout.replay.difference import between_images
+    from layout.replay.inputs import load
 
     machines: list[Arch | None] = [*_machines(args.arch)] if args.arch else [None]
     if len(machines) > 2:
@@ -120,6 +122,6 @@ def _two_images(args: argparse.Namespace) -> int:
 
 
 def _show(difference: Difference) -> None:
-    from layout.render.difference import lines  # noqa: PLC0415 - keeps --help fast
+    from layout.render.difference import lines
 
     print_lines(lines(difference))

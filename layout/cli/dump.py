@@ -34,9 +34,9 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the dump; 1 if the tree is broken."""
-    from layout.images.decode import decode  # noqa: PLC0415 - keeps --help fast
-    from layout.images.files import parse_address  # noqa: PLC0415
-    from layout.render import dump  # noqa: PLC0415
+    from layout.images.decode import decode
+    from layout.images.files import parse_address
+    from layout.render import dump
 
     image = open_image(args)
     found = decode(image.memory, image.tree)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         if found.cyclic:
             message = f"{found.problems[0]}: the kernel's text would not end, try --format fields"
             raise BrokenTree(message)
-        from layout.render.mtdump import mt_dump_text  # noqa: PLC0415
+        from layout.render.mtdump import mt_dump_text
 
         print(mt_dump_text(image), end="")
     else:

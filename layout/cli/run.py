@@ -26,10 +26,10 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the transcript; 1 if a validate failed or the machine stopped the kernel."""
-    from layout.machine import Machine  # noqa: PLC0415 - keeps --help fast
-    from layout.replay.inputs import open_trace  # noqa: PLC0415
-    from layout.replay.run import Runner  # noqa: PLC0415
-    from layout.replay.transcript import encode  # noqa: PLC0415
+    from layout.machine import Machine
+    from layout.replay.inputs import open_trace
+    from layout.replay.run import Runner
+    from layout.replay.transcript import encode
 
     arch = arches.get(args.arch or "x86_64")
     runner = Runner(Machine(arch))

@@ -34,8 +34,8 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the layout of one struct or enum, or the names of all."""
-    from layout import structs  # noqa: PLC0415 - keeps --help fast
-    from layout.render import pahole  # noqa: PLC0415
+    from layout import structs
+    from layout.render import pahole
 
     lock_size = _DEFAULT_LOCK_SIZE if args.lock_size is None else args.lock_size
     profile = structs.profile(arches.get(args.arch or "x86_64"), args.kernel or "6.12", lock_size)

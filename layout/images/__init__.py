@@ -1,0 +1,1 @@
+"""Trees in files: captures, cores and dumps, and what they hold."""

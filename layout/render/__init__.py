@@ -1,0 +1,1 @@
+"""How things look: hex, fields, the kernel's text, struct layouts."""

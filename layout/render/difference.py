@@ -52,7 +52,10 @@ def lines(difference: Difference) -> Iterator[Line]:
         if differs and a and b and a.meaning != b.meaning:
             meaning = f"{a.meaning} | {b.meaning}"
         yield (
-            Span(f"{'!' if differs else ' '} {offset:>3}  {raw_a:<{width}}  {raw_b:<{width}}  ", style),
+            Span(
+                f"{'!' if differs else ' '} {offset:>3}  {raw_a:<{width}}  {raw_b:<{width}}  ",
+                style,
+            ),
             Span(f"{field.name:<9}", style or NAME),
             Span(f"  {meaning}", style),
         )

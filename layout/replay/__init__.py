@@ -1,0 +1,1 @@
+"""Traces in, transcripts and differences out."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from layout.machine import Machine
-from layout.nodeview import Visit
-from layout.pointers import NODE_MASK, ROOT_PARENT, mt_height
+from layout.pointers import mt_height
 from layout.replay.difference import Difference, between_nodes, same_words
+from layout.replay.live import live_node
 from layout.replay.run import MUTATING, Line, Runner
 from layout.replay.tracking import TrackingMemory
 from layout.replay.transcript import comparable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _MEMORY_KEYS = frozenset({"hex", "message"})
 _LAST_WORD = re.compile(r"( contents: .*) [0-9a-f]+$", re.MULTILINE)
-_DEEPEST = 64
 
 
 class CountingKernel(Kernel):
@@ -143,56 +142,13 @@ def _node_difference(a: Runner, b: Runner) -> Difference | None:
     """The first live node, of those written to, whose fields differ."""
     mem_a, mem_b = _memory(a), _memory(b)
     for node in sorted(mem_a.dirty | mem_b.dirty):
-        visit = live_node(a, node) or live_node(b, node)
+        visit = live_node(a.machine, node) or live_node(b.machine, node)
         if visit is None or same_words(mem_a, mem_b, visit):
             continue
         found = between_nodes((mem_a, visit), (mem_b, visit))
         if found is not None:
             return found
     return None
-
-
-def live_node(runner: Runner, node: int) -> Visit | None:
-    """The node at this address if a tree of the machine holds it, found through its parents."""
-    machine, mem = runner.machine, runner.mem
-    if not 0 <= node - machine.node_base < mem.near_size:
-        return None
-    path: list[tuple[int, int]] = []  # parents and slots, from below
-    at = node
-    for _ in range(_DEEPEST):
-        parent = mem.parent(at)
-        if parent & ROOT_PARENT:
-            break
-        path.append((parent & ~NODE_MASK, (parent & NODE_MASK) >> 3))
-        at = parent & ~NODE_MASK
-        if not 0 <= at - machine.node_base < mem.near_size or at == node:
-            return None
-    else:
-        return None
-    if arena := mem.arena_at(parent & ~ROOT_PARENT):
-        if arena is mem.arena_at(node):
-            return None
-    else:
-        return None
-    word = mem.ma_root(parent & ~ROOT_PARENT)
-    low, high, depth = 0, mem.arch.ulong_max, 0
-    for parent_node, slot in reversed(path):
-        mt = word >> 3 & 0xF
-        if word & ~NODE_MASK != parent_node or not 1 < mt < 4:
-            return None
-        words = mem.read_node(parent_node, mt)
-        if slot >= runner.kernel.mt_slots[mt]:
-            return None
-        if slot:
-            low = words[slot] + 1
-        if slot < runner.kernel.mt_pivots[mt]:
-            high = words[1 + slot] or high
-        word = words[mem.slot0[mt] + slot]
-        depth += 1
-    mt = word >> 3 & 0xF
-    if word & ~NODE_MASK != node or not 0 < mt < 4:
-        return None
-    return Visit(node, mt, low, high, depth)
 
 
 def _count(outcome: Comparison, runners: list[Runner]) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from layout.images.decode import decode
 from layout.node import PIVOT
-from layout.nodeview import Visit
 from layout.pointers import ARANGE_64, NODE_MASK, ROOT_PARENT
 from layout.render.fields import node_fields
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from layout.images.image import Image
     from layout.node import NodeMemory
+    from layout.nodeview import Visit
 
 _IGNORED = frozenset({"pad", "tail"})
 
@@ -110,9 +110,7 @@ def between_nodes(
             continue
         else:
             values = (_shown(name, left.value), _shown(name, right.value))
-        return Difference(
-            names, name, values, node=a[1].address, offset=left.offset, sides=(a, b)
-        )
+        return Difference(names, name, values, node=a[1].address, offset=left.offset, sides=(a, b))
     return None
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from layout.errors import MachineFault
 from layout.images.decode import decode
-from layout.machine import Machine
 from layout.node import NODE_SIZE
 from layout.pointers import MT_FLAGS_HEIGHT_MASK
 from layout.replay.trace import NO_LIMIT, Operation
@@ -15,6 +14,8 @@ from layout.tree.state import MA_ERROR, STATUS_NAMES, MaState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from layout.machine import Machine
 
 Line = dict[str, Any]
 """One transcript line: ``n``, ``op`` and what the operation returned."""

@@ -65,5 +65,3 @@ def snapshot(
 
 def _is_hex(text: str) -> bool:
     return all(char in "0123456789abcdefABCDEF" for char in text.removeprefix("0x")) and text != ""
-
-

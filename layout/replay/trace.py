@@ -133,7 +133,9 @@ def _parse_line(n: int, words: list[str], ulong_max: int) -> Operation:
         what = "missing" if len(given) < len(needed) else "surplus"
         raise TraceError(n, f"{what} argument, the line should read: {usage}")
     names = [name.strip("[]") for name in wanted]
-    args = tuple(_number(n, name, text, ulong_max) for name, text in zip(names, given, strict=False))
+    args = tuple(
+        _number(n, name, text, ulong_max) for name, text in zip(names, given, strict=False)
+    )
     if op in ("sel", "dup", "dup_noinit") and args[0] >= TREES:
         raise TraceError(n, f"there is no tree {args[0]:x}: K is 0 to {TREES - 1}")
     if op == "poke" and (args[2] > 0xFF):

@@ -220,5 +220,3 @@ class Base:
     def words_of(self, mas: MaState) -> Words:
         """The words of the state's node."""
         return self.mem.read_node(mas.node & ~NODE_MASK, mas.node >> 3 & 0xF)
-
-

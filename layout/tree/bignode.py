@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from layout.node import PIVOT, NodeMemory
 from layout.pointers import ENODE_NULL, NODE_MASK
-from layout.slab import NodeCache
 from layout.tree.destroy import Destroy
 from layout.tree.state import MA_STATE_BULK, MA_STATE_REBALANCE, BigNode, MaState, WrState
+
+if TYPE_CHECKING:
+    from layout.slab import NodeCache
 
 
 class BigNodes(Destroy):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from layout.pointers import ARANGE_64, MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, xa_is_node
 from layout.tree.alloc import RCU_FREE_NODE, RCU_FREE_WALK
 from layout.tree.base import MAX_DESCENT
 from layout.tree.search import Search
-from layout.tree.state import MaState
 
+if TYPE_CHECKING:
+    from layout.tree.state import MaState
 
 
 class Destroy(Search):
@@ -212,5 +215,3 @@ class Destroy(Search):
         if xa_is_node(root):
             self.mte_destroy_walk(root, tree)
         self.mem.set_ma_flags(tree, self.mem.ma_flags(tree) & ~MT_FLAGS_HEIGHT_MASK)
-
-

@@ -19,7 +19,6 @@ from layout.tree.dup import Dup
 from layout.tree.state import STATUS_NAMES, STORE_TYPE_NAMES, MaState
 
 
-
 class Dump(Dup):
     """Text as the kernel prints it; pointers unhashed, numbers in hex or decimal."""
 
@@ -41,18 +40,18 @@ class Dump(Dup):
             limit = self.node_slots if (root >> 3 & 0xF) == DENSE else self.ulong_max
             self._dump_node(root, 0, limit, 0, decimal)
 
-    def _dump_range(self, low: int, high: int, depth: int, decimal: bool) -> None:  # noqa: FBT001
+    def _dump_range(self, low: int, high: int, depth: int, decimal: bool) -> None:
         indent = " " * min(depth * 2, 32)
         first, last = (f"{low}", f"{high}") if decimal else (f"{low:x}", f"{high:x}")
         self.printk(f"{indent}{first}: " if low == high else f"{indent}{first}-{last}: ")
 
-    def _dump_entry(  # noqa: PLR0913
+    def _dump_entry(
         self,
         entry: int,
         low: int,
         high: int,
         depth: int,
-        decimal: bool,  # noqa: FBT001
+        decimal: bool,
     ) -> None:
         self._dump_range(low, high, depth, decimal)
         pointer = self.mem.arch.hex_pointer(entry)
@@ -65,13 +64,13 @@ class Dump(Dup):
         else:
             self.printk(f"{pointer}\n")
 
-    def _dump_node(  # noqa: PLR0913
+    def _dump_node(
         self,
         enode: int,
         low: int,
         high: int,
         depth: int,
-        decimal: bool,  # noqa: FBT001
+        decimal: bool,
     ) -> None:
         mem = self.mem
         node, mt = enode & ~NODE_MASK, enode >> 3 & 0xF
@@ -94,7 +93,7 @@ class Dump(Dup):
         else:
             self._dump_slots(enode, low, high, depth, decimal)
 
-    def _dump_contents(self, words: tuple[int, ...], node: int, mt: int, decimal: bool) -> None:  # noqa: FBT001
+    def _dump_contents(self, words: tuple[int, ...], node: int, mt: int, decimal: bool) -> None:
         mem = self.mem
         pointer = mem.arch.hex_pointer
         slot0, slots = self.slot0[mt], self.mt_slots[mt]
@@ -110,13 +109,13 @@ class Dump(Dup):
         parts.append(f"{pointer(words[slot0 + slots - 1])}\n")
         self.printk("".join(parts))
 
-    def _dump_slots(  # noqa: PLR0913
+    def _dump_slots(
         self,
         enode: int,
         low: int,
         high: int,
         depth: int,
-        decimal: bool,  # noqa: FBT001
+        decimal: bool,
     ) -> None:
         node, mt = enode & ~NODE_MASK, enode >> 3 & 0xF
         words = self.mem.read_node(node, mt)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from layout.node import PIVOT
 from layout.pointers import ARANGE_64, NODE_MASK, ROOT_PARENT
 from layout.tree.base import MAX_DESCENT
 from layout.tree.iterate import Iterate
-from layout.tree.state import MaState
+
+if TYPE_CHECKING:
+    from layout.tree.state import MaState
 
 
 class Gaps(Iterate):

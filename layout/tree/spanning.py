@@ -120,9 +120,7 @@ class Spanning(Replace):
         self.mas_wr_node_walk(wr)
         mast.bn.mt = wr.mt
 
-    def mas_mab_to_node(
-        self, mas: MaState, bn: BigNode
-    ) -> tuple[int, int, int, int, int]:
+    def mas_mab_to_node(self, mas: MaState, bn: BigNode) -> tuple[int, int, int, int, int]:
         """Take the new nodes: (left, middle, right, split, middle split), 0 where there is none."""
         left = self.mas_new_ma_node(mas, bn)
         right = middle = middle_split = 0
@@ -147,7 +145,7 @@ class Spanning(Replace):
             self.mas_set_parent(mas, mas.node, right, slot - split - 1)
         return slot + 1
 
-    def mast_set_split_parents(  # noqa: PLR0913 - the kernel's parameters
+    def mast_set_split_parents(
         self,
         mast: SubtreeState,
         left: int,
@@ -166,7 +164,7 @@ class Spanning(Replace):
                 lower, upper, split = upper, right, middle_split
             slot = self.mas_set_split_parent(state, lower, upper, slot, split)
 
-    def mast_cp_to_nodes(  # noqa: PLR0913 - the kernel's parameters
+    def mast_cp_to_nodes(
         self,
         mast: SubtreeState,
         left: int,
@@ -265,9 +263,7 @@ class Spanning(Replace):
                 count = 1
 
         if not new_root:
-            l_mas.node = self.mas_pop_node(mas) | (
-                (mast.orig_l.node >> 3 & 0xF) << 3 | ENODE_NULL
-            )
+            l_mas.node = self.mas_pop_node(mas) | ((mast.orig_l.node >> 3 & 0xF) << 3 | ENODE_NULL)
             l_mas.depth += 1
             self.mab_mas_cp(bn, 0, self.mt_slots[bn.mt] - 1, l_mas, new_max=True)
             slot = 0
@@ -281,9 +277,7 @@ class Spanning(Replace):
             while not self.ma_is_root(mast.orig_l.node & ~NODE_MASK):
                 self.mast_ascend(mast)
         else:
-            mem.set_parent(
-                l_mas.node & ~NODE_MASK, mem.parent(mast.orig_l.node & ~NODE_MASK)
-            )
+            mem.set_parent(l_mas.node & ~NODE_MASK, mem.parent(mast.orig_l.node & ~NODE_MASK))
 
         old_enode = mast.orig_l.node
         mas.depth = l_mas.depth

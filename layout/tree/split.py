@@ -66,9 +66,7 @@ class Split(Spanning):
         for state in (mast.orig_l, mast.orig_r):
             slot = self.mas_set_split_parent(state, mast.l.node, mast.r.node, slot, split)
 
-    def mas_push_data(
-        self, mas: MaState, height: int, mast: SubtreeState, *, left: bool
-    ) -> bool:
+    def mas_push_data(self, mas: MaState, height: int, mast: SubtreeState, *, left: bool) -> bool:
         """Push data into the left or right neighbour if it has room; true if done."""
         bn = mast.bn
         other = mas.copy()

@@ -5,7 +5,10 @@ They are locals of a C caller and so live outside the simulated memory.
 
 from __future__ import annotations
 
-from layout.node import Words
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from layout.node import Words
 
 MA_ACTIVE, MA_START, MA_ROOT, MA_NONE, MA_PAUSE, MA_OVERFLOW, MA_UNDERFLOW, MA_ERROR = range(8)
 STATUS_NAMES = ("active", "start", "root", "none", "pause", "overflow", "underflow", "error")

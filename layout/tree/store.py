@@ -433,7 +433,7 @@ class Store(Write):
         """mtree_alloc_range() for the highest free run."""
         return self._mtree_alloc(tree, entry, size, low, high, gfp, reverse=True)
 
-    def mtree_alloc_cyclic(  # noqa: PLR0913 - the kernel's parameters
+    def mtree_alloc_cyclic(
         self, tree: int, entry: int, low: int, high: int, following: int, gfp: int = GFP_KERNEL
     ) -> tuple[int, int, int]:
         """Store ``entry`` at the first free index from ``following`` on, wrapping to ``low``.
@@ -476,5 +476,3 @@ class Store(Write):
                 mem.set_ma_flags(tree, mem.ma_flags(tree) | MT_FLAGS_ALLOC_WRAPPED)
         self.mas_destroy(mas)
         return ret, start, following
-
-

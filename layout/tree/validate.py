@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from layout.node import PIVOT, NodeMemory
 from layout.pointers import ARANGE_64, NODE_MASK
-from layout.slab import NodeCache
 from layout.tree.base import MAX_DESCENT
 from layout.tree.dump import Dump
 from layout.tree.state import MA_ACTIVE, MA_NONE, MA_OVERFLOW, MA_ROOT, MA_UNDERFLOW, MaState
+
+if TYPE_CHECKING:
+    from layout.slab import NodeCache
 
 _MAX_NODES = 1 << 24
 
@@ -24,7 +28,7 @@ class Validate(Dump):
         self.failures = 0
 
     def _check(
-        self, failed: bool, where: str, tree: int, *, warning: MaState | None = None  # noqa: FBT001
+        self, failed: bool, where: str, tree: int, *, warning: MaState | None = None
     ) -> None:
         """MT_BUG_ON, or MAS_WARN_ON of the state ``warning``."""
         self.tests += 1
@@ -119,7 +123,7 @@ class Validate(Dump):
                 self.printk(
                     f"Invalid child {name} at parent {pointer(parent)}[{i}] p_slot {p_slot}\n"
                 )
-                self._check(True, where, mas.tree)  # noqa: FBT003
+                self._check(True, where, mas.tree)
 
     def _validate_limits(self, mas: MaState, name: str) -> None:
         where = "mas_validate_limits"
@@ -139,7 +143,7 @@ class Validate(Dump):
             for wrong, text in problems:
                 if wrong:
                     self.printk(text)
-                    self._check(True, where, mas.tree, warning=mas)  # noqa: FBT003
+                    self._check(True, where, mas.tree, warning=mas)
             before = pivot
             if pivot == mas.max:
                 break
@@ -147,13 +151,13 @@ class Validate(Dump):
         end = self.mas_data_end(mas)
         if end != i:
             self.printk(f"node{name}: data_end {end} != the last slot offset {i}\n")
-            self._check(True, where, mas.tree)  # noqa: FBT003
+            self._check(True, where, mas.tree)
         for i in range(i + 1, slots):  # noqa: B020 - goes on behind the data
             entry = words[slot0 + i]
             if entry and i != slots - 1:
                 pointer = self.mem.arch.hex_pointer(entry)
                 self.printk(f"{name}[{i}] should not have entry {pointer}\n")
-                self._check(True, where, mas.tree)  # noqa: FBT003
+                self._check(True, where, mas.tree)
             if i < pivots and words[PIVOT + i]:
                 self.printk(f"{name}[{i}] should not have piv {words[PIVOT + i]}\n")
                 self._check(i < pivots - 1, where, mas.tree, warning=mas)
@@ -170,15 +174,15 @@ class Validate(Dump):
             child = words[self.slot0[mt] + i]
             if not child:
                 self.printk(f"Non-leaf node lacks child at {name}[{i}]\n")
-                self._check(True, where, mas.tree)  # noqa: FBT003
+                self._check(True, where, mas.tree)
             child_name = pointer(child & ~NODE_MASK)
             p_slot, parent = self.mte_parent_slot(child), self.mte_parent(child)
             if p_slot != i:
                 self.printk(f"Slot error at {name}[{i}]: child {child_name} has pslot {p_slot}\n")
-                self._check(True, where, mas.tree)  # noqa: FBT003
+                self._check(True, where, mas.tree)
             if parent != node:
                 self.printk(f"child {child_name} has parent {pointer(parent)} not {name}\n")
-                self._check(True, where, mas.tree)  # noqa: FBT003
+                self._check(True, where, mas.tree)
             if i < self.mt_pivots[mt] and words[PIVOT + i] == mas.max:
                 break
 
@@ -206,25 +210,25 @@ class Validate(Dump):
                 self._check(not words[slot0 + i], where, tree)
                 if gap > size:
                     self.printk(f"{name}[{i}] {gap} >= {high} - {low} + 1 ({size})\n")
-                    self._check(True, where, tree)  # noqa: FBT003
+                    self._check(True, where, tree)
             largest = max(largest, gap)
             low = high + 1 & top
             if high >= mas.max:
                 break
             i += 1
         if has_gaps:
-            self._check(False, where, tree)  # noqa: FBT003
+            self._check(False, where, tree)
             offset = self.mem.meta_gap(node)
             if offset > i:
                 self.printk(f"gap offset {name}[{offset}] is invalid\n")
-                self._check(True, where, tree)  # noqa: FBT003
+                self._check(True, where, tree)
             if self.mem.gap(node, offset) != largest:
                 self.printk(f"gap {name}[{offset}] is not the largest gap {largest}\n")
-                self._check(True, where, tree)  # noqa: FBT003
+                self._check(True, where, tree)
             for j in range(i + 1, slots):
                 if words[gap0 + j]:
                     self.printk(f"gap {name}[{j}] beyond node limit != 0\n")
-                    self._check(True, where, tree)  # noqa: FBT003
+                    self._check(True, where, tree)
         if self.ma_is_root(node):
             return
         slot, parent = self.mte_parent_slot(mas.node), self.mte_parent(mas.node)
@@ -232,7 +236,7 @@ class Validate(Dump):
         if self.mem.gap(parent, slot) != largest:
             self.printk(f"gap {self.mem.arch.hex_pointer(parent)}[{slot}] != {largest}\n")
             self.mt_dump(tree)
-            self._check(True, where, tree)  # noqa: FBT003
+            self._check(True, where, tree)
 
     def _validate_nulls(self, tree: int) -> None:
         mas = self.new_state(tree)

@@ -1,0 +1,367 @@
+"""MapleTree: a maple tree of a simulated machine as a Python collection of ranges."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import arches
+from layout.errors import BrokenTree, KernelError, UsageError
+from layout.images.decode import decode
+from layout.machine import Machine
+from layout.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU, mt_height
+from layout.render.dump import text
+from layout.render.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arches import Arch
+    from layout.tree.state import MaState
+
+_REASONS = {
+    errno.EINVAL: "the range, the entry or the kind of tree does not allow it",
+    errno.ENOMEM: "no memory for nodes",
+    errno.EEXIST: "an entry is in the range",
+    errno.EBUSY: "no free range is large enough",
+}
+
+
+class Range(NamedTuple):
+    """``entry`` for the indexes ``first`` to ``last``, both inclusive; 0 is no entry."""
+
+    first: int
+    last: int
+    entry: int
+
+
+class MapleTree:
+    """A maple tree on a simulated machine, with the kernel's own operations underneath.
+
+    ``arch`` is a machine's name or an :class:`arches.Arch`. ``alloc_range`` makes the tree
+    track gaps, ``rcu`` makes it safe for readers; ``machine`` puts it on a machine that other
+    trees are on. Indexes run from 0 to ``ulong_max``; entries are words, as the kernel's
+    pointers, and 0 stands for no entry.
+
+    >>> tree = MapleTree("s390x")
+    >>> tree.store(0x1000, 0x1FFF, 0xABC000)
+    >>> hex(tree.load(0x1800))
+    '0xabc000'
+    >>> [tuple(map(hex, r)) for r in tree]
+    [('0x1000', '0x1fff', '0xabc000')]
+
+    The tree lives in bytes of the machine's memory, and its metadata too:
+
+    >>> [node] = tree.nodes()
+    >>> tree.machine.mem.read(node.address, 256)[248:250].hex(" ")
+    '02 00'
+    """
+
+    def __init__(
+        self,
+        arch: str | Arch = "x86_64",
+        *,
+        alloc_range: bool = False,
+        rcu: bool = False,
+        machine: Machine | None = None,
+    ) -> None:
+        if machine is None:
+            machine = Machine(arches.get(arch) if isinstance(arch, str) else arch)
+        self.machine = machine
+        self.kernel = machine.kernel
+        self.ulong_max = machine.arch.ulong_max
+        self.address = machine.take_tree()
+        flags = (MT_FLAGS_ALLOC_RANGE if alloc_range else 0) | (MT_FLAGS_USE_RCU if rcu else 0)
+        self.kernel.mt_init_flags(self.address, flags)
+
+    # -- one index, one range
+
+    def load(self, index: int) -> int:
+        """The entry at ``index``, 0 if there is none. O(log n). Kernel: mtree_load."""
+        self._check_words(index)
+        return self.kernel.mtree_load(self.address, index)
+
+    def store(self, first: int, last: int, entry: int) -> None:
+        """Store ``entry`` over ``first`` to ``last`` inclusive, whatever is there.
+
+        O(log n). Raises KernelError: EINVAL, ENOMEM. Kernel: mtree_store_range.
+        """
+        self._check_words(first, last, entry)
+        self._done(self.kernel.mtree_store_range(self.address, first, last, entry))
+
+    def insert(self, first: int, last: int, entry: int) -> None:
+        """Store ``entry`` over ``first`` to ``last`` inclusive, if nothing is there.
+
+        O(log n). Raises KernelError: EEXIST, EINVAL, ENOMEM. Kernel: mtree_insert_range.
+        """
+        self._check_words(first, last, entry)
+        self._done(self.kernel.mtree_insert_range(self.address, first, last, entry))
+
+    def erase(self, index: int) -> int:
+        """Erase the whole range around ``index``; returns its entry, or 0. O(log n).
+
+        Kernel: mtree_erase.
+
+        >>> tree = MapleTree()
+        >>> tree.store(10, 19, 0x1001)
+        >>> hex(tree.erase(15)), list(tree)
+        ('0x1001', [])
+        """
+        self._check_words(index)
+        entry = self.kernel.mtree_erase(self.address, index)
+        self._done(0)
+        return entry
+
+    def clear(self) -> None:
+        """Free all nodes. O(n). Kernel: mtree_destroy."""
+        self.kernel.mt_destroy(self.address)
+        self._done(0)
+
+    def range_at(self, index: int) -> Range:
+        """The range around ``index``; its entry is 0 in a gap. O(log n). Kernel: mas_walk.
+
+        >>> tree = MapleTree()
+        >>> tree.store(10, 19, 0x1001)
+        >>> tree.range_at(12)
+        Range(first=10, last=19, entry=4097)
+        >>> tree.range_at(5)
+        Range(first=0, last=9, entry=0)
+        """
+        self._check_words(index)
+        mas = self.state(index)
+        entry = self.kernel.mas_walk(mas)
+        return Range(mas.index, mas.last, entry)
+
+    # -- many ranges
+
+    def ranges(self, first: int = 0, last: int | None = None) -> Iterator[Range]:
+        """The ranges with entries that touch ``first`` to ``last`` inclusive, in order.
+
+        The tree may be changed between steps: each walks on from the index reached.
+        Kernel: mas_find.
+        """
+        limit = self.ulong_max if last is None else last
+        self._check_words(first, limit)
+        index = first
+        while index <= limit:
+            mas = self.state(index)
+            entry = self.kernel.mas_find(mas, limit)
+            if not entry:
+                return
+            yield Range(mas.index, mas.last, entry)
+            index = mas.last + 1
+
+    def ranges_reversed(self, first: int = 0, last: int | None = None) -> Iterator[Range]:
+        """:meth:`ranges` from the highest to the lowest. Kernel: mas_find_rev."""
+        index = self.ulong_max if last is None else last
+        self._check_words(first, index)
+        while True:
+            mas = self.state(index)
+            entry = self.kernel.mas_find_rev(mas, first)
+            if not entry or mas.last < first:
+                return
+            yield Range(mas.index, mas.last, entry)
+            if mas.index <= first:
+                return
+            index = mas.index - 1
+
+    def __iter__(self) -> Iterator[Range]:
+        return self.ranges()
+
+    def __reversed__(self) -> Iterator[Range]:
+        return self.ranges_reversed()
+
+    def __len__(self) -> int:
+        """The number of ranges with entries. O(n)."""
+        return sum(1 for _ in self.ranges())
+
+    def __bool__(self) -> bool:
+        return self.machine.mem.ma_root(self.address) != 0
+
+    def __contains__(self, index: int) -> bool:
+        return self.load(index) != 0
+
+    def gaps(self, first: int = 0, last: int | None = None) -> Iterator[Range]:
+        """The free ranges within ``first`` to ``last`` inclusive, in order; their entry is 0.
+
+        >>> tree = MapleTree()
+        >>> tree.store(10, 19, 0x1001)
+        >>> [(hex(gap.first), hex(gap.last)) for gap in tree.gaps(0, 99)]
+        [('0x0', '0x9'), ('0x14', '0x63')]
+        """
+        limit = self.ulong_max if last is None else last
+        index = first
+        for taken in self.ranges(first, limit):
+            if taken.first > index:
+                yield Range(index, taken.first - 1, 0)
+            if taken.last >= limit:
+                return
+            index = taken.last + 1
+        if index <= limit:
+            yield Range(index, limit, 0)
+
+    def find_empty_area(
+        self, size: int, first: int = 0, last: int | None = None, *, reverse: bool = False
+    ) -> Range:
+        """The lowest free run of ``size`` indexes within ``first`` to ``last`` inclusive.
+
+        With ``reverse`` the highest. O(log n) in a tree that tracks gaps. Raises KernelError:
+        EBUSY, EINVAL. Kernel: mas_empty_area, mas_empty_area_rev.
+
+        >>> tree = MapleTree("sparc64", alloc_range=True)
+        >>> tree.store(10, 19, 0x1001)
+        >>> tree.find_empty_area(5, 8)
+        Range(first=20, last=24, entry=0)
+        """
+        limit = self.ulong_max if last is None else last
+        self._check_words(size, first, limit)
+        mas = self.state()
+        search = self.kernel.mas_empty_area_rev if reverse else self.kernel.mas_empty_area
+        self._done(search(mas, first, limit, size))
+        return Range(mas.index, mas.last, 0)
+
+    # -- copies, readers, preallocation
+
+    def copy(self) -> MapleTree:
+        """A tree like this one, on the same machine, in nodes of its own. O(n).
+
+        Raises KernelError: ENOMEM. Kernel: mtree_dup.
+        """
+        flags = self.machine.mem.ma_flags(self.address)
+        new = MapleTree(
+            machine=self.machine,
+            alloc_range=bool(flags & MT_FLAGS_ALLOC_RANGE),
+            rcu=bool(flags & MT_FLAGS_USE_RCU),
+        )
+        self._done(self.kernel.mtree_dup(self.address, new.address))
+        return new
+
+    @contextmanager
+    def read_section(self) -> Iterator[None]:
+        """An RCU read section: nodes that writers replace stay as they are until it ends.
+
+        Kernel: rcu_read_lock, rcu_read_unlock.
+        """
+        self.machine.rcu_read_lock()
+        try:
+            yield
+        finally:
+            self.machine.rcu_read_unlock()
+
+    @contextmanager
+    def preallocate(self, first: int, last: int, entry: int) -> Iterator[Preallocated]:
+        """Nodes for one store of ``entry`` over ``first`` to ``last``, which then cannot fail.
+
+        What is not used is given back at the end. Raises KernelError: ENOMEM.
+        Kernel: mas_preallocate, mas_store_prealloc, mas_destroy.
+
+        >>> tree = MapleTree()
+        >>> with tree.preallocate(10, 19, 0x1001) as write:
+        ...     write.nodes, write.store()
+        (1, None)
+        """
+        self._check_words(first, last, entry)
+        mas = self.state(first, last)
+        self._done(self.kernel.mas_preallocate(mas, entry))
+        try:
+            yield Preallocated(self, mas, entry)
+        finally:
+            self.kernel.mas_destroy(mas)
+            self._done(0)
+
+    def state(self, index: int = 0, last: int | None = None) -> MaState:
+        """A maple state for the advanced API: ``tree.kernel.mas_walk(tree.state(5))``."""
+        return self.kernel.new_state(self.address, index, last)
+
+    # -- looking inside
+
+    @property
+    def height(self) -> int:
+        """The height in nodes: 0 for an empty tree or a single entry in the root."""
+        return mt_height(self.machine.mem.ma_flags(self.address))
+
+    def nodes(self) -> list[Node]:
+        """All nodes, breadth first. O(n)."""
+        found = decode(self.machine.mem, self.address)
+        return [Node(n.address, n.type, n.min, n.max, n.depth) for n in found.nodes]
+
+    def dump(self, *, fields: bool = False) -> str:
+        """All nodes as hex; with ``fields`` one line for each field, and what it means."""
+        visits = decode(self.machine.mem, self.address).nodes
+        lines = text(self.machine.mem, self.address, visits, fields=fields)
+        return "\n".join(plain(line) for line in lines)
+
+    def mt_dump(self) -> str:
+        """The kernel's text dump. Kernel: mt_dump."""
+        log = self.kernel.log
+        before = len(log)
+        self.kernel.mt_dump(self.address)
+        printed = "".join(log[before:])
+        del log[before:]
+        return printed
+
+    def check(self) -> None:
+        """Let the kernel's validator look at the tree. O(n). Kernel: mt_validate.
+
+        Raises BrokenTree with the kernel's messages, which dump the tree.
+        """
+        log = self.kernel.log
+        before = len(log)
+        valid = self.kernel.mt_validate(self.address)
+        printed = "".join(log[before:])
+        del log[before:]
+        if not valid:
+            raise BrokenTree(printed)
+
+    def __repr__(self) -> str:
+        return f"<MapleTree {self.address:x} on {self.machine.arch.name}, height {self.height}>"
+
+    # -- helpers
+
+    def _check_words(self, *words: int) -> None:
+        for word in words:
+            if not 0 <= word <= self.ulong_max:
+                message = f"{word:#x} does not fit into a word of {self.machine.arch.name}"
+                raise ValueError(message)
+
+    def _done(self, ret: int) -> None:
+        """End an operation: let freed nodes go, and turn an errno into an exception."""
+        self.machine.quiesce()
+        if ret < 0:
+            reason = _REASONS.get(-ret, "")
+            name = errno.errorcode.get(-ret, str(ret))
+            raise KernelError(-ret, f"-{name}: {reason}")
+
+
+class Node(NamedTuple):
+    """A node of a tree: address, enum maple_type, inclusive range, depth from 0 at the root."""
+
+    address: int
+    type: int
+    first: int
+    last: int
+    depth: int
+
+
+class Preallocated:
+    """Nodes in reserve for one store; ``nodes`` is how many are left."""
+
+    def __init__(self, tree: MapleTree, mas: MaState, entry: int) -> None:
+        self._tree = tree
+        self._mas = mas
+        self._entry = entry
+        self._spent = False
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes the state holds."""
+        return self._tree.kernel.mas_allocated(self._mas)
+
+    def store(self) -> None:
+        """Carry out the store that the nodes are for. Raises UsageError the second time."""
+        if self._spent:
+            message = "the nodes of this preallocation are spent: preallocate again"
+            raise UsageError(message)
+        self._spent = True
+        self._tree.kernel.mas_store_prealloc(self._mas, self._entry)
