@@ -36,7 +36,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("--tree", metavar="K|ADDR", help="of two images: the tree in both")
     add_kernel(parser)
     parser.add_argument(
-        "--at", metavar="LINE", type=count, help="of two traces: the line to stop at"
+        "--at", metavar="LINE", type=count, help="of two traces: the last line to run"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -75,8 +75,8 @@ def _lock_step(args: argparse.Namespace) -> int:
     else:
         print(
             f"equal on {', '.join(outcome.arches)}: {outcome.operations} operations, "
-            f"{outcome.nodes} nodes handed out, height up to {outcome.height}, {outcome.splits} splits, "
-            f"{outcome.swapped_bytes} bytes differ only by byte order"
+            f"{outcome.nodes} nodes handed out, height up to {outcome.height}, "
+            f"{outcome.splits} splits, {outcome.swapped_bytes} bytes differ only by byte order"
         )
     if outcome.bad:
         tell(outcome.bad)

@@ -66,7 +66,7 @@ OPERATIONS: dict[str, str] = {
     "treemem": "",
     "poke": "ADDR OFFSET BYTE",
 }
-"""Every operation and its arguments; ``[X]`` may be left out, what ``...`` stands for is ignored."""
+"""Every operation and its arguments; ``[X]`` may be left out, ``...`` is ignored."""
 
 TREES = 8
 NO_LIMIT = -1

@@ -75,11 +75,9 @@ class Spanning(Replace):
         """Take in the nearest node, right before left, ascending as far as needed."""
         right, left = mast.orig_r, mast.orig_l
         saved_right, saved_left = right.copy(), left.copy()
-        depth = 0
-        for _ in range(MAX_DESCENT):
+        for depth in range(1, MAX_DESCENT):
             self.mas_ascend(right)
             self.mas_ascend(left)
-            depth += 1
             if right.offset < self.mas_data_end(right):
                 right.offset += 1
                 for _ in range(depth):

@@ -1,0 +1,59 @@
+import arches
+import pytest
+from arches import Access
+
+
+@pytest.mark.parametrize(
+    ("name", "order", "page", "strict"),
+    [
+        ("x86_64", "little", 4096, False),
+        ("s390x", "big", 4096, False),
+        ("sparc64", "big", 8192, True),
+    ],
+)
+def test_facts(name, order, page, strict):
+    arch = arches.get(name)
+    assert (arch.byteorder, arch.page_size, arch.strict_alignment) == (order, page, strict)
+    assert arch.ulong_max == 2**64 - 1
+
+
+@pytest.mark.parametrize("alias", ["amd64", "x86-64", "X86_64"])
+def test_alias(alias):
+    assert arches.get(alias) is arches.get("x86_64")
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(arches.UnknownArchError, match=r"'vax'.*s390x, sparc64, x86_64"):
+        arches.get("vax")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "address", "text"),
+    [
+        ("x86_64", "null", 0xE, "BUG: kernel NULL pointer dereference, address: 000000000000000e"),
+        ("x86_64", "unmapped", 0x0E00000000000000, "non-canonical address 0xe00000000000000"),
+        (
+            "x86_64",
+            "unmapped",
+            0xFFFF888000000000,
+            "BUG: unable to handle page fault for address: ffff888000000000",
+        ),
+        (
+            "s390x",
+            "unmapped",
+            0x0E00000000000000,
+            "Unable to handle kernel pointer dereference in virtual kernel address space\n"
+            "Failing address: 0e00000000000000 TEID: 0e00000000000803",
+        ),
+        (
+            "sparc64",
+            "unmapped",
+            0x0E00000000000000,
+            "Unable to handle kernel paging request at virtual address 0e00000000000000",
+        ),
+        ("sparc64", "null", 0xE, "Unable to handle kernel NULL pointer dereference"),
+        ("sparc64", "misaligned", 0x1001, "Kernel unaligned access at address 0000000000001001"),
+    ],
+)
+def test_faults_in_the_words_of_each_kernel(name, kind, address, text):
+    assert text in arches.get(name).word_fault(Access(kind, address, 8, write=False))

@@ -1,0 +1,36 @@
+"""Transcripts equal those of the kernel's own C code, line by line, byte by byte."""
+
+import json
+import lzma
+from pathlib import Path
+
+import arches
+import pytest
+from layout.machine import Machine
+from layout.replay.run import Runner
+from layout.replay.trace import parse
+from layout.replay.transcript import comparable, encode
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+TRACES = sorted([*FIXTURES.glob("golden/*.trace"), *FIXTURES.glob("captured/*.trace")])
+
+
+def test_there_are_traces():
+    assert len(TRACES) == 58
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("trace", TRACES, ids=lambda path: path.stem)
+def test_transcript_equals_the_kernels(trace, arch):
+    runner = Runner(Machine(arches.get(arch)))
+    operations = parse(trace.read_text().split("\n"), runner.machine.arch.ulong_max)
+    compared = 0
+    with lzma.open(trace.with_suffix(f".{arch}.jsonl.xz"), "rt") as lines:
+        for operation, text in zip(operations, lines, strict=True):
+            truth = json.loads(text)
+            if "livelock" in truth:
+                break
+            line = json.loads(encode(runner.execute(operation)))
+            assert comparable(line) == comparable(truth)
+            compared += 1
+    assert compared
