@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layout import structs
 from layout.errors import UsageError
@@ -73,3 +73,34 @@ class Machine:
     def quiesce(self) -> int:
         """Run the RCU callbacks that wait, unless a reader holds them up; returns how many."""
         return 0 if self._readers else self.kernel.run_rcu()
+
+    # -- going back
+
+    def save(self) -> Saved:
+        """The state of memory and node cache, to come back to. RCU callbacks must not wait."""
+        cache = self.cache
+        return Saved(
+            self.mem.read(self.tree_base, _TREE_AREA),
+            bytes(self.mem.near),
+            bytes(cache.freed_map),
+            cache.freed,
+        )
+
+    def restore(self, saved: Saved) -> None:
+        """Go back to a saved state of this machine."""
+        cache = self.cache
+        self.mem.write(self.tree_base, saved.trees)
+        self.mem.replace_near(saved.nodes)
+        cache.freed_map[:] = saved.freed_map
+        cache.allocated, cache.freed = len(saved.freed_map), saved.freed
+        cache.begin()
+        self.kernel.rcu_queue.clear()
+
+
+class Saved(NamedTuple):
+    """A machine's bytes: the trees, the nodes, and which nodes are freed."""
+
+    trees: bytes
+    nodes: bytes
+    freed_map: bytes
+    freed: int

@@ -206,8 +206,8 @@ class MapleTree:
     ) -> Range:
         """The lowest free run of ``size`` indexes within ``first`` to ``last`` inclusive.
 
-        With ``reverse`` the highest. O(log n) in a tree that tracks gaps. Raises KernelError:
-        EBUSY, EINVAL. Kernel: mas_empty_area, mas_empty_area_rev.
+        With ``reverse`` the highest. O(log n). Raises KernelError: EBUSY, EINVAL; UsageError
+        for a tree that does not track gaps. Kernel: mas_empty_area, mas_empty_area_rev.
 
         >>> tree = MapleTree("sparc64", alloc_range=True)
         >>> tree.store(10, 19, 0x1001)
@@ -216,6 +216,9 @@ class MapleTree:
         """
         limit = self.ulong_max if last is None else last
         self._check_words(size, first, limit)
+        if not self.kernel.mt_is_alloc(self.address):
+            message = "only a tree made with alloc_range=True can be searched for free ranges"
+            raise UsageError(message)
         mas = self.state()
         search = self.kernel.mas_empty_area_rev if reverse else self.kernel.mas_empty_area
         self._done(search(mas, first, limit, size))

@@ -80,6 +80,12 @@ class Memory:
         self.near_size += count
         self._near_arena.end += count
 
+    def replace_near(self, data: bytes) -> None:
+        """Replace all bytes of the near arena, and its size."""
+        self.near[:] = data
+        self.near_size = len(data)
+        self._near_arena.end = self.near_base + len(data)
+
     def size(self) -> int:
         """The number of bytes mapped."""
         return sum(arena.end - arena.base for arena in self.arenas)

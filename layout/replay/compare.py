@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from layout.machine import Machine
+from layout.images.decode import decode
+from layout.machine import TREES, Machine
 from layout.pointers import mt_height
 from layout.replay.difference import Difference, between_nodes, same_words
 from layout.replay.live import live_node
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from layout.replay.trace import Operation
     from layout.tree.state import BigNode, MaState
 
-_MEMORY_KEYS = frozenset({"hex", "message"})
+_MEMORY_KEYS = frozenset({"hex", "was", "message"})
 _LAST_WORD = re.compile(r"( contents: .*) [0-9a-f]+$", re.MULTILINE)
 
 
@@ -97,6 +98,8 @@ def _first_difference(
     first = meaning(lines[0])
     for runner, line in zip(runners[1:], lines[1:], strict=True):
         found = _node_difference(runners[0], runner)
+        if found is None and operation.op == "poke":
+            found = _tree_difference(runners[0], runner)
         if found is None:
             other = meaning(line)
             if first == other:
@@ -148,6 +151,17 @@ def _node_difference(a: Runner, b: Runner) -> Difference | None:
         found = between_nodes((mem_a, visit), (mem_b, visit))
         if found is not None:
             return found
+    return None
+
+
+def _tree_difference(a: Runner, b: Runner) -> Difference | None:
+    """The first difference in any tree, found from the roots: parent words may be damaged."""
+    for number in range(TREES):
+        tree = a.machine.tree(number)
+        for visit in decode(a.mem, tree).nodes:
+            found = between_nodes((a.mem, visit), (b.mem, visit))
+            if found is not None:
+                return found
     return None
 
 

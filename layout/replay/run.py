@@ -21,6 +21,8 @@ Line = dict[str, Any]
 """One transcript line: ``n``, ``op`` and what the operation returned."""
 
 _MAX_RANGES = 1 << 24
+_FAULT_CALLS = 16
+"""Allocation calls that the line of an operation with a fault keeps."""
 
 MUTATING = frozenset(
     {"init", "store", "storenw", "mstore", "insert", "erase", "alloc_range", "alloc_rrange"}
@@ -65,6 +67,7 @@ class Runner:
             self.faulted = True
             callbacks = 0
             line["fault"] = _fault(stop, operation, self.machine)
+            del self.cache.calls[_FAULT_CALLS:]  # a livelock has thousands
         if callbacks:
             line["rcu"] = callbacks
         if operation.op in MUTATING:

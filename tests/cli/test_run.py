@@ -1,0 +1,91 @@
+import io
+import json
+import lzma
+import sys
+from pathlib import Path
+
+import pytest
+from layout.cli.main import main
+
+GOLDEN = Path(__file__).parents[2] / "fixtures/golden"
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+def test_transcript_on_stdout(capsys, arch):
+    assert main(["run", str(GOLDEN / "02-ascending-append.trace"), "--arch", arch]) == 0
+    out = capsys.readouterr().out.splitlines()
+    with lzma.open(GOLDEN / f"02-ascending-append.{arch}.jsonl.xz", "rt") as lines:
+        assert [json.loads(line) for line in out] == [json.loads(line) for line in lines]
+
+
+def test_packed_trace_from_stdin(capsys, monkeypatch):
+    data = io.TextIOWrapper(io.BytesIO(lzma.compress(b"init 0\nstore 1 2 3001\nload 1\n")))
+    monkeypatch.setattr(sys, "stdin", data)
+    assert main(["run", "-", "--arch", "sparc64"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"n": 3, "op": "load", "entry": "3001"}
+
+
+def run(tmp_path, capsys, text, *options):
+    trace = tmp_path / "t.trace"
+    trace.write_bytes(text if isinstance(text, bytes) else text.encode())
+    code = main(["run", str(trace), *options])
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return code, captured.out.splitlines(), captured.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("load 1\nstor 1 2 3\n", "t.trace, line 2: unknown operation 'stor'"),
+        ("load 1\nload 10000000000000000\n", "line 2: I does not fit"),
+        ("load 1\nload\n", "line 2: missing argument"),
+        (b"load 1\nload \xff\n", "none of trace, JSON capture"),
+    ],
+)
+def test_bad_traces_are_one_line_and_exit_code_2(tmp_path, capsys, text, message):
+    code, out, err = run(tmp_path, capsys, text)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert len(out) == (0 if isinstance(text, bytes) else 1)  # what was before it is kept
+
+
+def test_fault_ends_the_run_with_1(tmp_path, capsys):
+    text = "init 0\nstore 10 20 3001\npoke 0 0 0\nload 10\n"
+    code, out, err = run(tmp_path, capsys, text, "--arch", "s390x")
+    assert code == 1
+    fault = json.loads(out[-1])["fault"]
+    assert fault["kind"] == "null"
+    assert "Failing address: 0000000000000000" in fault["message"]
+    assert len(out) == 3
+    assert "line 3: poke: null" in err
+    assert err.count("\n") == 1
+
+
+def test_failed_validate_is_1_at_the_end(tmp_path, capsys):
+    text = "init 0\nstore 10 20 3001\npoke 1000000000 f8 1\nvalidate\nload 10\n"
+    code, out, _ = run(tmp_path, capsys, text)
+    assert (code, len(out)) == (1, 5)
+
+
+def test_empty_and_comment_only_traces_are_fine(tmp_path, capsys):
+    assert run(tmp_path, capsys, "") == (0, [], "")
+    assert run(tmp_path, capsys, "# nothing\n\n") == (0, [], "")
+
+
+def test_other_kinds_of_file_are_named(tmp_path, capsys):
+    capture = GOLDEN.parent / "captures/s390x-6.12.95-sleep.json"
+    assert main(["run", str(capture)]) == 2
+    assert "is a capture: give a trace" in capsys.readouterr().err
+    assert main(["run", str(tmp_path)]) == 2
+    assert main(["run", str(tmp_path / "none")]) == 2
+    assert main(["run", str(capture), "--arch", "vax"]) == 2
+    assert "unknown architecture 'vax'" in capsys.readouterr().err
+
+
+def test_machine_out_of_memory(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("layout.slab.NODE_LIMIT", 100)
+    code, out, err = run(tmp_path, capsys, "init 0\nexpect_raw ffff\n")
+    assert (code, len(out)) == (2, 1)
+    assert "out of memory: 100 nodes" in err

@@ -1,0 +1,105 @@
+import arches
+import pytest
+from layout.images.decode import decode
+from layout.machine import Machine
+from layout.replay.run import Runner
+from layout.replay.trace import parse
+
+TOP = 2**64 - 1
+
+
+def run(text, arch="s390x"):
+    runner = Runner(Machine(arches.get(arch)))
+    lines = []
+    for operation in parse(text.split("\n"), TOP):
+        lines.append(runner.execute(operation))
+        if runner.faulted:
+            break
+    return runner, lines
+
+
+def test_poke_changes_one_byte_and_tells_the_old_one():
+    runner, lines = run("init 0\nstore 10 20 3001\npoke 1000000000 f8 7")
+    assert lines[-1] == {"n": 3, "op": "poke", "was": "02"}
+    assert runner.mem.read_u8(0x10000000F8) == 7
+
+
+def test_poke_outside_memory_is_a_fault():
+    runner, lines = run("poke 1000000000 0 1")
+    assert runner.faulted
+    fault = lines[-1]["fault"]
+    assert (fault["kind"], fault["address"]) == ("unmapped", "1000000000")
+
+
+def test_failed_validate_goes_on():
+    text = "init 0\nstore 10 20 3001\npoke 1000000000 8 ff\nvalidate\nload 10\nvalidate"
+    runner, lines = run(text, "x86_64")
+    assert lines[3]["ok"] is False
+    assert lines[3]["printk"].startswith("0000001000000000[1] piv 32 < prev_piv 255\n")
+    assert "MAS: tree=0000000fffff0000 enode=000000100000000c (ma_active)Store Type: " in lines[3]["printk"]
+    assert lines[4]["op"] == "load"
+    assert lines[5]["ok"] is False
+    assert (runner.failed, runner.faulted) == (True, False)
+
+
+@pytest.mark.parametrize("arch", arches.names())
+def test_cycle_ends_in_a_livelock_fault(arch):
+    # a child of the root that is the root itself
+    build = "init 1\n" + "\n".join(f"store {i * 16:x} {i * 16 + 7:x} 3001" for i in range(20))
+    runner, _ = run(build, arch)
+    root = runner.mem.ma_root(runner.tree) & ~2
+    word = root.to_bytes(8, runner.machine.arch.byteorder)
+    pokes = "\n".join(f"poke {root & ~0xFF:x} {80 + i:x} {byte:x}" for i, byte in enumerate(word))
+    for operation in ("load 0", "store 0 0 3001", "walk 0", "mtdump", "iter 0 ff"):
+        runner, lines = run(f"{build}\n{pokes}\n{operation}", arch)
+        assert lines[-1]["fault"]["kind"] in ("livelock", "bug"), operation
+
+
+@pytest.mark.parametrize("arch", arches.names())
+@pytest.mark.parametrize(
+    ("word", "kind", "address"),
+    [
+        (0x0E0000000000000C, "unmapped", "e00000000000000"),
+        (0x0E00000000000000, "null", "0"),  # a dense node has no pivots: NULL is followed
+        (0xC, "null", "0"),
+    ],
+)
+def test_pointer_into_nowhere_is_a_fault_that_keeps_what_was_written(arch, word, kind, address):
+    build = "init 0\n" + "\n".join(f"store {i * 16:x} {i * 16 + 7:x} 3001" for i in range(20))
+    runner, _ = run(build, arch)
+    root = runner.mem.ma_root(runner.tree) & ~0xFF
+    raw = word.to_bytes(8, runner.machine.arch.byteorder)
+    pokes = "\n".join(f"poke {root:x} {128 + i:x} {byte:x}" for i, byte in enumerate(raw))
+    runner, lines = run(f"{build}\n{pokes}\nload 0", arch)
+    assert (lines[-1]["fault"]["kind"], lines[-1]["fault"]["address"]) == (kind, address)
+    assert runner.mem.ma_root(runner.tree) & ~0xFF == root
+
+
+def test_end_beyond_the_node_is_a_fault():
+    build = "init 0\n" + "\n".join(f"store {i * 16:x} {i * 16 + 7:x} 3001" for i in range(20))
+    runner, _ = run(build)
+    first, second = decode(runner.mem, runner.tree).nodes[2:4]
+    _, lines = run(f"{build}\npoke {first.address:x} f8 ff\ncset {second.min:x}\ncprev 0")
+    assert lines[-1]["fault"]["kind"] == "bug"
+    assert "beyond the end of a node" in lines[-1]["fault"]["message"]
+
+
+def test_too_small_bulk_follows_a_null_pointer():
+    _, lines = run("init 0\nbulk 1 100 0 10 8 3000")
+    assert lines[-1]["fault"]["kind"] == "null"
+    assert lines[-1]["warn"] == 1
+    assert lines[-1]["na"] > 0
+
+
+def test_store_that_gets_some_nodes_but_not_all_is_a_livelock():
+    build = "init 0\n" + "\n".join(f"store {i * 16:x} {i * 16 + 7:x} 3001" for i in range(8))
+    _, lines = run(f"{build}\nfail 1\nstore 1 2 3001")
+    assert lines[-1]["fault"]["kind"] == "livelock"
+    assert lines[-1]["ac"][:3] == ["n1", "!nb2", "!kb2"]
+    assert len(lines[-1]["ac"]) == 16
+
+
+def test_backward_range_of_mas_store_warns_and_is_refused():
+    _, lines = run("init 0\nmstore 20 10 3001")
+    assert (lines[-1]["err"], lines[-1]["warn"]) == (-22, 1)
+    assert lines[-1]["printk"] == "Error 20 > 10 0000000000003001\n"
