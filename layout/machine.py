@@ -24,7 +24,8 @@ class Machine:
     """One machine with eight empty trees.
 
     Tree ``k`` lies at ``tree_base + k * 0x40``, node ``i`` at ``node_base + i * 0x100``. What
-    watches accesses or replaces operations comes in as another class of memory or kernel.
+    watches accesses or replaces operations comes in as another class of memory or kernel. Unless
+    ``reuse_nodes`` is set every node is handed out once, so that freed ones can be looked at.
     """
 
     def __init__(
@@ -32,6 +33,8 @@ class Machine:
         arch: Arch,
         memory: type[NodeMemory] = NodeMemory,
         kernel: type[Kernel] = Kernel,
+        *,
+        reuse_nodes: bool = False,
     ) -> None:
         self.arch = arch
         self.profile = structs.profile(arch)
@@ -39,7 +42,7 @@ class Machine:
         self.tree_base = self.node_base - _TREE_AREA
         self.mem = memory(arch, self.profile)
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")
-        self.cache = NodeCache(self.mem, self.node_base)
+        self.cache = NodeCache(self.mem, self.node_base, reuse=reuse_nodes)
         self.kernel = kernel(self.mem, self.cache)
         for number in range(TREES):
             self.kernel.mt_init_flags(self.tree(number), 0)
@@ -83,7 +86,8 @@ class Machine:
             self.mem.read(self.tree_base, _TREE_AREA),
             bytes(self.mem.near),
             bytes(cache.freed_map),
-            cache.freed,
+            (cache.allocated, cache.freed),
+            cache.free_list(),
         )
 
     def restore(self, saved: Saved) -> None:
@@ -91,16 +95,15 @@ class Machine:
         cache = self.cache
         self.mem.write(self.tree_base, saved.trees)
         self.mem.replace_near(saved.nodes)
-        cache.freed_map[:] = saved.freed_map
-        cache.allocated, cache.freed = len(saved.freed_map), saved.freed
-        cache.begin()
+        cache.restore(saved.freed_map, saved.counts, saved.free_list)
         self.kernel.rcu_queue.clear()
 
 
 class Saved(NamedTuple):
-    """A machine's bytes: the trees, the nodes, and which nodes are freed."""
+    """A machine's bytes: the trees, the nodes; and which nodes are free."""
 
     trees: bytes
     nodes: bytes
     freed_map: bytes
-    freed: int
+    counts: tuple[int, int]
+    free_list: tuple[int, ...]

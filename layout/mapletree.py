@@ -42,7 +42,8 @@ class MapleTree:
     ``arch`` is a machine's name or an :class:`arches.Arch`. ``alloc_range`` makes the tree
     track gaps, ``rcu`` makes it safe for readers; ``machine`` puts it on a machine that other
     trees are on. Indexes run from 0 to ``ulong_max``; entries are words, as the kernel's
-    pointers, and 0 stands for no entry.
+    pointers, and 0 stands for no entry. Freed nodes are used again, as in a real kernel; a
+    ``Machine(arch)`` of your own keeps them to be looked at.
 
     >>> tree = MapleTree("s390x")
     >>> tree.store(0x1000, 0x1FFF, 0xABC000)
@@ -67,7 +68,8 @@ class MapleTree:
         machine: Machine | None = None,
     ) -> None:
         if machine is None:
-            machine = Machine(arches.get(arch) if isinstance(arch, str) else arch)
+            found = arches.get(arch) if isinstance(arch, str) else arch
+            machine = Machine(found, reuse_nodes=True)
         self.machine = machine
         self.kernel = machine.kernel
         self.ulong_max = machine.arch.ulong_max
@@ -331,6 +333,7 @@ class MapleTree:
     def _done(self, ret: int) -> None:
         """End an operation: let freed nodes go, and turn an errno into an exception."""
         self.machine.quiesce()
+        self.machine.cache.begin()  # its logs are for replays, and would grow
         if ret < 0:
             reason = _REASONS.get(-ret, "")
             name = errno.errorcode.get(-ret, str(ret))

@@ -29,11 +29,16 @@ LIVELOCK = 1000
 class NodeCache:
     """kmem_cache "maple_node": node ``i`` lies at ``base + i * 256``.
 
-    Without a base it maps no memory, for code that only reads.
+    Without a base it maps no memory, for code that only reads. With ``reuse`` freed nodes are
+    handed out again, last freed first, with their old bytes, as the kernel's allocator does.
+    ``allocated`` and ``freed`` count requests; ``freed_map`` has a byte for every node that
+    there is, 1 if it is free.
     """
 
-    def __init__(self, mem: NodeMemory, base: int | None) -> None:
+    def __init__(self, mem: NodeMemory, base: int | None, *, reuse: bool = False) -> None:
         self.mem = mem
+        self.reuse = reuse
+        self._free_list: list[int] = []
         self.base = base or 0
         if base is not None:
             mem.map(base, bytearray(), "nodes", near=True)
@@ -56,6 +61,19 @@ class NodeCache:
     def address(self, number: int) -> int:
         """The address of node ``number``."""
         return self.base + number * NODE_SIZE
+
+    def free_list(self) -> tuple[int, ...]:
+        """The nodes that wait to be handed out again, last freed last."""
+        return tuple(self._free_list)
+
+    def restore(
+        self, freed_map: bytes, counts: tuple[int, int], free_list: tuple[int, ...]
+    ) -> None:
+        """Go back to an earlier state: freed_map, (allocated, freed) and free_list()."""
+        self.freed_map[:] = freed_map
+        self.allocated, self.freed = counts
+        self._free_list = list(free_list)
+        self.begin()
 
     # -- fault injection
 
@@ -105,7 +123,16 @@ class NodeCache:
         return [] if refused else self._take(count)
 
     def _take(self, count: int) -> list[int]:
-        first = self.allocated
+        self.allocated += count
+        taken: list[int] = []
+        while self._free_list and len(taken) < count:
+            node = self._free_list.pop()
+            self.freed_map[(node - self.base) // NODE_SIZE] = 0
+            taken.append(node)
+        return taken + self._fresh(count - len(taken)) if taken else self._fresh(count)
+
+    def _fresh(self, count: int) -> list[int]:
+        first = len(self.freed_map)
         if first + count > NODE_LIMIT:
             message = (
                 f"the simulated machine is out of memory: {NODE_LIMIT} nodes were allocated; "
@@ -113,7 +140,6 @@ class NodeCache:
             )
             raise UsageError(message)
         self.mem.grow_near(count * NODE_SIZE)
-        self.allocated = first + count
         self.freed_map.extend(bytes(count))
         start = self.base + first * NODE_SIZE
         return list(range(start, start + count * NODE_SIZE, NODE_SIZE))
@@ -121,13 +147,15 @@ class NodeCache:
     def free(self, node: int) -> None:
         """kmem_cache_free. Raises MachineFault: bad free, double free."""
         number, rest = divmod(node - self.base, NODE_SIZE)
-        if rest or not 0 <= number < self.allocated:
+        if rest or not 0 <= number < len(self.freed_map):
             self._bad("bad free", node, "not a node of this cache")
         if self.freed_map[number]:
             self._bad("double free", node, "node was freed before")
         self.freed_map[number] = 1
         self.freed += 1
         self.frees.append(number)
+        if self.reuse:
+            self._free_list.append(node)
 
     def _bad(self, kind: str, node: int, why: str) -> None:
         message = f"kmem_cache_free(maple_node, {self.mem.arch.hex_pointer(node)}): {why}"

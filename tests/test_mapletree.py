@@ -1,7 +1,8 @@
 import errno
 
-import arches
 import pytest
+
+import arches
 from layout import MapleTree, Range
 from layout.errors import BrokenTree, KernelError, UsageError
 from layout.machine import Machine
@@ -49,7 +50,11 @@ def test_whole_address_space(arch):
 def test_single_entry_in_the_root(arch):
     tree = MapleTree(arch)
     tree.store(0, 0, 0x1001)
-    assert (tree.height, list(tree), list(reversed(tree))) == (0, [Range(0, 0, 0x1001)], [Range(0, 0, 0x1001)])
+    assert (tree.height, list(tree), list(reversed(tree))) == (
+        0,
+        [Range(0, 0, 0x1001)],
+        [Range(0, 0, 0x1001)],
+    )
     assert tree.range_at(7) == Range(1, TOP, 0)
     assert list(tree.gaps(0, 9)) == [Range(1, 9, 0)]
 

@@ -1,5 +1,8 @@
-import arches
+from functools import partial
+
 import pytest
+
+import arches
 from layout.errors import MachineFault
 from layout.memory import Memory
 
@@ -58,7 +61,7 @@ def test_misaligned_words_trap_on_sparc64_only(near):
         mem = Memory(arches.get(name))
         mem.map(0x10000, bytearray(64), "test", near=near)
         if name == "sparc64":
-            for access in (mem.read_word, lambda a: mem.write_word(a, 1), mem.read_u32):
+            for access in (mem.read_word, partial(mem.write_word, value=1), mem.read_u32):
                 with pytest.raises(MachineFault) as caught:
                     access(0x10001)
                 assert caught.value.kind == "misaligned"

@@ -1,5 +1,6 @@
-import arches
 import pytest
+
+import arches
 from layout.errors import MachineFault
 from layout.machine import Machine
 from layout.slab import GFP_KERNEL, GFP_NOWAIT, LIVELOCK
@@ -67,3 +68,33 @@ def test_double_free(cache):
     with pytest.raises(MachineFault) as caught:
         cache.free(node)
     assert (caught.value.kind, caught.value.address) == ("double free", node)
+
+
+def test_reuse_hands_out_the_last_freed_first_with_its_bytes():
+    cache = Machine(arches.get("sparc64"), reuse_nodes=True).cache
+    a, b, c = cache.alloc_bulk(GFP_KERNEL, 3)
+    cache.mem.write(b, b"old")
+    cache.free(a)
+    cache.free(b)
+    assert cache.alloc_bulk(GFP_KERNEL, 3) == [b, a, 0x1000000300]
+    assert cache.mem.read(b, 3) == b"old"
+    cache.free(b)
+    with pytest.raises(MachineFault):
+        cache.free(b)
+    assert (cache.allocated, cache.freed) == (6, 3)
+    assert c not in cache.free_list()
+
+
+def test_machine_goes_back_to_a_saved_state():
+    machine = Machine(arches.get("s390x"), reuse_nodes=True)
+    kernel, tree = machine.kernel, machine.tree(0)
+    for i in range(40):
+        kernel.mtree_store_range(tree, i * 8, i * 8 + 3, i << 1 | 1)
+    saved = machine.save()
+    kernel.mt_destroy(tree)
+    for i in range(80):
+        kernel.mtree_store_range(tree, i, i, 0x1001)
+    machine.restore(saved)
+    assert machine.save() == saved
+    assert [kernel.mtree_load(tree, i * 8) for i in range(40)] == [i << 1 | 1 for i in range(40)]
+    assert kernel.mt_validate(tree)

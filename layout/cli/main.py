@@ -21,6 +21,7 @@ VERBS = {
     "compare": "layout.cli.compare",
     "dump": "layout.cli.dump",
     "decode": "layout.cli.decode",
+    "validate": "layout.cli.validate",
     "struct": "layout.cli.structs",
 }
 """Each verb and its module, which has ``add(subparsers)`` and ``run(args) -> int``."""

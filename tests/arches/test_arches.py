@@ -1,5 +1,6 @@
-import arches
 import pytest
+
+import arches
 from arches import Access
 
 

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from layout.cli.main import main
 
 GOLDEN = Path(__file__).parents[2] / "fixtures/golden"
@@ -77,7 +78,10 @@ def test_a_changed_byte_in_a_capture(capsys, tmp_path):
         (["a", "b", "c"], "not 3 inputs"),
         ([str(GOLDEN / "01-root-only.trace"), "--arch", "s390x"], "two machines or more"),
         ([str(GOLDEN / "01-root-only.trace"), "--at", "3"], "--tree and --at are for two inputs"),
-        ([str(GOLDEN / "01-root-only.trace")] * 2 + ["--arch", "s390x,x86_64,sparc64"], "at most two"),
+        (
+            [str(GOLDEN / "01-root-only.trace")] * 2 + ["--arch", "s390x,x86_64,sparc64"],
+            "at most two",
+        ),
         ([str(GOLDEN / "01-root-only.trace"), "--arch", "s390x,vax"], "unknown architecture 'vax'"),
     ],
 )

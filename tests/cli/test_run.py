@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from layout.cli.main import main
 
 GOLDEN = Path(__file__).parents[2] / "fixtures/golden"
@@ -22,7 +23,11 @@ def test_packed_trace_from_stdin(capsys, monkeypatch):
     data = io.TextIOWrapper(io.BytesIO(lzma.compress(b"init 0\nstore 1 2 3001\nload 1\n")))
     monkeypatch.setattr(sys, "stdin", data)
     assert main(["run", "-", "--arch", "sparc64"]) == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"n": 3, "op": "load", "entry": "3001"}
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
+        "n": 3,
+        "op": "load",
+        "entry": "3001",
+    }
 
 
 def run(tmp_path, capsys, text, *options):

@@ -12,11 +12,11 @@ import arches
 from layout import structs
 from layout.errors import MachineFault, UsageError
 from layout.images.decode import decode
-from layout.replay.inputs import load
 from layout.node import NodeMemory
 from layout.render import dump
 from layout.render.fields import fields_json, fields_text, node_fields
 from layout.render.text import plain
+from layout.replay.inputs import load
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 MACHINES = ("x86_64", "s390x", "sparc64")

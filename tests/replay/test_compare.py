@@ -1,8 +1,9 @@
 import json
 from pathlib import Path
 
-import arches
 import pytest
+
+import arches
 from layout.images.decode import decode
 from layout.machine import Machine
 from layout.replay.compare import compare
@@ -95,7 +96,9 @@ def save(tmp_path, name, text, arch):
     return load(str(path))
 
 
-BUILD = "init 1\n" + "\n".join(f"store {i * 16:x} {i * 16 + 7:x} {i * 256 + 1:x}" for i in range(40))
+BUILD = "init 1\n" + "\n".join(
+    f"store {i * 16:x} {i * 16 + 7:x} {i * 256 + 1:x}" for i in range(40)
+)
 
 
 def test_dumps_of_two_machines_are_equal(tmp_path):
@@ -123,7 +126,12 @@ def test_every_byte_of_a_changed_image_is_found(tmp_path):
 
 def test_same_tree_at_another_address(tmp_path):
     a = save(tmp_path, "a", BUILD, "x86_64")
-    b = save(tmp_path, "b", "sel 1\n" + BUILD.replace("init 1\n", "init 1\nstore 0 0 5002\ndestroy\n"), "x86_64")
+    b = save(
+        tmp_path,
+        "b",
+        "sel 1\n" + BUILD.replace("init 1\n", "init 1\nstore 0 0 5002\ndestroy\n"),
+        "x86_64",
+    )
     assert a.tree != b.tree
     assert between_images(a, b) is None
 

@@ -4,8 +4,9 @@ import json
 import lzma
 from pathlib import Path
 
-import arches
 import pytest
+
+import arches
 from layout.machine import Machine
 from layout.replay.run import Runner
 from layout.replay.trace import parse

@@ -1,5 +1,6 @@
-import arches
 import pytest
+
+import arches
 from layout.images.decode import decode
 from layout.machine import Machine
 from layout.replay.run import Runner
@@ -36,7 +37,10 @@ def test_failed_validate_goes_on():
     runner, lines = run(text, "x86_64")
     assert lines[3]["ok"] is False
     assert lines[3]["printk"].startswith("0000001000000000[1] piv 32 < prev_piv 255\n")
-    assert "MAS: tree=0000000fffff0000 enode=000000100000000c (ma_active)Store Type: " in lines[3]["printk"]
+    assert (
+        "MAS: tree=0000000fffff0000 enode=000000100000000c (ma_active)Store Type: "
+        in lines[3]["printk"]
+    )
     assert lines[4]["op"] == "load"
     assert lines[5]["ok"] is False
     assert (runner.failed, runner.faulted) == (True, False)

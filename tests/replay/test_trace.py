@@ -1,4 +1,5 @@
 import pytest
+
 from layout.errors import TraceError
 from layout.replay.trace import OPERATIONS, Operation, parse
 

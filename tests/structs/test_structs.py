@@ -1,9 +1,10 @@
 import json
 from pathlib import Path
 
-import arches
 import construct
 import pytest
+
+import arches
 from layout import structs
 from layout.errors import UsageError
 from layout.structs.ctypes import CModel, CStruct, CUnion, alignof, describe
@@ -58,7 +59,9 @@ def test_tables_equal_the_compilers(name, version):
     assert list(sizes.min_slots) == truth["mt_min_slots"]
 
 
-@pytest.mark.parametrize(("lock", "flags", "root", "size"), [(0, 0, 8, 16), (4, 4, 8, 16), (64, 64, 72, 80)])
+@pytest.mark.parametrize(
+    ("lock", "flags", "root", "size"), [(0, 0, 8, 16), (4, 4, 8, 16), (64, 64, 72, 80)]
+)
 def test_lock_size_moves_the_flags(lock, flags, root, size):
     layout = structs.profile(X86, "6.12", lock).layout("maple_tree")
     assert (layout.offset("ma_flags"), layout.offset("ma_root"), layout.size) == (flags, root, size)

@@ -4,17 +4,14 @@ Each tree is reached once: a prefix is carried out, its machine's bytes are kept
 continuations start from them.
 """
 
-import sys
 from itertools import combinations_with_replacement
-from pathlib import Path
+
+import pytest
+from plain_model import Model
 
 import arches
-import pytest
 from layout.images.decode import decode
 from layout.machine import Machine
-
-sys.path.insert(0, str(Path(__file__).parent))
-from model import Model
 
 VALUES = (0x3001, 0x4000)
 STORES = [

@@ -1,9 +1,5 @@
 """Random operations on every machine and kind of tree, held against a plain model."""
 
-import sys
-from pathlib import Path
-
-import arches
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -15,14 +11,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from plain_model import Model
+
+import arches
 from layout.images.decode import decode
 from layout.machine import Machine
 from layout.node import NODE_SIZE
 from layout.slab import GFP_KERNEL, GFP_NOWAIT
 from layout.tree.state import EBUSY, EEXIST, ENOMEM, MA_ERROR
-
-sys.path.insert(0, str(Path(__file__).parent))
-from model import Model
 
 TOP = 2**64 - 1
 ALLOC, RCU = 1, 2
@@ -83,7 +79,9 @@ class TreeMachine(RuleBasedStateMachine):
     def fill(self, first, count, size):
         for i in range(count):
             start = first + i * size
-            assert self.kernel.mtree_store_range(self.tree, start, start + size - 1, i << 1 | 1) == 0
+            assert (
+                self.kernel.mtree_store_range(self.tree, start, start + size - 1, i << 1 | 1) == 0
+            )
             self.model.store(start, start + size - 1, i << 1 | 1)
             self.kernel.run_rcu()
         self.changed = True
@@ -166,9 +164,7 @@ class TreeMachine(RuleBasedStateMachine):
         if high - low < size - 1:
             return
         where = self.model.free_area(size, low, high, TOP, reverse=reverse)
-        allocate = (
-            self.kernel.mtree_alloc_rrange if reverse else self.kernel.mtree_alloc_range
-        )
+        allocate = self.kernel.mtree_alloc_rrange if reverse else self.kernel.mtree_alloc_range
         ret, start = allocate(self.tree, value, size, low, high)
         if where is None:
             assert ret == -EBUSY
@@ -270,7 +266,9 @@ class TreeMachine(RuleBasedStateMachine):
             assert self.cache.allocated == self.cache.freed
 
 
-@pytest.mark.parametrize("flags", [0, ALLOC, RCU, ALLOC | RCU], ids=["plain", "alloc", "rcu", "both"])
+@pytest.mark.parametrize(
+    "flags", [0, ALLOC, RCU, ALLOC | RCU], ids=["plain", "alloc", "rcu", "both"]
+)
 @pytest.mark.parametrize("name", arches.names())
 def test_random_operations_against_the_model(name, flags):
     machine = type("Machine", (TreeMachine,), {"arch": name, "flags": flags})
