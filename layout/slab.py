@@ -22,6 +22,9 @@ _DIRECT_RECLAIM = 0x400
 NODE_LIMIT = 1 << 22
 """Nodes a machine has room for (1 GiB)."""
 
+_MARGIN = 16 * NODE_SIZE
+"""Bytes mapped behind the last node: where a slab's page goes on, an overrun is no fault."""
+
 LIVELOCK = 1000
 """Refusals within one operation beyond which it would retry for ever."""
 
@@ -42,6 +45,7 @@ class NodeCache:
         self.base = base or 0
         if base is not None:
             mem.map(base, bytearray(), "nodes", near=True)
+            mem.grow_near(_MARGIN)
         self.allocated = 0
         self.freed = 0
         self.freed_map = bytearray()

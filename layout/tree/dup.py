@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from layout.pointers import ENODE_NULL, MT_FLAGS_HEIGHT_MASK, NODE_MASK, ROOT_NODE, ROOT_PARENT
 from layout.slab import GFP_KERNEL
+from layout.tree.base import MAX_DESCENT
 from layout.tree.state import EINVAL, ENOMEM, MA_ERROR, MA_NONE, MA_ROOT, MaState
 from layout.tree.store import Store
 
@@ -81,7 +82,7 @@ class Dup(Store):
         mem.set_ma_root(new_mas.tree, root)
 
     def _copy_below(self, mas: MaState, new_mas: MaState, gfp: int) -> bool:
-        parent = 0
+        parent = depth = 0
         for _ in range(_MAX_STEPS):
             self.mas_copy_node(mas, new_mas, parent)
             if mas.node >> 3 & 0xF >= 2:
@@ -94,12 +95,16 @@ class Dup(Store):
                 while True:
                     self.mas_ascend(mas)
                     self.mas_ascend(new_mas)
+                    depth -= 1
                     if mas.offset != self.mas_data_end(mas):
                         break
                     if self.ma_is_root(mas.node & ~NODE_MASK):
                         self.livelock("mas_dup_build finds no last leaf", mas.node & ~NODE_MASK)
                 mas.offset += 1
                 new_mas.offset += 1
+            depth += 1
+            if depth > MAX_DESCENT:
+                break
             self.mas_descend(mas)
             parent = new_mas.node & ~NODE_MASK
             self.mas_descend(new_mas)

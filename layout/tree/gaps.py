@@ -29,13 +29,17 @@ class Gaps(Iterate):
             largest = words[PIVOT] - mas.min + 1 & top
             i = 2
         last = self.ma_data_end(node, mt, words, mas.max) - 1 & 0xFF
+        if slot0 + last + 1 >= len(words):
+            words = self.mem.read_words(node, slot0 + 257)  # C reads on behind the node
         # only the rightmost leaf may end in a gap, whose pivot is implied
-        if mas.max == top and not words[slot0 + (last + 1 & 0xFF)]:
+        if mas.max == top and not words[slot0 + last + 1]:
             pivot = words[PIVOT + last]
             gap = top - pivot
             largest = max(largest, gap)
             if largest > (pivot - mas.min & top):
                 return largest
+        if last == 0xFF:
+            self.livelock("mas_leaf_max_gap: its unsigned char never exceeds 255", node)
         while i <= last:
             if not words[slot0 + i]:
                 gap = words[PIVOT + i] - words[PIVOT + i - 1] & top

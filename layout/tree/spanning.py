@@ -272,8 +272,12 @@ class Spanning(Replace):
             new_root = self._is_root_limits(l_mas)
         if new_root:
             mem.set_parent(l_mas.node & ~NODE_MASK, mas.tree | ROOT_PARENT)
-            while not self.ma_is_root(mast.orig_l.node & ~NODE_MASK):
+            for _ in range(MAX_DESCENT):
+                if self.ma_is_root(mast.orig_l.node & ~NODE_MASK):
+                    break
                 self.mast_ascend(mast)
+            else:
+                self.livelock("mas_spanning_rebalance finds no root", mast.orig_l.node & ~NODE_MASK)
         else:
             mem.set_parent(l_mas.node & ~NODE_MASK, mem.parent(mast.orig_l.node & ~NODE_MASK))
 

@@ -49,7 +49,7 @@ def _as_int(number: int) -> int:
 
 def _div_round_up(number: int, divisor: int) -> int:
     """DIV_ROUND_UP on C ints: the division truncates towards 0."""
-    number += divisor - 1
+    number = _as_int(number + divisor - 1)  # wraps, as compiled
     return number // divisor if number >= 0 else -(-number // divisor)
 
 
@@ -159,6 +159,9 @@ class Store(Write):
         if not l_words[slot0 + split]:
             split += 1
         moved = self.mas_data_end(l_mas) - split
+        if moved < 0:
+            # an unsigned char in C: it copies some 250 words over its own stack
+            self.bug("mas_destroy_rebalance: too little data to the left", left)
         new = [0] * mem.node_words
         new[0] = words[0]
         first = slot0 + split + 1
@@ -347,7 +350,7 @@ class Store(Write):
         capacity = sizes.arange64_slots if self.mt_is_alloc(mas.tree) else sizes.range64_slots
         nodes = _as_int(max(count, count * 2 + 1 & self.ulong_max))
         nodes = _div_round_up(nodes, sizes.range64_slots - 2)
-        nodes += _div_round_up(nodes, capacity - 2)
+        nodes = _as_int(nodes + _div_round_up(nodes, capacity - 2))
         self.mas_node_count_gfp(mas, nodes + 3 & self.ulong_max, GFP_KERNEL)
         mas.mas_flags |= MA_STATE_PREALLOC
         if mas.status != MA_ERROR:

@@ -26,10 +26,10 @@ def test_poke_changes_one_byte_and_tells_the_old_one():
 
 
 def test_poke_outside_memory_is_a_fault():
-    runner, lines = run("poke 1000000000 0 1")
+    runner, lines = run("poke 1000001000 0 1")
     assert runner.faulted
     fault = lines[-1]["fault"]
-    assert (fault["kind"], fault["address"]) == ("unmapped", "1000000000")
+    assert (fault["kind"], fault["address"]) == ("unmapped", "1000001000")
 
 
 def test_failed_validate_goes_on():
@@ -107,3 +107,32 @@ def test_backward_range_of_mas_store_warns_and_is_refused():
     _, lines = run("init 0\nmstore 20 10 3001")
     assert (lines[-1]["err"], lines[-1]["warn"]) == (-22, 1)
     assert lines[-1]["printk"] == "Error 20 > 10 0000000000003001\n"
+
+
+def test_stale_cursor_whose_node_has_no_root_above_is_a_livelock():
+    text = """init 2
+        cset fffffffffffffe9f ffffffffffffffaa
+        cstore 15
+        prealloc fffffffffffff91d fffffffffffff9b8 b000
+        cstore 1f"""
+    _, lines = run(text, "x86_64")
+    assert lines[-1]["fault"]["kind"] == "livelock"
+    assert "mas_spanning_rebalance" in lines[-1]["fault"]["message"]
+
+
+def test_gap_search_that_never_ends_is_a_livelock():
+    _, lines = run("init 1\nbulk fe fc 0 2 2 1\nbulk 2 2 1f8 fffffffffffffff1 10 1001")
+    assert lines[-1]["fault"]["kind"] == "livelock"
+
+
+def test_copy_of_a_cyclic_tree_is_a_livelock():
+    build = "init 0\nbulk 40 40 0 1 1 1"
+    runner, _ = run(build)
+    root = runner.mem.ma_root(runner.tree) & ~2
+    pokes = "\n".join(
+        f"poke {root & ~0xFF:x} {128 + i:x} {byte:x}"
+        for i, byte in enumerate(root.to_bytes(8, "big"))
+    )
+    runner, lines = run(f"{build}\n{pokes}\ndup 1")
+    assert lines[-1]["fault"]["kind"] == "livelock"
+    assert lines[-1]["na"] < 3000

@@ -1,0 +1,12 @@
+"""Sphinx configuration: the API reference and the notes beside it."""
+
+project = "maple-layout"
+copyright = "the maple-layout authors"  # noqa: A001 - Sphinx's name
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_parser"]
+html_theme = "furo"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": True}
+python_use_unqualified_type_names = True
+suppress_warnings = ["ref.python"]  # Member.type and the like share their name with a builtin
+exclude_patterns = ["_build"]
