@@ -8,7 +8,7 @@ from layout.errors import MachineFault
 from layout.images.decode import decode
 from layout.node import NODE_SIZE
 from layout.pointers import MT_FLAGS_HEIGHT_MASK
-from layout.replay.trace import NO_LIMIT, Operation
+from layout.replay.trace import CURSOR, NO_LIMIT, Operation
 from layout.slab import GFP_KERNEL, GFP_NOWAIT
 from layout.tree.state import MA_ERROR, STATUS_NAMES, MaState
 
@@ -67,6 +67,8 @@ class Runner:
             self.faulted = True
             callbacks = 0
             line["fault"] = _fault(stop, operation, self.machine)
+            if operation.op in CURSOR:
+                line["fault"]["state"] = self._state(self.cursor)
             del self.cache.calls[_FAULT_CALLS:]  # a livelock has thousands
         if callbacks:
             line["rcu"] = callbacks
@@ -395,5 +397,10 @@ def _fault(stop: MachineFault | IndexError, operation: Operation, machine: Machi
     if isinstance(stop, IndexError):
         # an offset beyond the node's words: a real machine would read the node behind it
         message = f"{operation.op} on {machine.arch.name}: access beyond the end of a node"
-        return {"kind": "bug", "address": "0", "message": message}
-    return {"kind": stop.kind, "address": f"{stop.address:x}", "message": str(stop)}
+        return {"kind": "bug", "address": "0", "message": message, "operation": operation.op}
+    return {
+        "kind": stop.kind,
+        "address": f"{stop.address:x}",
+        "message": str(stop),
+        "operation": operation.op,
+    }

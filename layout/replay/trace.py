@@ -73,10 +73,12 @@ NO_LIMIT = -1
 """The first argument of ``fail -``: no more failures."""
 
 _HEX = re.compile(r"[0-9A-Fa-f]+")
-_CURSOR = frozenset(
+CURSOR = frozenset(
     {"cnext", "cnext_range", "cfind", "cfind_range", "cprev", "cprev_range", "cfind_rev"}
     | {"cfind_range_rev", "cpause", "creset", "cstore", "cerase"}
 )
+"""Operations on the one state that is kept between lines."""
+
 _MAX_LINE = 1 << 16
 
 
@@ -104,7 +106,7 @@ def parse(lines: Iterable[str], ulong_max: int) -> Iterator[Operation]:
         operation = _parse_line(n, words, ulong_max)
         if operation.op == "cset":
             cursor_set = True
-        elif operation.op in _CURSOR and not cursor_set:
+        elif operation.op in CURSOR and not cursor_set:
             raise TraceError(n, f"{operation.op} before any cset: put 'cset I' before it")
         yield operation
 

@@ -117,7 +117,10 @@ def test_stale_cursor_whose_node_has_no_root_above_is_a_livelock():
         cstore 1f"""
     _, lines = run(text, "x86_64")
     assert lines[-1]["fault"]["kind"] == "livelock"
-    assert "mas_spanning_rebalance" in lines[-1]["fault"]["message"]
+    fault = lines[-1]["fault"]
+    assert "mas_spanning_rebalance" in fault["message"]
+    assert fault["operation"] == "cstore"
+    assert fault["state"]["index"] == "fffffffffffffe9f"
 
 
 def test_gap_search_that_never_ends_is_a_livelock():
@@ -136,3 +139,12 @@ def test_copy_of_a_cyclic_tree_is_a_livelock():
     runner, lines = run(f"{build}\n{pokes}\ndup 1")
     assert lines[-1]["fault"]["kind"] == "livelock"
     assert lines[-1]["na"] < 3000
+
+
+def test_walk_back_on_a_state_that_never_had_a_node_follows_a_null_pointer():
+    build = "init 0\n" + "\n".join(f"store {i * 16:x} {i * 16 + 7:x} 3001" for i in range(4))
+    _, lines = run(f"{build}\ncset 20\ncnext 10\ncfind_rev 0")
+    assert lines[-2]["status"] == "overflow"
+    fault = lines[-1]["fault"]
+    assert (fault["kind"], fault["operation"]) == ("null", "cfind_rev")
+    assert fault["state"]["node"] == "0"
