@@ -1,8 +1,8 @@
 """The machines: one module each, and a registry that finds them by name or alias.
 
 >>> import arches
->>> arches.names()
-('s390x', 'sparc64', 'x86_64')
+>>> len(arches.names())
+12
 >>> arches.get("s390x").byteorder
 'big'
 >>> arches.get("amd64").name
@@ -11,12 +11,27 @@
 
 from __future__ import annotations
 
-from arches import s390x, sparc64, x86_64
+from arches import (
+    aarch64,
+    arm,
+    hppa,
+    i386,
+    m68k,
+    mips,
+    powerpc64,
+    powerpc64le,
+    riscv64,
+    s390x,
+    sparc64,
+    x86_64,
+)
 from arches.arch import Access, AddressRange, Arch, ByteOrder
 
 __all__ = ["Access", "AddressRange", "Arch", "ByteOrder", "UnknownArchError", "get", "names"]
 
-_ARCHES: dict[str, Arch] = {module.ARCH.name: module.ARCH for module in (s390x, sparc64, x86_64)}
+_64_BIT = (aarch64, powerpc64, powerpc64le, riscv64, s390x, sparc64, x86_64)
+_32_BIT = (arm, hppa, i386, m68k, mips)
+_ARCHES: dict[str, Arch] = {module.ARCH.name: module.ARCH for module in (*_64_BIT, *_32_BIT)}
 _BY_NAME = {name: arch for arch in _ARCHES.values() for name in (arch.name, *arch.aliases)}
 
 

@@ -1,12 +1,13 @@
 from functools import partial
 
 import pytest
+from machines import THREE
 
 import arches
 from layout.errors import MachineFault
 from layout.memory import Memory
 
-NAMES = arches.names()
+NAMES = THREE
 
 
 def memory(name, size=64):

@@ -66,8 +66,10 @@ def _lock_step(args: argparse.Namespace) -> int:
     if len(machines) < 2:
         message = f"compare needs two machines or more: --arch {machines[0].name},..."
         raise UsageError(message)
-    narrow = min(machines, key=lambda arch: arch.word_size)
-    outcome = compare(open_trace(args.inputs[0], narrow), machines)
+    if len({arch.word_size for arch in machines}) > 1:
+        message = "32-bit and 64-bit machines build different trees: compare each kind by itself"
+        raise UsageError(message)
+    outcome = compare(open_trace(args.inputs[0], machines[0]), machines)
     if args.json:
         print(json.dumps(outcome.as_json()))
     elif outcome.difference:

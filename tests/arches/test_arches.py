@@ -18,6 +18,24 @@ def test_facts(name, order, page, strict):
     assert arch.ulong_max == 2**64 - 1
 
 
+@pytest.mark.parametrize("name", arches.names())
+def test_every_machine_adds_up(name):
+    arch = arches.get(name)
+    assert arch.name == name
+    assert arch.word_size in (4, 8)
+    for first, last in (arch.kernel_nodes, *arch.user):
+        assert 0 <= first < last <= arch.ulong_max
+    assert list(arch.user) == sorted(arch.user)
+    assert arch.hex_pointer(0xE) == "0" * (2 * arch.word_size - 1) + "e"
+    for alias in arch.aliases:
+        assert arches.get(alias) is arch
+    for kind in ("null", "unmapped", "misaligned"):
+        address = 0xE if kind == "null" else 0xABCD0001
+        text = arch.word_fault(Access(kind, address, 4, write=True))
+        assert text
+        assert kind == "null" or "abcd" in text.lower()
+
+
 @pytest.mark.parametrize("alias", ["amd64", "x86-64", "X86_64"])
 def test_alias(alias):
     assert arches.get(alias) is arches.get("x86_64")

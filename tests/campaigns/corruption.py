@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.images.violation import Violation
 
+MACHINES = ("s390x", "sparc64", "x86_64")
+
 READS = 3000
 """Reads of nodes beyond which a walk, which needs some dozen, does not end."""
 
@@ -263,7 +265,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     args = parser.parse_args(argv)
     full = {"loose": [False], "full": [True], "both": [False, True]}[args.shape]
-    shapes = product(full, (False, True), arches.names())
+    shapes = product(full, (False, True), MACHINES)
     jobs = [(name, alloc, full, args.step) for full, alloc, name in shapes]
     print("| tree | machine | corruptions | harmful | reported | of those knowable | harmless |")
     print("|---|---|---|---|---|---|---|")

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from machines import THREE
 
 import arches
 
@@ -27,7 +28,7 @@ def hold(figures):
 
 @pytest.mark.parametrize("full", SHAPES)
 @pytest.mark.parametrize("alloc", KINDS)
-@pytest.mark.parametrize("name", arches.names())
+@pytest.mark.parametrize("name", THREE)
 def test_a_sample_of_the_campaign(name, alloc, full):
     hold(corruption.run(name, alloc=alloc, full=full, step=397))
 
@@ -35,14 +36,14 @@ def test_a_sample_of_the_campaign(name, alloc, full):
 @pytest.mark.slow
 @pytest.mark.parametrize("full", SHAPES)
 @pytest.mark.parametrize("alloc", KINDS)
-@pytest.mark.parametrize("name", arches.names())
+@pytest.mark.parametrize("name", THREE)
 def test_the_whole_campaign(name, alloc, full):
     hold(corruption.run(name, alloc=alloc, full=full))
 
 
 @pytest.mark.parametrize("full", SHAPES)
 @pytest.mark.parametrize("alloc", KINDS)
-@pytest.mark.parametrize("name", arches.names())
+@pytest.mark.parametrize("name", THREE)
 def test_nothing_that_the_kernel_reports_is_left_out(name, alloc, full):
     """Where mt_validate() trips or faults, the validator reports something."""
     specimen = corruption.Specimen(arches.get(name), alloc=alloc, full=full)

@@ -83,6 +83,7 @@ def test_a_changed_byte_in_a_capture(capsys, tmp_path):
             "at most two",
         ),
         ([str(GOLDEN / "01-root-only.trace"), "--arch", "s390x,vax"], "unknown architecture 'vax'"),
+        ([str(GOLDEN / "01-root-only.trace"), "--arch", "s390x,arm"], "32-bit and 64-bit machines"),
     ],
 )
 def test_wrong_usage(capsys, options, message):
@@ -99,3 +100,10 @@ def test_agreeing_on_a_fault_is_no_difference_but_1(capsys, tmp_path):
     captured = capsys.readouterr()
     assert captured.out.startswith("equal on")
     assert "line 2: all fault" in captured.err
+
+
+@pytest.mark.parametrize("arches", ["arm,mips,m68k", "i386,hppa"])
+def test_32_bit_machines_agree(capsys, arches):
+    trace = GOLDEN.parent / "extra/32bit-08b-alloc-tree-short.trace"
+    assert main(["compare", str(trace), "--arch", arches]) == 0
+    assert capsys.readouterr().out.startswith("equal on ")

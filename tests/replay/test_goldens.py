@@ -13,19 +13,23 @@ from layout.replay.trace import parse
 from layout.replay.transcript import comparable, encode
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-TRACES = [
-    trace
+TRANSCRIPTS = [
+    (path, arch)
     for folder in ("golden", "captured", "extra")
-    for trace in sorted(FIXTURES.glob(f"{folder}/*.trace"))
+    for path in sorted(FIXTURES.glob(f"{folder}/*.trace"))
+    for arch in arches.names()
+    if path.with_suffix(f".{arch}.jsonl.xz").exists()
 ]
 
 
-def test_there_are_traces():
-    assert len(TRACES) >= 58
+def test_all_transcripts_are_there():
+    assert len(TRANSCRIPTS) >= 58 * 3
+    assert {arch for _, arch in TRANSCRIPTS} >= {"x86_64", "s390x", "sparc64", "powerpc64", "mips"}
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
-@pytest.mark.parametrize("trace", TRACES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    ("trace", "arch"), TRANSCRIPTS, ids=[f"{path.stem}-{arch}" for path, arch in TRANSCRIPTS]
+)
 def test_transcript_equals_the_kernels(trace, arch):
     runner = Runner(Machine(arches.get(arch)))
     operations = parse(trace.read_text().split("\n"), runner.machine.arch.ulong_max)

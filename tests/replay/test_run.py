@@ -1,4 +1,5 @@
 import pytest
+from machines import THREE
 
 import arches
 from layout.images.decode import decode
@@ -46,7 +47,7 @@ def test_failed_validate_goes_on():
     assert (runner.failed, runner.faulted) == (True, False)
 
 
-@pytest.mark.parametrize("arch", arches.names())
+@pytest.mark.parametrize("arch", THREE)
 def test_cycle_ends_in_a_livelock_fault(arch):
     # a child of the root that is the root itself
     build = "init 1\n" + "\n".join(f"store {i * 16:x} {i * 16 + 7:x} 3001" for i in range(20))
@@ -59,7 +60,7 @@ def test_cycle_ends_in_a_livelock_fault(arch):
         assert lines[-1]["fault"]["kind"] in ("livelock", "bug"), operation
 
 
-@pytest.mark.parametrize("arch", arches.names())
+@pytest.mark.parametrize("arch", THREE)
 @pytest.mark.parametrize(
     ("word", "kind", "address"),
     [

@@ -7,6 +7,7 @@ continuations start from them.
 from itertools import combinations_with_replacement
 
 import pytest
+from machines import THREE
 from plain_model import Model
 
 import arches
@@ -33,7 +34,7 @@ def apply(machine, model, operation):
 
 
 @pytest.mark.parametrize(("flags", "length"), [(0, 4), (3, 3)], ids=["plain", "alloc-rcu"])
-@pytest.mark.parametrize("name", arches.names())
+@pytest.mark.parametrize("name", THREE)
 def test_all_short_sequences(name, flags, length):
     machine, model = Machine(arches.get(name)), Model()
     mem, tree = machine.mem, machine.tree(0)

@@ -11,6 +11,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from machines import THREE
 from plain_model import Model
 
 import arches
@@ -334,7 +335,7 @@ class TreeMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize(
     "flags", [0, ALLOC, RCU, ALLOC | RCU], ids=["plain", "alloc", "rcu", "both"]
 )
-@pytest.mark.parametrize("name", arches.names())
+@pytest.mark.parametrize("name", THREE)
 def test_random_operations_against_the_model(name, flags):
     machine = type("Machine", (TreeMachine,), {"arch": name, "flags": flags})
     run_state_machine_as_test(

@@ -1,0 +1,24 @@
+"""hppa (PA-RISC): big-endian, 32-bit; a misaligned data access traps."""
+
+from arches.arch import Access, Arch
+
+
+def _word_fault(access: Access) -> str:
+    code, what = (15, "Data TLB miss fault")
+    if access.kind == "misaligned":
+        code, what = (28, "Unaligned data reference trap")
+    return f"Kernel Fault: Code={code} ({what}) at addr {access.address:08x}"
+
+
+ARCH = Arch(
+    name="hppa",
+    byteorder="big",
+    word_size=4,
+    page_size=4096,
+    strict_alignment=True,
+    kernel_nodes=(0x10000000, 0xEFFFFFFF),
+    user=((0, 0xEFFFFFFF),),
+    word_fault=_word_fault,
+    aliases=("parisc",),
+    long_align=4,
+)
