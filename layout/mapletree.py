@@ -297,11 +297,11 @@ class MapleTree:
         lines = text(self.machine.mem, self.address, visits, fields=fields)
         return "\n".join(plain(line) for line in lines)
 
-    def mt_dump(self) -> str:
-        """The kernel's text dump. Kernel: mt_dump."""
+    def mt_dump(self, *, decimal: bool = False) -> str:
+        """The kernel's text dump, numbers in hex or decimal. Kernel: mt_dump."""
         log = self.kernel.log
         before = len(log)
-        self.kernel.mt_dump(self.address)
+        self.kernel.mt_dump(self.address, decimal=decimal)
         printed = "".join(log[before:])
         del log[before:]
         return printed

@@ -36,8 +36,8 @@ _PARENT_16B_SLOT_MASK = 0xFC
 class Base:
     """One kernel's maple tree code at work on one machine's memory.
 
-    ``tests`` counts evaluated debug checks as maple_tree_tests_run does, ``warnings`` the
-    WARN_ONs raised, ``log`` what printk printed.
+    ``tests`` counts evaluated debug checks as maple_tree_tests_run does, ``failures`` those
+    that failed, ``warnings`` the WARN_ONs raised, ``log`` what printk printed.
     """
 
     def __init__(self, mem: NodeMemory, cache: NodeCache) -> None:
@@ -53,6 +53,7 @@ class Base:
         self.slot0 = mem.slot0
         self.gap0 = mem.gap0
         self.tests = 0
+        self.failures = 0
         self.warnings = 0
         self.log: list[str] = []
         self.rcu_queue: list[tuple[int, int]] = []

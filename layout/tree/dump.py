@@ -160,3 +160,18 @@ class Dump(Dup):
         )
         if mas.index > mas.last:
             self.printk("Check index & last\n")
+
+    def report_failure(self, kind: str, where: str, tree: int, mas: MaState | None) -> None:
+        """Print what a failed debug check prints; ``kind`` is BUG or WARN, of ``mas`` if given."""
+        self.failures += 1
+        # the line number of the C source is not known here
+        self.printk(f"{kind} at {where}:0 (1)\n")
+        if mas is not None:
+            self.mas_dump(mas)
+        self.mt_dump(tree)
+        self.printk(f"Pass: {self.tests - self.failures} Run:{self.tests}\n")
+
+    def mas_store_backwards(self, mas: MaState, entry: int) -> None:
+        """Warn of a range whose first index is above its last, and refuse it."""
+        self.report_failure("WARN", "mas_store", mas.tree, mas)
+        super().mas_store_backwards(mas, entry)

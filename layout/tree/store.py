@@ -262,7 +262,6 @@ class Store(Write):
 
     def mas_store_backwards(self, mas: MaState, entry: int) -> None:
         """Refuse a range whose first index is above its last."""
-        self.warn_on()
         pointer = self.mem.arch.hex_pointer(entry)
         self.printk(f"Error {mas.index:X} > {mas.last:X} {pointer}\n")
         self.mas_set_err(mas, EINVAL)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from layout.node import PIVOT, NodeMemory
+from layout.node import PIVOT
 from layout.pointers import ARANGE_64, NODE_MASK
 from layout.tree.base import MAX_DESCENT
 from layout.tree.dump import Dump
 from layout.tree.state import MA_ACTIVE, MA_NONE, MA_OVERFLOW, MA_ROOT, MA_UNDERFLOW, MaState
-
-if TYPE_CHECKING:
-    from layout.slab import NodeCache
 
 _MAX_NODES = 1 << 24
 
@@ -23,10 +18,6 @@ class _CheckFailed(Exception):  # noqa: N818 - unwinds to mt_validate, which ret
 class Validate(Dump):
     """Debug checks of the whole tree."""
 
-    def __init__(self, mem: NodeMemory, cache: NodeCache) -> None:
-        super().__init__(mem, cache)
-        self.failures = 0
-
     def _check(
         self, failed: bool, where: str, tree: int, *, warning: MaState | None = None
     ) -> None:
@@ -34,13 +25,7 @@ class Validate(Dump):
         self.tests += 1
         if not failed:
             return
-        self.failures += 1
-        # the line number of the C source is not known here
-        self.printk(f"{'WARN' if warning else 'BUG'} at {where}:0 (1)\n")
-        if warning:
-            self.mas_dump(warning)
-        self.mt_dump(tree)
-        self.printk(f"Pass: {self.tests - self.failures} Run:{self.tests}\n")
+        self.report_failure("WARN" if warning else "BUG", where, tree, warning)
         raise _CheckFailed
 
     def mt_validate(self, tree: int) -> bool:

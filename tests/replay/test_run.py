@@ -106,8 +106,19 @@ def test_store_that_gets_some_nodes_but_not_all_is_a_livelock():
 
 def test_backward_range_of_mas_store_warns_and_is_refused():
     _, lines = run("init 0\nmstore 20 10 3001")
-    assert (lines[-1]["err"], lines[-1]["warn"]) == (-22, 1)
-    assert lines[-1]["printk"] == "Error 20 > 10 0000000000003001\n"
+    assert lines[-1]["err"] == -22
+    assert lines[-1]["printk"] == (
+        "WARN at mas_store:0 (1)\n"
+        "MAS: tree=0000000fffff0000 enode=0000000000000000 (ma_start) Store Type: "
+        "invalid store type\n"
+        "[0/0] index=20 last=10\n"
+        "     min=0 max=ffffffffffffffff alloc=0000000000000000, depth=0, flags=0\n"
+        "Check index & last\n"
+        "maple_tree(0000000fffff0000) flags 0, height 0 root 0000000000000000\n"
+        "0: 0000000000000000\n"
+        "Pass: 0 Run:1\n"
+        "Error 20 > 10 0000000000003001\n"
+    )
 
 
 def test_stale_cursor_whose_node_has_no_root_above_is_a_livelock():
