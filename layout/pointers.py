@@ -59,24 +59,9 @@ def mt_mk_node(node: int, node_type: int) -> int:
     return node | node_type << 3 | ENODE_NULL
 
 
-def mte_mk_root(enode: int) -> int:
-    """The root word for this enode."""
-    return enode | ROOT_NODE
-
-
-def mte_safe_root(root: int) -> int:
-    """The enode in a root word."""
-    return root & ~ROOT_NODE
-
-
 def mt_height(flags: int) -> int:
     """The height of a tree in nodes, from ma_flags."""
     return (flags & MT_FLAGS_HEIGHT_MASK) >> MT_FLAGS_HEIGHT_OFFSET
-
-
-def xa_is_internal(entry: int) -> bool:
-    """Whether the low bits are 10."""
-    return entry & 3 == 2
 
 
 def xa_is_node(entry: int) -> bool:

@@ -44,7 +44,6 @@ class Runner:
         self.mem = machine.mem
         self.cache = machine.cache
         self.kernel = machine.kernel
-        self.current = 0
         self.tree = machine.tree(0)
         self.cursor = self.kernel.new_state(self.tree)
         self.failed = False
@@ -111,7 +110,6 @@ class Runner:
         return {}
 
     def _op_sel(self, number: int) -> Line:
-        self.current = number
         self.tree = self.machine.tree(number)
         return {"tree": number}
 

@@ -88,7 +88,7 @@ def test_arch_and_tree_have_to_agree(doc):
 
 DAMAGE = [
     (lambda d: d.pop("arch"), r"x\.json: 'arch' is missing"),
-    (lambda d: d.update(arch="vax"), r"unknown architecture 'vax': known are s390x, sparc64"),
+    (lambda d: d.update(arch="vax"), r"unknown architecture 'vax': known are .*s390x, sparc64"),
     (lambda d: d.update(arch=7), r"x\.json: arch: a string is needed here, not 7"),
     (lambda d: d.update(byteorder="little"), r"byteorder: s390x is big-endian, not 'little'"),
     (lambda d: d.pop("offsets"), r"'offsets' is missing"),
