@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from layout.errors import MachineFault
+from layout.errors import MachineFault, TraceError, UsageError
 from layout.images.decode import decode
 from layout.node import NODE_SIZE
 from layout.pointers import MT_FLAGS_HEIGHT_MASK
@@ -53,7 +53,10 @@ class Runner:
         }
 
     def execute(self, operation: Operation) -> Line:
-        """Carry out one operation; a machine fault becomes part of its line."""
+        """Carry out one operation; a machine fault becomes part of its line.
+
+        Raises TraceError for one that needs more nodes than the machine has room for.
+        """
         kernel, cache = self.kernel, self.cache
         cache.begin()
         kernel.warnings = 0
@@ -62,6 +65,8 @@ class Runner:
         try:
             line.update(self._operations[operation.op](*operation.args))
             callbacks = kernel.run_rcu() if kernel.rcu_queue else 0
+        except UsageError as error:
+            raise TraceError(operation.n, f"{operation.op}: {error}") from None
         except (MachineFault, IndexError) as stop:
             self.faulted = True
             callbacks = 0

@@ -93,4 +93,4 @@ def test_machine_out_of_memory(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("layout.slab.NODE_LIMIT", 100)
     code, out, err = run(tmp_path, capsys, "init 0\nexpect_raw ffff\n")
     assert (code, len(out)) == (2, 1)
-    assert "out of memory: 100 nodes" in err
+    assert "line 2: expect_raw: the simulated machine is out of memory: 100 nodes" in err
