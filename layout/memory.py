@@ -15,7 +15,11 @@ from arches import Access
 from layout.errors import MachineFault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from arches import Arch
+
+    Unpack = Callable[[bytearray, int], tuple[int, ...]]
 
 
 class Arena:
@@ -54,8 +58,9 @@ class Memory:
         u32 = struct.Struct(order + "L")
         self.word_size = arch.word_size
         self._align = arch.word_size - 1
-        self._unpack_word, self._pack_word = word.unpack_from, word.pack_into
-        self._unpack_u32, self._pack_u32 = u32.unpack_from, u32.pack_into
+        self._unpack_word: Unpack = word.unpack_from
+        self._unpack_u32: Unpack = u32.unpack_from
+        self._pack_word, self._pack_u32 = word.pack_into, u32.pack_into
 
     # -- arenas
 
@@ -139,9 +144,9 @@ class Memory:
         """The unsigned long or pointer at ``address``."""
         at = address - self.near_base
         if 0 <= at <= self.near_size - 8 and not at & self._align:
-            return self._unpack_word(self.near, at)[0]  # type: ignore[no-any-return]
+            return self._unpack_word(self.near, at)[0]
         data, at = self.locate(address, self.word_size, doing, write=False, align=self.word_size)
-        return self._unpack_word(data, at)[0]  # type: ignore[no-any-return]
+        return self._unpack_word(data, at)[0]
 
     def read_words(self, address: int, count: int, doing: str = "words") -> tuple[int, ...]:
         """``count`` unsigned longs or pointers from ``address`` on, in one go."""
@@ -162,7 +167,7 @@ class Memory:
     def read_u32(self, address: int, doing: str = "an int") -> int:
         """The unsigned int at ``address``."""
         data, at = self.locate(address, 4, doing, write=False, align=self.arch.int_align)
-        return self._unpack_u32(data, at)[0]  # type: ignore[no-any-return]
+        return self._unpack_u32(data, at)[0]
 
     def write_u32(self, address: int, value: int, doing: str = "an int") -> None:
         """Write an unsigned int at ``address``."""

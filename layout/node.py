@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arches import Arch
+    from layout.memory import Unpack
     from layout.structs import Profile
 
 PIVOT = 1
@@ -43,7 +44,8 @@ class NodeMemory(Memory):
 
         words = struct.Struct(f"{arch.order_char}{NODE_SIZE // w}{'Q' if w == 8 else 'L'}")
         self.node_words = NODE_SIZE // w
-        self._unpack_node, self._pack_node = words.unpack_from, words.pack_into
+        self._unpack_node: Unpack = words.unpack_from
+        self._pack_node = words.pack_into
         self._pack_words = [
             struct.Struct(f"{arch.order_char}{n}{'Q' if w == 8 else 'L'}").pack_into
             for n in range(self.node_words + 1)
@@ -83,7 +85,7 @@ class NodeMemory(Memory):
         arena = self._last  # where the trees are, while near holds the nodes
         at = tree + self._flags - arena.base
         if at >= 0 and tree + self.tree_size <= arena.end and not at & 3:
-            return self._unpack_u32(arena.data, at)[0]  # type: ignore[no-any-return]
+            return self._unpack_u32(arena.data, at)[0]
         return self.read_u32(tree + self._flags, "ma_flags")
 
     def set_ma_flags(self, tree: int, flags: int) -> None:
@@ -133,7 +135,7 @@ class NodeMemory(Memory):
         """
         at = node - self.near_base
         if 0 <= at < self.near_size:
-            return self._unpack_word(self.near, at)[0]  # type: ignore[no-any-return]
+            return self._unpack_word(self.near, at)[0]
         return self.read_word(node, "parent")
 
     def set_parent(self, node: int, parent: int) -> None:
