@@ -1,7 +1,7 @@
 """Random operations on every machine and kind of tree, held against a plain model."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -340,5 +340,10 @@ def test_random_operations_against_the_model(name, flags):
     machine = type("Machine", (TreeMachine,), {"arch": name, "flags": flags})
     run_state_machine_as_test(
         machine,
-        settings=settings(max_examples=25, stateful_step_count=40, deadline=None),
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
     )
