@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from layout.errors import MachineFault, TraceError, UsageError
-from layout.images.decode import decode
 from layout.node import NODE_SIZE
-from layout.pointers import MT_FLAGS_HEIGHT_MASK
+from layout.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
 from layout.replay.trace import CURSOR, NO_LIMIT, Operation
 from layout.slab import GFP_KERNEL, GFP_NOWAIT
+from layout.tree.base import MAX_DESCENT
 from layout.tree.state import MA_ERROR, STATUS_NAMES, MaState
 
 if TYPE_CHECKING:
@@ -372,10 +372,42 @@ class Runner:
             "root": f"{self.mem.ma_root(self.tree):x}",
             "flags": f"{self.mem.ma_flags(self.tree):x}",
             "nodes": [
-                {**self._raw(node.address), "type": node.type}
-                for node in decode(self.mem, self.tree).nodes
+                {**self._raw(enode & ~NODE_MASK), "type": enode >> 3 & 0xF}
+                for enode in self._reachable()
             ],
         }
+
+    def _reachable(self) -> list[int]:
+        """The enodes below the root, breadth first, as far as the kernel's data ends say."""
+        kernel, mem = self.kernel, self.mem
+        root = mem.ma_root(self.tree)
+        enodes = [root & ~ROOT_NODE] if xa_is_node(root) else []
+        for enode in enodes:
+            node, mt = enode & ~NODE_MASK, enode >> 3 & 0xF
+            if mt < RANGE_64:
+                continue
+            words = mem.read_node(node, mt)
+            end = kernel.ma_data_end(node, mt, words, self._node_max(enode))
+            slot0 = mem.slot0[mt]
+            enodes += [words[slot0 + i] for i in range(end + 1)]
+            if len(enodes) > mem.near_size:
+                kernel.livelock("dump: the tree has a cycle", node)
+        return enodes
+
+    def _node_max(self, enode: int) -> int:
+        """The node's largest index, from the pivots of its parents."""
+        kernel, mem = self.kernel, self.mem
+        mas = kernel.new_state(self.tree)
+        for _ in range(MAX_DESCENT):
+            if kernel.ma_is_root(enode & ~NODE_MASK):
+                break
+            slot, parent = kernel.mte_parent_slot(enode), kernel.mas_parent_enode(mas, enode)
+            if slot < kernel.mt_pivots[parent >> 3 & 0xF]:
+                pivot = mem.pivot(parent & ~NODE_MASK, slot)
+                if pivot:
+                    return pivot
+            enode = parent
+        return kernel.ulong_max
 
     def _op_memdump(self) -> Line:
         cache = self.cache
