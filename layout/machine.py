@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layout import structs
 from layout.errors import UsageError
@@ -61,6 +61,18 @@ class Machine:
             raise UsageError(message)
         self._trees_taken += 1
         return self.tree(number)
+
+    # -- operations
+
+    def begin(self, number: int, name: str) -> None:  # noqa: ARG002
+        """Start operation ``number``, a trace's line or a count: the logs are emptied."""
+        self.cache.begin()
+        self.kernel.warnings = 0
+        self.kernel.log.clear()
+
+    def finish(self) -> dict[str, Any]:
+        """End the operation; what watched it has to say, as further keys of its line."""
+        return {}
 
     # -- grace periods
 

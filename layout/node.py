@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from layout.memory import Memory
-from layout.pointers import ARANGE_64
+from layout.pointers import ARANGE_64, LEAF_64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +58,7 @@ class NodeMemory(Memory):
         meta = r64.offset("meta")
         self.meta_offset = (meta, meta, meta, a64.offset("meta"))
         self._meta_end_shift = 0 if arch.byteorder == "little" else 8 * w - 8
-        meta_bits = 0xFFFF << (0 if arch.byteorder == "little" else 8 * w - 16)
-        self.beside_meta = arch.ulong_max & ~meta_bits
-        """The bits of a leaf's last word that its metadata leaves alone."""
-
+        self._leaf_slots = profile.sizes.slots[LEAF_64]
         self._rcu_next = node.offset("rcu") + rcu.offset("next")
         self._rcu_func = node.offset("rcu") + rcu.offset("func")
         self._piv_parent = node.offset("piv_parent")
@@ -112,10 +109,14 @@ class NodeMemory(Memory):
         data, at = self.locate(node, NODE_SIZE, "a node", write=False, align=self.word_size)
         return self._unpack_node(data, at)
 
-    def write_node(self, node: int, words: Sequence[int]) -> None:
-        """Replace all words of a node."""
+    def write_leaf(self, node: int, words: Sequence[int], end: int) -> None:
+        """Replace a leaf whose data ends at slot ``end``; its metadata too, if it has any."""
         data, at = self.locate(node, NODE_SIZE, "a node", write=True, align=self.word_size)
         self._pack_node(data, at, *words)
+        if end < self._leaf_slots - 1:
+            at += self.meta_offset[LEAF_64]
+            data[at] = end
+            data[at + 1] = 0
 
     def copy_node(self, target: int, source: int) -> None:
         """memcpy of a whole node."""

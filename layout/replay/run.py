@@ -57,10 +57,8 @@ class Runner:
 
         Raises TraceError for one that needs more nodes than the machine has room for.
         """
-        kernel, cache = self.kernel, self.cache
-        cache.begin()
-        kernel.warnings = 0
-        kernel.log.clear()
+        kernel, machine = self.kernel, self.machine
+        machine.begin(operation.n, operation.op)
         line: Line = {"n": operation.n, "op": operation.op}
         try:
             line.update(self._operations[operation.op](*operation.args))
@@ -70,7 +68,7 @@ class Runner:
         except (MachineFault, IndexError) as stop:
             self.faulted = True
             callbacks = 0
-            line["fault"] = _fault(stop, operation, self.machine)
+            line["fault"] = _fault(stop, operation, machine)
             if operation.op in CURSOR:
                 line["fault"]["state"] = self._state(self.cursor)
             del self.cache.calls[_FAULT_CALLS:]  # a livelock has thousands
@@ -82,6 +80,7 @@ class Runner:
             line["warn"] = kernel.warnings
         if kernel.log:
             line["printk"] = "".join(kernel.log)
+        line.update(machine.finish())
         return line
 
     def _tail(self) -> Line:

@@ -179,7 +179,7 @@ class Store(Write):
         old_parent = self.mas_parent_enode(l_mas, l_mas.node)
         count = moved + end
         if in_rcu:
-            mem.write_node(new_node, new)
+            mem.write_leaf(new_node, new, count - 1)
             mem.set_meta(new_node, mt, 0, count)
             eparent = self._replace_last_two(mas, l_mas, old_parent, new_node, split)
         else:
@@ -187,8 +187,7 @@ class Store(Write):
                 new[PIVOT + count : PIVOT + pivots] = [0] * (pivots - count)
             if count < slots:
                 new[slot0 + count : slot0 + slots] = [0] * (slots - count)
-            mem.write_node(node, new)
-            mem.set_meta(node, mt, 0, count - 1)
+            mem.write_leaf(node, new, count - 1)
             mem.set_pivot(
                 old_parent & ~NODE_MASK, self.mte_parent_slot(l_mas.node), l_words[PIVOT + split]
             )

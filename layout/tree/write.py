@@ -255,9 +255,7 @@ class Write(Split):
             new[PIVOT + to : PIVOT + to + count - 1] = words[source : source + count - 1]
             if new_end < pivots:
                 new[PIVOT + new_end] = mas.max
-        if new_end < self.mt_slots[LEAF_64] - 1:
-            new[-1] = new[-1] & mem.beside_meta | mem.leaf_meta_word(new_end)
-        mem.write_node(target, new)
+        mem.write_leaf(target, new, new_end)
         if in_rcu:
             old_enode = mas.node
             mas.node = target | mt << 3 | ENODE_NULL
