@@ -62,7 +62,8 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     parser.add_argument(
         "input",
         metavar=metavar,
-        help="a trace, a JSON capture, an ELF core or a JSON dump, packed by xz or not; - is stdin",
+        help="a trace, a JSON capture, an ELF core, a JSON dump or the JSON beside raw memory, "
+        "packed by xz or not; - is stdin",
     )
     parser.add_argument(
         "--tree",

@@ -23,6 +23,7 @@ VERBS = {
     "decode": "layout.cli.decode",
     "validate": "layout.cli.validate",
     "struct": "layout.cli.structs",
+    "export": "layout.cli.export",
 }
 """Each verb and its module, which has ``add(subparsers)`` and ``run(args) -> int``."""
 

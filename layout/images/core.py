@@ -43,7 +43,7 @@ _FLAGS = (
 )
 """All bits that ma_flags can have."""
 
-_MACHINES = {
+MACHINES = {
     ("EM_X86_64", 64): "x86_64",
     ("EM_S390", 64): "s390x",
     ("EM_SPARCV9", 64): "sparc64",
@@ -55,10 +55,20 @@ _MACHINES = {
     ("EM_PARISC", 32): "hppa",
     ("EM_68K", 32): "m68k",
 }
+"""The machine for each e_machine and word size in bits; PowerPC's also needs the byte order."""
+
 _PPC64 = {True: "powerpc64le", False: "powerpc64"}
 
 # what pyelftools lets through of a damaged header
-_PARSE_ERRORS = (AssertionError, AttributeError, LookupError, TypeError, ValueError, struct.error)
+_PARSE_ERRORS = (
+    AssertionError,
+    AttributeError,
+    LookupError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 Segment = tuple[int, bytearray]
 """The address of the first byte, and the bytes."""
@@ -121,7 +131,7 @@ def _machine(elf: ELFFile, source: str, wanted: Arch | None) -> Arch:
     if kind != "ET_CORE":
         message = f"{source}: an ELF file, but no core (its e_type is {kind}): give a core"
         raise InputError(message)
-    name = _MACHINES.get((number, elf.elfclass))
+    name = MACHINES.get((number, elf.elfclass))
     if (number, elf.elfclass) == ("EM_PPC64", 64):
         name = _PPC64[elf.little_endian]
     if wanted is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 
-Kind = Literal["trace", "capture", "core", "dump"]
+Kind = Literal["trace", "capture", "core", "dump", "raw"]
 
 LIMIT = 1 << 30
 """The most bytes that an input may have, packed or unpacked."""
@@ -27,6 +27,7 @@ _ELF_FIRST = b"\x7f"  # a core cut to one byte is still told for what it is
 _BOM = b"\xef\xbb\xbf"
 
 _TRANSCRIPT = re.compile(rb'\s*\{\s*"n"\s*:\s*\d+\s*,\s*"op"\s*:')
+_RAW_KEYS = re.compile(rb'"segments"\s*:')
 _CAPTURE_KEYS = re.compile(rb'"(mm_mt|mtree|offsets|kernel)"\s*:')
 _DUMP_KEYS = re.compile(rb'"(root|flags|nodes)"\s*:')
 _ADDRESS = re.compile(r"(0[xX])?([0-9a-fA-F]{1,16})")
@@ -114,6 +115,8 @@ def _kind_of_json(text: bytes, source: str) -> Kind:
     if _TRANSCRIPT.match(text):
         message = f"{source} is the transcript of a run: give the trace that it was made from"
         raise InputError(message)
+    if _RAW_KEYS.search(text):
+        return "raw"
     if _CAPTURE_KEYS.search(text):
         return "capture"
     if _DUMP_KEYS.search(text):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Image:
     """Memory of one machine, and the address ``tree`` of the struct maple_tree in it.
 
-    ``source`` names the file, ``kind`` is one of trace, capture, core, dump. ``notes`` tell
+    ``source`` names the file, ``kind`` is one of trace, capture, core, dump, raw. ``notes`` tell
     what had to be decided while reading, one line each.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import arches
@@ -68,6 +69,13 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
         from layout.images.core import read_core  # noqa: PLC0415 - only what is needed
 
         return read_core(data, source, tree=address, arch=arch, kernel=kernel, lock_size=lock_size)
+    if kind == "raw":
+        from layout.images.raw import read_raw  # noqa: PLC0415
+
+        folder = Path() if path == "-" else Path(path).parent
+        return read_raw(
+            data, source, folder, tree=address, arch=arch, kernel=kernel, lock_size=lock_size
+        )
     if kind == "dump":
         from layout.images.dumpfile import read_dump  # noqa: PLC0415
 

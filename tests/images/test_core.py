@@ -176,6 +176,13 @@ def test_every_cut_is_noticed(make_core, arch):
             read_core(core[:length], "x", tree=0x1000)
 
 
+def test_a_program_header_table_beyond_any_file(make_core):
+    core = bytearray(make_core("x86_64", [(0x1000, bytes(64))]))
+    core[39] = 0x80  # the highest byte of e_phoff
+    with pytest.raises(InputError, match=r"^x: its headers can't be read"):
+        read_core(bytes(core), "x", tree=0x1000)
+
+
 @settings(deadline=None, max_examples=150)
 @given(
     st.sampled_from(["x86_64-6.12.117.core.xz", "s390x-6.12.95.core.xz"]),

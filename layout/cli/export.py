@@ -1,0 +1,45 @@
+"""``maple-layout export``: an image as files that other programs read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layout.cli.common import add_input, open_image
+
+if TYPE_CHECKING:
+    import argparse
+
+FORMATS = ("elf", "raw", "drgn", "gdb", "isf")
+
+
+def add(verbs: Any) -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "export",
+        help="write an image for gdb, drgn, volatility3 and others",
+        description="Write the memory of an image as files that other programs read, and print "
+        "the commands that open them.",
+        allow_abbrev=False,
+    )
+    add_input(parser)
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        required=True,
+        help="elf: an ELF core, and its types in FILE.types; raw: bytes, and FILE.json that says "
+        "where they lie; drgn, gdb: a script, and FILE.core with its types; isf: symbols for "
+        "volatility3, FILE.core, and FILE.py that lists the tree",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", required=True, help="the file to write; others beside it"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the files and print the commands."""
+    from layout.exports.files import export
+
+    for command in export(open_image(args), args.format, Path(args.output)):
+        print(command)
+    return 0

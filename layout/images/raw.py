@@ -1,0 +1,90 @@
+"""Raw memory: a file of bytes, and JSON beside it that says at which addresses they lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layout import structs
+from layout.errors import InputError, UsageError
+from layout.images.capture import file_arch
+from layout.images.files import read_bytes
+from layout.images.image import Image, require_tree
+from layout.images.jsonfile import Json, parse
+from layout.node import NodeMemory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from arches import Arch
+
+_FILE_MAX = 1 << 62
+_LOCK_MAX = 4096
+
+
+def read_raw(  # noqa: PLR0913 - what the caller may know
+    data: bytes,
+    source: str,
+    folder: Path,
+    *,
+    tree: int | None,
+    arch: Arch | None = None,
+    kernel: str | None = None,
+    lock_size: int | None = None,
+) -> Image:
+    """The tree in the memory that the JSON ``data`` describes, which lies in ``folder``.
+
+    ``tree``, ``kernel`` and ``lock_size`` replace what the JSON says. Raises OSError for the
+    file of memory, InputError, UsageError.
+    """
+    doc = parse(data, source)
+    machine = file_arch(doc, arch)
+    word_size = doc.get("word_size")
+    if word_size is not None and word_size.count(_LOCK_MAX) != machine.word_size:
+        word_size.fail(f"{machine.name} has words of {machine.word_size} bytes")
+    said = doc.get("lock_size")
+    if lock_size is None:
+        lock_size = 4 if said is None else said.count(_LOCK_MAX)
+    profile = structs.profile(machine, kernel or _kernel(doc), lock_size)
+    memory = NodeMemory(machine, profile)
+    path = folder / doc["memory"].text()
+    raw = read_bytes(str(path))
+    for segment in doc["segments"].items():
+        _map(memory, segment, raw, path)
+    if tree is None:
+        at = doc.get("tree")
+        if at is None:
+            message = f"{source} does not say where the tree lies: give its address as --tree ADDR"
+            raise UsageError(message)
+        tree = at.number(machine.ulong_max)
+    require_tree(memory, tree, source)
+    return Image(machine, profile, memory, tree, source, "raw")
+
+
+def _kernel(doc: Json) -> str:
+    """The kernel version that the JSON names."""
+    said = doc.get("kernel")
+    if said is None:
+        return structs.VERSIONS[-1]
+    short = ".".join(said.text().split(".")[:2])
+    if short not in structs.VERSIONS:
+        known = ", ".join(structs.VERSIONS)
+        said.fail(f"kernel version {said.text()!r} is not known: known are {known}, try --kernel")
+    return short
+
+
+def _map(memory: NodeMemory, segment: Json, raw: bytes, path: Path) -> None:
+    """Map one segment. Raises InputError."""
+    offset, size = segment["offset"].count(_FILE_MAX), segment["size"].count(_FILE_MAX)
+    address = segment["address"].number(memory.arch.ulong_max)
+    if offset + size > len(raw):
+        message = (
+            f"{path}: {segment.where} ends at byte {offset + size} of a file of {len(raw)}: "
+            "the file is cut short or of another image, fetch it again"
+        )
+        raise InputError(message)
+    if address + size > memory.arch.ulong_max + 1:
+        segment.fail(f"{size} bytes at {address:x} do not fit into the address space")
+    try:
+        memory.map(address, bytearray(raw[offset : offset + size]), "a segment")
+    except ValueError:
+        segment.fail(f"what lies at {address:x} overlaps with a segment before it")
