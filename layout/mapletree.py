@@ -6,18 +6,18 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-import arches
+from layout.equip import equip
 from layout.errors import BrokenTree, KernelError, UsageError
 from layout.images.decode import decode
-from layout.machine import Machine
 from layout.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU, mt_height
 from layout.render.dump import text
 from layout.render.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from arches import Arch
+    from layout.machine import Machine
     from layout.tree.state import MaState
 
 _REASONS = {
@@ -41,7 +41,8 @@ class MapleTree:
 
     ``arch`` is a machine's name or an :class:`arches.Arch`. ``alloc_range`` makes the tree
     track gaps, ``rcu`` makes it safe for readers; ``machine`` puts it on a machine that other
-    trees are on. Indexes run from 0 to ``ulong_max``; entries are words, as the kernel's
+    trees are on; ``defects`` names historical bugs for a machine of its own (see
+    :mod:`layout.defects`). Indexes run from 0 to ``ulong_max``; entries are words, as the kernel's
     pointers, and 0 stands for no entry. Freed nodes are used again, as in a real kernel; a
     ``Machine(arch)`` of your own keeps them to be looked at.
 
@@ -66,10 +67,13 @@ class MapleTree:
         alloc_range: bool = False,
         rcu: bool = False,
         machine: Machine | None = None,
+        defects: Sequence[str] = (),
     ) -> None:
         if machine is None:
-            found = arches.get(arch) if isinstance(arch, str) else arch
-            machine = Machine(found, reuse_nodes=True)
+            machine = equip(arch, defects=defects, reuse_nodes=True)
+        elif defects:
+            message = "defects are of a machine: equip(arch, defects=[...]) makes one that has them"
+            raise UsageError(message)
         self.machine = machine
         self.kernel = machine.kernel
         self.ulong_max = machine.arch.ulong_max

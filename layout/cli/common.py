@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import NoReturn
 
+    from rich.console import Console
+
     from layout.images.image import Image
     from layout.render.text import Line
 
@@ -43,6 +45,17 @@ def add_arch(parser: argparse.ArgumentParser, what: str) -> None:
     """Add ``--arch``; ``what`` says whose architecture it is."""
     parser.add_argument(
         "--arch", metavar="A", help=f"{what}: {', '.join(arches.names())}, or an alias of these"
+    )
+
+
+def add_defect(parser: argparse.ArgumentParser) -> None:
+    """Add ``--defect``, which may be given several times."""
+    parser.add_argument(
+        "--defect",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="put a historical bug in; may be repeated (maple-layout defects lists them)",
     )
 
 
@@ -106,6 +119,13 @@ def wants_colour() -> bool:
     )
 
 
+def console() -> Console:
+    """stdout for rich: in colour on a terminal, plain text elsewhere."""
+    from rich.console import Console
+
+    return Console(highlight=False, no_color=not wants_colour())
+
+
 def print_lines(lines: Iterable[Line]) -> None:
     """Print lines to stdout, in colour on a terminal."""
     from layout.render.text import plain
@@ -114,9 +134,8 @@ def print_lines(lines: Iterable[Line]) -> None:
         for line in lines:
             print(plain(line))
         return
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    out = console()
     for line in lines:
-        console.print(Text.assemble(*((span.text, span.style) for span in line)))
+        out.print(Text.assemble(*((span.text, span.style) for span in line)), soft_wrap=True)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_kernel, count, print_lines, tell
+from layout.cli.common import add_defect, add_kernel, count, print_lines, tell
 from layout.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("--arch", metavar="A,B,...", help=f"the machines; of a trace {_DEFAULT}")
     parser.add_argument("--tree", metavar="K|ADDR", help="of two images: the tree in both")
     add_kernel(parser)
+    add_defect(parser)
     parser.add_argument(
         "--at", metavar="LINE", type=count, help="of two traces: the last line to run"
     )
@@ -69,7 +70,8 @@ def _lock_step(args: argparse.Namespace) -> int:
     if len({arch.word_size for arch in machines}) > 1:
         message = "32-bit and 64-bit machines build different trees: compare each kind by itself"
         raise UsageError(message)
-    outcome = compare(open_trace(args.inputs[0], machines[0]), machines)
+    operations = open_trace(args.inputs[0], machines[0])
+    outcome = compare(operations, machines, defects=args.defect)
     if args.json:
         print(json.dumps(outcome.as_json()))
     elif outcome.difference:
@@ -90,6 +92,9 @@ def _two_images(args: argparse.Namespace) -> int:
     from layout.replay.difference import between_images
     from layout.replay.inputs import load
 
+    if args.defect:
+        message = "--defect is for one trace on several machines: leave it out"
+        raise UsageError(message)
     machines: list[Arch | None] = [*_machines(args.arch)] if args.arch else [None]
     if len(machines) > 2:
         message = "two inputs are of at most two machines: give --arch A or --arch A,B"

@@ -24,6 +24,7 @@ VERBS = {
     "validate": "layout.cli.validate",
     "struct": "layout.cli.structs",
     "export": "layout.cli.export",
+    "defects": "layout.cli.defects",
 }
 """Each verb and its module, which has ``add(subparsers)`` and ``run(args) -> int``."""
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_arch, tell
+from layout.cli.common import add_arch, add_defect, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -22,17 +22,18 @@ def add(verbs: Any) -> None:
     )
     parser.add_argument("trace", metavar="TRACE", help="a trace, packed by xz or not; - is stdin")
     add_arch(parser, "the machine, x86_64 if left out")
+    add_defect(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the transcript; 1 if a validate failed or the machine stopped the kernel."""
-    from layout.machine import Machine
+    from layout.equip import equip
     from layout.replay.inputs import open_trace
     from layout.replay.run import Runner
     from layout.replay.transcript import encode
 
     arch = arches.get(args.arch or "x86_64")
-    runner = Runner(Machine(arch))
+    runner = Runner(equip(arch, defects=args.defect))
     try:
         for operation in open_trace(args.trace, arch):
             line = runner.execute(operation)

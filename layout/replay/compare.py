@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from layout.equip import equip
 from layout.images.decode import decode
-from layout.machine import TREES, Machine
+from layout.machine import TREES
 from layout.pointers import mt_height
 from layout.replay.difference import Difference, between_nodes, same_words
 from layout.replay.live import live_node
@@ -17,7 +18,7 @@ from layout.replay.transcript import comparable
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from arches import Arch
     from layout.replay.trace import Operation
@@ -67,12 +68,18 @@ class Comparison:
         }
 
 
-def compare(operations: Iterable[Operation], machines: Iterable[Arch]) -> Comparison:
+def compare(
+    operations: Iterable[Operation], machines: Iterable[Arch], *, defects: Sequence[str] = ()
+) -> Comparison:
     """Run the operations on every machine; stops at the first difference.
 
-    The machines' widths have to be the same. Raises TraceError.
+    The machines' widths have to be the same; ``defects`` are put into all of them. Raises
+    TraceError, UsageError for a name that is no defect's.
     """
-    runners = [Runner(Machine(arch, TrackingMemory, CountingKernel)) for arch in machines]
+    runners = [
+        Runner(equip(arch, defects=defects, memories=[TrackingMemory], watchers=[CountingKernel]))
+        for arch in machines
+    ]
     outcome = Comparison(arches=tuple(runner.machine.arch.name for runner in runners))
     for operation in operations:
         lines = [runner.execute(operation) for runner in runners]

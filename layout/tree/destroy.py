@@ -23,18 +23,22 @@ class Destroy(Search):
         """
         mem = self.mem
         mt = enode >> 3 & 0xF
-        offset = 0
         for offset in range(self.mt_slots[mt]):
-            entry = mem.slot(node, mt, offset)
-            leaf_type = entry >> 3 & 0xF
-            leaf = entry & ~NODE_MASK
-            # metadata reads as type 0 on big-endian and as node 0 on little-endian machines
-            if not leaf or not leaf_type:
+            leaf = self.leaf_to_free(node, mt, offset)
+            if not leaf:
                 return offset
-            self.mte_set_node_dead(entry)
-            mem.set_dead_type(leaf, leaf_type)
-            mem.set_slot(node, mt, offset, leaf)
+            self.mte_set_node_dead(leaf)
+            mem.set_dead_type(leaf & ~NODE_MASK, leaf >> 3 & 0xF)
+            mem.set_slot(node, mt, offset, leaf & ~NODE_MASK)
         return self.mt_slots[mt]
+
+    def leaf_to_free(self, node: int, mt: int, offset: int) -> int:
+        """The leaf's enode in a slot; 0 behind the last one.
+
+        Metadata there reads as type 0 on big-endian and as node 0 on little-endian machines.
+        """
+        entry = self.mem.slot(node, mt, offset)
+        return entry if entry & ~NODE_MASK and entry >> 3 & 0xF else 0
 
     def _slots_of(self, node: int, mt: int) -> int:
         """The address of a node's slots."""
@@ -85,14 +89,19 @@ class Destroy(Search):
                 return
             mt = enode >> 3 & 0xF
             if offset < self.mt_slots[mt]:
-                child = mem.slot(enode & ~NODE_MASK, mt, offset)
-                if child >> 3 & 0xF and child & ~NODE_MASK:
+                child = self.child_to_free(enode & ~NODE_MASK, mt, offset)
+                if child:
                     enode = self.mte_destroy_descend(child, enode, offset)
             node = enode & ~NODE_MASK
             if enode == start:
                 break
         self._free_leaves(enode, node, free=free)
         self._free_start(node, free=free)
+
+    def child_to_free(self, node: int, mt: int, offset: int) -> int:
+        """The enode in a slot of an upper node; 0 behind the last one, as for leaves."""
+        entry = self.mem.slot(node, mt, offset)
+        return entry if entry >> 3 & 0xF and entry & ~NODE_MASK else 0
 
     def _free_leaves(self, enode: int, node: int, *, free: bool) -> None:
         count = self.mte_dead_leaves(enode, node)

@@ -1,0 +1,53 @@
+"""Historical bugs of the maple tree, each at a switch: one small file a bug.
+
+A defect is a subclass of :class:`layout.tree.kernel.Kernel` that puts the old code back in
+place of single operations, with its story, its trigger and how that must look on each machine.
+The correct code knows nothing of them. :func:`layout.equip.equip` puts them into a machine.
+"""
+
+from __future__ import annotations
+
+from layout.defects import r1, r3
+from layout.defects.defect import SHOWN_ON, Defect, Shows, Stage
+from layout.errors import UsageError
+
+DEFECTS: dict[str, Defect] = {
+    defect.id: defect
+    for defect in (
+        r1.DEFECT,
+        *r3.DEFECTS,
+    )
+}
+"""All defects by id, in order."""
+
+
+def names() -> tuple[str, ...]:
+    """The ids of all defects."""
+    return tuple(DEFECTS)
+
+
+def get(name: str) -> Defect:
+    """The defect with this id; upper and lower case count the same. Raises UsageError."""
+    found = find(name)
+    if len(found) > 1:
+        variants = ", ".join(defect.id for defect in found)
+        message = f"{name} has variants: name one of {variants}"
+        raise UsageError(message)
+    return found[0]
+
+
+def find(name: str) -> list[Defect]:
+    """The defect with this id, or all variants of a bug for the name they have in common.
+
+    Raises UsageError that lists the names.
+    """
+    wanted = name.lower()
+    exact = [defect for defect in DEFECTS.values() if defect.id.lower() == wanted]
+    found = exact or [defect for defect in DEFECTS.values() if defect.bug.lower() == wanted]
+    if not found:
+        message = f"unknown defect {name!r}: there are {', '.join(DEFECTS)}"
+        raise UsageError(message)
+    return found
+
+
+__all__ = ["DEFECTS", "SHOWN_ON", "Defect", "Shows", "Stage", "find", "get", "names"]

@@ -1,0 +1,63 @@
+"""One place to put a machine together: which memory watches, which operations are replaced.
+
+The plain code knows nothing of checks or defects. They come as classes in front of it, and
+this is their order, outermost first:
+
+1. ``watchers``, kernel classes that look at every operation from outside,
+2. the defects, in the order given,
+3. the kernel of 6.12.
+
+So what watches sees what a defect does, and a defect that calls ``super()`` gets the next
+defect or the correct code. Memory classes stand in front of ``NodeMemory`` in the same way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import arches
+from layout import defects as registry
+from layout.machine import Machine
+from layout.node import NodeMemory
+from layout.tree.kernel import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from arches import Arch
+
+T = TypeVar("T")
+
+
+def equip(  # noqa: PLR0913 - everything that may stand in front
+    arch: str | Arch,
+    *,
+    defects: Iterable[str] = (),
+    kernels: Sequence[type[Kernel]] = (),
+    memories: Sequence[type[NodeMemory]] = (),
+    watchers: Sequence[type[Kernel]] = (),
+    reuse_nodes: bool = False,
+) -> Machine:
+    """A machine with these defects, by name, and whatever else stands in front of the plain code.
+
+    ``kernels`` are further classes at the defects' place. Raises UsageError for a name that is
+    no defect's, UnknownArchError.
+
+    >>> machine = equip("s390x", defects=["R1"])
+    >>> [layer.__name__ for layer in type(machine.kernel).__mro__[:4]]
+    ['Kernel', 'OldNext', 'Loops2022', 'Kernel']
+    """
+    found = arches.get(arch) if isinstance(arch, str) else arch
+    replaced = [registry.get(name).kernel for name in defects]
+    return Machine(
+        found,
+        in_front(NodeMemory, memories),
+        in_front(Kernel, [*watchers, *replaced, *kernels]),
+        reuse_nodes=reuse_nodes,
+    )
+
+
+def in_front(plain: type[T], layers: Sequence[type[T]]) -> type[T]:
+    """One class of ``layers``, the first one outermost, with ``plain`` behind them."""
+    wanted = tuple(dict.fromkeys(layers))
+    return type(plain.__name__, (*wanted, plain), {}) if wanted else plain

@@ -1,0 +1,174 @@
+"""A stage: one machine, with or without a defect, on which a scene plays and is watched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from layout.equip import equip
+from layout.errors import MachineFault
+from layout.machine import TREES
+from layout.replay.run import Runner
+from layout.replay.trace import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from arches import Arch
+    from layout.defects import Defect
+    from layout.replay.run import Line
+    from layout.tree.kernel import Kernel
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was seen on all machines of a scene.
+
+    ``results`` is in order what operations returned and what the scene said; ``leaks`` what was
+    not given back, ``faults`` what stopped a machine, ``broken`` what the kernel's validator
+    says of the trees at the end, ``reports`` what the access checker says.
+    """
+
+    results: list[str] = field(default_factory=list)
+    leaks: list[str] = field(default_factory=list)
+    faults: list[tuple[str, MachineFault]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    reports: list[dict[str, Any]] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Everything that was said, results first."""
+        faults = []
+        for what, fault in self.faults:
+            address = self.stages[0].arch.hex_pointer(fault.address)
+            faults.append(f"{what}: {fault.kind} at {address}")
+        return [*self.results, *self.broken, *self.leaks, *faults]
+
+
+class Stage:
+    """One machine of a scene. ``defect`` is None for the correct kernel."""
+
+    def __init__(  # noqa: PLR0913 - what a machine is made of
+        self,
+        arch: Arch,
+        defect: Defect | None,
+        seen: Seen,
+        *,
+        check: bool = False,
+        name: str = "",
+        kernel: type[Kernel] | None = None,
+    ) -> None:
+        self.arch = arch
+        self._defect = defect
+        self._check = check
+        self._name = f"{name}: " if name else ""
+        self._seen = seen
+        self.stopped = False
+        if defect is not None and kernel is None:
+            kernel = defect.kernel
+        self.machine = equip(arch, kernels=[] if defect is None or kernel is None else [kernel])
+        self.kernel = self.machine.kernel
+        self.mem = self.machine.mem
+        self.tree = self.machine.tree(0)
+        self._runner = Runner(self.machine)
+        seen.stages.append(self)
+
+    def fresh(self, name: str, kernel: type[Kernel] | None = None) -> Stage:
+        """Another machine, called ``name``; with ``kernel`` in place of the defect's own code."""
+        return Stage(
+            self.arch, self._defect, self._seen, check=self._check, name=name, kernel=kernel
+        )
+
+    # -- steps
+
+    def run(self, trace: str) -> None:
+        """Carry out a trace; what reading operations return is said.
+
+        A fault ends it. Raises TraceError.
+        """
+        for operation in parse(trace.split("\n"), self.arch.ulong_max):
+            if self.stopped:
+                return
+            line = self._runner.execute(operation)
+            self._seen.reports += line.get("reports", ())
+            words = " ".join([operation.op, *(f"{arg:x}" for arg in operation.args)])
+            if "fault" in line:
+                fault = line["fault"]
+                address = int(fault["address"], 16)
+                self._stop(words, MachineFault(fault["kind"], address, fault["message"]))
+                return
+            for text in _said(line):
+                self.say(f"{words} = {text}")
+
+    def attempt(self, what: str, step: Callable[[], int]) -> int | None:
+        """Carry out one step and say what it returned; None if the machine stopped it."""
+        if self.stopped:
+            return None
+        try:
+            value = step()
+        except MachineFault as fault:
+            self._stop(what, fault)
+            return None
+        except IndexError:
+            message = "access beyond the end of a node"
+            self._stop(what, MachineFault("bug", 0, message, arch=self.arch.name, doing=what))
+            return None
+        self.say(f"{what} = {self.arch.hex_pointer(value)}")
+        return value
+
+    def follow(self, entry: int | None) -> None:
+        """Do what a caller does with an entry: nothing with NULL, else read what it points to."""
+        if not entry or self.stopped:
+            return
+        try:
+            value = self.mem.read_word(entry, "what the entry points to")
+        except MachineFault as fault:
+            self._stop("following it", fault)
+            return
+        self.say(f"following it = {value:x}")
+
+    def _stop(self, what: str, fault: MachineFault) -> None:
+        self.stopped = True
+        self._seen.faults.append((self._name + what, fault))
+
+    # -- sightings
+
+    def say(self, text: str) -> None:
+        """Note something seen. What is seen with the defect alone is the trigger's detail."""
+        self._seen.results.append(self._name + text)
+
+    def left_over(self) -> None:
+        """Say how many nodes were not given back, if any."""
+        left = self.machine.cache.allocated - self.machine.cache.freed
+        if left and not self.stopped:
+            nodes = "node" if left == 1 else "nodes"
+            self._seen.leaks.append(f"{self._name}{left} {nodes} not given back")
+
+    def validate(self) -> None:
+        """Let the kernel's validator look at every tree; its complaints are noted."""
+        for number in range(TREES):
+            if self.stopped:
+                return
+            try:
+                valid = self.kernel.mt_validate(self.machine.tree(number))
+            except (MachineFault, IndexError):
+                self._seen.broken.append(f"{self._name}tree {number}: the validator is stopped")
+                continue
+            finally:
+                log = "".join(self.kernel.log)
+                self.kernel.log.clear()
+            if not valid:
+                self._seen.broken.append(f"{self._name}mt_validate: {log.splitlines()[0]}")
+
+
+def _said(line: Line) -> list[str]:
+    """What a transcript line says to a caller who only reads."""
+    if "ranges" in line:
+        return [f"{first}-{last} {entry}" for first, last, entry in line["ranges"]]
+    if line["op"] in ("walk", "cnext", "cprev", "cfind", "cfind_rev", "load", "find", "next"):
+        return [line["entry"]]
+    if line["op"] in ("prev", "find_after", "erase"):
+        return [line["entry"]]
+    if line["op"] in ("empty_area", "empty_area_rev"):
+        return [f"{line.get('index', line['ret'])}"]
+    return []

@@ -1,0 +1,108 @@
+import json
+
+import pytest
+
+from layout import defects
+
+
+def test_list(run):
+    code, out, err = run("defects")
+    assert (code, err) == (0, "")
+    assert all(f" {name} " in out for name in defects.names())
+
+
+def test_list_json(run):
+    code, out, _ = run("defects", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert [one["id"] for one in found] == list(defects.names())
+    assert found[0]["arches"] == ["x86_64", "s390x", "sparc64"]
+    assert found[1]["affected"] == ["s390x", "sparc64"]
+
+
+def test_one(run):
+    code, out, err = run("defects", "R1")
+    assert (code, err) == (0, "")
+    assert "R1 shows as documented." in out
+    assert "Failing address" in out
+
+
+def test_one_json(run):
+    code, out, _ = run("defects", "r1", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["id"], found["shows"]) == ("R1", True)
+    assert {arch: one["outcome"] for arch, one in found["arches"].items()} == {
+        "x86_64": "fault",
+        "s390x": "fault",
+        "sparc64": "fault",
+    }
+    assert found["arches"]["s390x"]["detail"].startswith("next = 0e00000000000000; ")
+    assert all(one["correct"] == "ok" for one in found["arches"].values())
+
+
+def test_all_variants(run):
+    code, out, _ = run("defects", "R3", "--json")
+    found = json.loads(out)
+    assert (code, found["id"], found["shows"]) == (0, "R3", True)
+    assert [one["id"] for one in found["variants"]] == ["R3a", "R3b", "R3c", "R3d", "R3e"]
+    outcomes = [
+        [one["arches"][arch]["outcome"] for one in found["variants"]]
+        for arch in ("x86_64", "s390x", "sparc64")
+    ]
+    assert outcomes[0] == ["ok", "fault", "fault", "leak", "ok"]
+    assert outcomes[1] == outcomes[2] == ["fault", "ok", "fault", "leak", "ok"]
+
+
+def test_does_not_show(run, monkeypatch):
+    import dataclasses
+
+    harmless = dataclasses.replace(defects.get("R1"), kernel=defects.get("R3e").kernel)
+    monkeypatch.setitem(defects.DEFECTS, "R1", harmless)
+    code, out, _ = run("defects", "R1", "--arch", "s390x")
+    assert code == 1
+    assert "R1 does not show as documented on s390x" in out
+
+
+@pytest.mark.parametrize("words", [["R99"], ["R99", "--json"], ["R99", "--trace"]])
+def test_unknown_name(run, words):
+    code, out, err = run("defects", *words)
+    assert (code, out) == (2, "")
+    assert "unknown defect 'R99': there are R1, R3a" in err
+    assert err.count("\n") == 1
+
+
+def test_options_without_a_name(run):
+    code, _, err = run("defects", "--trace")
+    assert code == 2
+    assert "need the NAME of a defect" in err
+
+
+def test_trace_to_run_and_compare(run, tmp_path):
+    code, text, _ = run("defects", "R1", "--trace")
+    assert code == 0
+    trace = tmp_path / "r1.trace"
+    trace.write_text(text)
+    code, out, _ = run("run", trace, "--arch", "sparc64", "--defect", "R1")
+    assert code == 0
+    assert json.loads(out.splitlines()[-1])["entry"] == "e00000000000000"
+    assert run("compare", trace)[0] == 0
+    code, out, _ = run("compare", trace, "--defect", "R1")
+    assert code == 1
+    assert "cnext): entry: x86_64 has e, s390x has e00000000000000" in out
+
+
+def test_a_bug_with_variants_is_no_switch(run, tmp_path):
+    trace = tmp_path / "t"
+    trace.write_text("init 0\n")
+    code, _, err = run("run", trace, "--defect", "R3")
+    assert code == 2
+    assert "R3 has variants: name one of R3a" in err
+
+
+def test_two_images_take_no_defect(run, tmp_path):
+    trace = tmp_path / "t"
+    trace.write_text("init 0\n")
+    code, _, err = run("compare", trace, trace, "--defect", "R1")
+    assert code == 2
+    assert "leave it out" in err
