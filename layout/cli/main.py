@@ -25,6 +25,7 @@ VERBS = {
     "struct": "layout.cli.structs",
     "export": "layout.cli.export",
     "defects": "layout.cli.defects",
+    "kernel": "layout.cli.kernel",
 }
 """Each verb and its module, which has ``add(subparsers)`` and ``run(args) -> int``."""
 

@@ -1,0 +1,1 @@
+"""The kernel's own lib/maple_tree.c, built for any machine and run beside the emulator."""

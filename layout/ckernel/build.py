@@ -1,0 +1,163 @@
+"""Building the harness around a kernel's maple_tree.c; what was built once is kept.
+
+A build's place in the cache is the hash of all that goes into it: the kernel's two files, the
+harness, the compiler and its options. So a changed kernel is built anew, and an unchanged one
+never.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from layout.ckernel import toolchain
+from layout.ckernel.source import cache_directory
+from layout.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from layout.ckernel.source import KernelSource
+
+PLAIN, SANITIZE, COVERAGE = "plain", "sanitize", "coverage"
+MODES = (PLAIN, SANITIZE, COVERAGE)
+
+# as the kernel's own Makefile has them, where they change what the code means
+_FLAGS = (
+    "-std=gnu11",
+    "-g",
+    "-D_FILE_OFFSET_BITS=64",
+    "-fno-strict-aliasing",
+    "-fno-strict-overflow",
+    "-fno-delete-null-pointer-checks",
+    "-w",
+)
+_MODE_FLAGS = {
+    PLAIN: ("-O2", "-static"),
+    SANITIZE: ("-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"),
+    COVERAGE: ("-O0", "--coverage", "-DKEEP_COVERAGE", "-static"),
+}
+_PROGRAM = "harness"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A program that runs traces on a kernel's code: for which machine, from what, and where.
+
+    ``cached`` tells that an earlier build was used.
+    """
+
+    arch: str
+    mode: str
+    source: KernelSource
+    directory: Path
+    runner: tuple[str, ...]
+    cached: bool
+
+    @property
+    def command(self) -> list[str]:
+        """The words that start it."""
+        return [*self.runner, str(self.directory / _PROGRAM)]
+
+    def as_json(self) -> dict[str, object]:
+        """The build as JSON has it."""
+        return {
+            "arch": self.arch,
+            "mode": self.mode,
+            "version": self.source.version,
+            "sha256": self.source.sha256,
+            "program": str(self.directory / _PROGRAM),
+            "cached": self.cached,
+        }
+
+
+def build(source: KernelSource, arch: str, mode: str = PLAIN) -> Built:
+    """The program for a machine, compiled if the cache does not have it.
+
+    Raises ToolMissing; UsageError for a mode that needs the machine itself; InputError, with
+    the compiler's first complaint, for a kernel that the harness does not fit.
+    """
+    tools = toolchain.find(arch)
+    if mode != PLAIN and not tools.native:
+        message = f"{mode} is for this computer's own architecture: leave it out for {arch}"
+        raise UsageError(message)
+    harness = _harness()
+    flags = [*_FLAGS, *_MODE_FLAGS[mode], *(f"-D{name}" for name in sorted(source.features))]
+    identity = hashlib.sha256()
+    for part in (
+        *(text for item in sorted(harness.items()) for text in item),
+        source.code.read_text(errors="surrogateescape"),
+        source.header.read_text(errors="surrogateescape"),
+        arch,
+        tools.compiler_version,
+        " ".join(flags),
+    ):
+        identity.update(part.encode(errors="surrogateescape") + b"\0")
+    directory = cache_directory() / "builds" / identity.hexdigest()[:32]
+    cached = (directory / _PROGRAM).is_file()
+    if not cached:
+        _compile(source, harness, [tools.compiler, *flags], directory)
+    return Built(arch, mode, source, directory, tools.runner, cached)
+
+
+def _harness() -> dict[str, str]:
+    """The harness's files, name and text."""
+    folder = resources.files("layout.ckernel") / "harness"
+    return {
+        file.name: file.read_text() for file in folder.iterdir() if file.name.endswith((".c", ".h"))
+    }
+
+
+def _compile(
+    source: KernelSource, harness: dict[str, str], compiler: list[str], directory: Path
+) -> None:
+    """Compile in a directory of its own, which then takes its place in the cache."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=directory.parent, prefix="building-"))
+    try:
+        for name, text in harness.items():
+            (work / name).write_text(text)
+        for name in source.includes:  # kernel.h has it all; the C library has its own of some
+            stub = work / "include" / name
+            stub.parent.mkdir(parents=True, exist_ok=True)
+            stub.touch()
+        shutil.copy(source.header, work / "include" / "linux" / "maple_tree.h")
+        shutil.copy(source.code, work / "maple_tree.c")
+        steps = (
+            [
+                "-idirafter",
+                "include",
+                '-DMAPLE_TREE_C="maple_tree.c"',
+                "-c",
+                "main.c",
+                "-o",
+                "main.o",
+            ],
+            ["main.o", "-o", _PROGRAM],
+        )
+        for step in steps:
+            done = subprocess.run(  # noqa: S603 - the compiler that toolchain.py found
+                [*compiler, *step], cwd=work, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise InputError(_complaint(source, done.stderr))
+        try:
+            work.rename(directory)
+        except OSError:  # another process was quicker
+            if not (directory / _PROGRAM).is_file():
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _complaint(source: KernelSource, stderr: str) -> str:
+    lines = [line for line in stderr.splitlines() if "error" in line or "undefined" in line]
+    first = (lines or stderr.splitlines() or ["the compiler said nothing"])[0]
+    return (
+        f"{source.code} does not compile in the harness: {first}: "
+        "the harness knows kernels from 6.1 to 6.12"
+    )

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every operation of a trace, as calls of the kernel's functions. What an older kernel lacks
+ * (build.py looks for it in the headers) is left out of the lines, or refused.
+ */
+
+typedef unsigned long word;
+
+static struct maple_tree *tree;
+static struct ma_state cursor;
+static bool failed, with_sums;
+
+/* -- what a state says */
+
+#ifdef HAVE_STATUS
+#define IS_ERROR(mas) ((mas)->status == ma_error)
+#else
+#define IS_ERROR(mas) mas_is_err(mas)
+#endif
+
+static void say_state(const struct ma_state *mas)
+{
+	say(",\"index\":\"%lx\",\"last\":\"%lx\"", mas->index, mas->last);
+	say(",\"min\":\"%lx\",\"max\":\"%lx\"", mas->min, mas->max);
+	say(",\"offset\":%u,\"depth\":%u", mas->offset, mas->depth);
+#ifdef HAVE_STATUS
+	static const char *const names[] = {
+		[ma_active] = "active", [ma_start] = "start", [ma_root] = "root", [ma_none] = "none",
+		[ma_pause] = "pause", [ma_overflow] = "overflow", [ma_underflow] = "underflow",
+		[ma_error] = "error",
+	};
+	say(",\"status\":\"%s\",\"node\":\"%lx\",\"end\":%u", names[mas->status],
+	    (word)mas->node, mas->end);
+#else
+	if (xa_is_internal(mas->node) || !((word)mas->node & 3))
+		say(",\"node\":\"%lx\"", (word)mas->node);
+#endif
+}
+
+static void say_entry(const void *entry)
+{
+	say(",\"entry\":\"%lx\"", (word)entry);
+}
+
+static void say_moved(const void *entry)
+{
+	say_entry(entry);
+	say_state(&cursor);
+}
+
+static void say_error(int ret)
+{
+	say(",\"ret\":%d", ret);
+}
+
+static void say_node(const void *node, bool first)
+{
+	say("%s{\"addr\":\"%lx\"", first ? "" : ",", (word)node);
+	say_bytes("hex", node, NODE_BYTES);
+}
+
+/* -- trees */
+
+static void op_init(const word *a) { mt_init_flags(tree, a[0]); }
+static void op_destroy(const word *a) { mtree_destroy(tree); }
+
+static void op_sel(const word *a)
+{
+	tree = TREE(a[0] % TREES);
+	say(",\"tree\":%lu", a[0] % TREES);
+}
+
+static void op_rcu(const word *a)
+{
+	if (a[0])
+		mt_set_in_rcu(tree);
+	else
+		mt_clear_in_rcu(tree);
+}
+
+#ifdef HAVE_MTREE_DUP
+static void op_dup_noinit(const word *a)
+{
+	struct maple_tree *copy = TREE(a[0] % TREES);
+
+	say_error(mtree_dup(tree, copy, GFP_KERNEL));
+	say(",\"droot\":\"%lx\",\"dflags\":\"%x\"", (word)copy->ma_root, copy->ma_flags);
+}
+
+static void op_dup(const word *a)
+{
+	mt_init_flags(TREE(a[0] % TREES), tree->ma_flags & ~MT_FLAGS_HEIGHT_MASK);
+	op_dup_noinit(a);
+}
+#endif
+
+/* -- the ordinary API */
+
+static void op_store(const word *a)
+{
+	say_error(mtree_store_range(tree, a[0], a[1], (void *)a[2], GFP_KERNEL));
+}
+
+static void op_storenw(const word *a)
+{
+	say_error(mtree_store_range(tree, a[0], a[1], (void *)a[2], GFP_NOWAIT));
+}
+
+static void op_insert(const word *a)
+{
+	say_error(mtree_insert_range(tree, a[0], a[1], (void *)a[2], GFP_KERNEL));
+}
+
+static void op_erase(const word *a) { say_entry(mtree_erase(tree, a[0])); }
+static void op_load(const word *a) { say_entry(mtree_load(tree, a[0])); }
+static void op_next(const word *a) { say_entry(mt_next(tree, a[0], a[1])); }
+static void op_prev(const word *a) { say_entry(mt_prev(tree, a[0], a[1])); }
+
+static void op_find(const word *a)
+{
+	word index = a[0];
+
+	say_entry(mt_find(tree, &index, a[1]));
+	say(",\"index\":\"%lx\"", index);
+}
+
+static void op_find_after(const word *a)
+{
+	word index = a[0];
+
+	say_entry(mt_find_after(tree, &index, a[1]));
+	say(",\"index\":\"%lx\"", index);
+}
+
+static void op_alloc_range(const word *a)
+{
+	word start = 0;
+
+	say_error(mtree_alloc_range(tree, &start, (void *)a[0], a[1], a[2], a[3], GFP_KERNEL));
+	say(",\"start\":\"%lx\"", start);
+}
+
+static void op_alloc_rrange(const word *a)
+{
+	word start = 0;
+
+	say_error(mtree_alloc_rrange(tree, &start, (void *)a[0], a[1], a[2], a[3], GFP_KERNEL));
+	say(",\"start\":\"%lx\"", start);
+}
+
+#ifdef HAVE_MTREE_ALLOC_CYCLIC
+static void op_alloc_cyclic(const word *a)
+{
+	word start = 0, next = a[3];
+
+	say_error(mtree_alloc_cyclic(tree, &start, (void *)a[0], a[1], a[2], &next, GFP_KERNEL));
+	say(",\"start\":\"%lx\",\"next\":\"%lx\"", start, next);
+}
+#endif
+
+/* -- the advanced API, with a state of its own */
+
+static void op_walk(const word *a)
+{
+	MA_STATE(mas, tree, a[0], a[0]);
+
+	say_entry(mas_walk(&mas));
+	say_state(&mas);
+}
+
+static void op_empty_area(const word *a)
+{
+	MA_STATE(mas, tree, 0, 0);
+	int ret = mas_empty_area(&mas, a[0], a[1], a[2]);
+
+	say_error(ret);
+	if (!ret)
+		say_state(&mas);
+}
+
+static void op_empty_area_rev(const word *a)
+{
+	MA_STATE(mas, tree, 0, 0);
+	int ret = mas_empty_area_rev(&mas, a[0], a[1], a[2]);
+
+	say_error(ret);
+	if (!ret)
+		say_state(&mas);
+}
+
+static void op_mstore(const word *a)
+{
+	MA_STATE(mas, tree, a[0], a[1]);
+
+	say_entry(mas_store(&mas, (void *)a[2]));
+	say(",\"err\":%d", IS_ERROR(&mas) ? xa_err(mas.node) : 0);
+	mas_destroy(&mas);
+}
+
+static int preallocate(struct ma_state *mas, word entry)
+{
+	int ret = mas_preallocate(mas, (void *)entry, GFP_KERNEL);
+
+	say_error(ret);
+#ifdef HAVE_STORE_TYPE
+	say(",\"store_type\":%d", mas->store_type);
+#endif
+	return ret;
+}
+
+static void op_prealloc(const word *a)
+{
+	MA_STATE(mas, tree, a[0], a[1]);
+	word before = nodes_allocated;
+	int ret = preallocate(&mas, a[2]);
+
+	say(",\"requested\":%lu,\"allocated\":%lu", nodes_allocated - before, mas_allocated(&mas));
+	if (ret)
+		return;
+	before = nodes_freed;
+	mas_store_prealloc(&mas, (void *)a[2]);
+	say(",\"leftover\":%lu", nodes_freed - before);
+}
+
+/* struct maple_alloc by struct maple_alloc: each before what it holds; slot 0 holds the next */
+static void say_chain(struct maple_alloc *head)
+{
+	bool first = true;
+
+	if (!head || (word)head & 1) {
+		say(",\"total\":0,\"nodes\":[]");
+		return;
+	}
+	say(",\"total\":%lu,\"nodes\":[", (word)head->total);
+	for (; head; head = head->node_count ? (void *)head->slot[0] : NULL) {
+		/* a later head has been shown as slot 0 of the one before */
+		if (first)
+			say_node(head, true), say("}");
+		first = false;
+		for (unsigned int i = 0; i < head->node_count; i++)
+			say_node(head->slot[i], false), say("}");
+	}
+	say("]");
+}
+
+static void op_prealloc_raw(const word *a)
+{
+	MA_STATE(mas, tree, a[0], a[1]);
+
+	preallocate(&mas, a[2]);
+	say_chain(mas.alloc);
+	mas_destroy(&mas);
+}
+
+static void op_expect_raw(const word *a)
+{
+	MA_STATE(mas, tree, 0, 0);
+
+	say_error(mas_expected_entries(&mas, a[0]));
+	say_chain(mas.alloc);
+	mas_destroy(&mas);
+}
+
+static void op_bulk(const word *a)
+{
+	MA_STATE(mas, tree, 0, 0);
+	int ret = mas_expected_entries(&mas, a[0]);
+
+	say_error(ret);
+	say(",\"allocated\":%lu", mas_allocated(&mas));
+	if (ret)
+		return;
+	for (word i = 0; i < a[1]; i++) {
+		mas.index = a[2] + i * a[3];
+		mas.last = mas.index + a[4] - 1;
+		mas_store(&mas, (void *)(a[5] + i * 0x1000));
+		if (IS_ERROR(&mas)) {
+			say(",\"err_at\":%lu", i);
+			break;
+		}
+	}
+	say(",\"left\":%lu", mas_allocated(&mas));
+	mas_destroy(&mas);
+}
+
+static void op_iter(const word *a)
+{
+	MA_STATE(mas, tree, a[0], a[0]);
+	const char *comma = "";
+	void *entry;
+
+	say(",\"ranges\":[");
+	mas_for_each(&mas, entry, a[1]) {
+		say("%s[\"%lx\",\"%lx\",\"%lx\"]", comma, mas.index, mas.last, (word)entry);
+		comma = ",";
+	}
+	say("]");
+}
+
+/* -- the cursor */
+
+static void op_cset(const word *a)
+{
+	memset(&cursor, 0, sizeof(cursor));
+#ifdef HAVE_MAS_INIT
+	mas_init(&cursor, tree, a[0]);
+#else
+	MA_STATE(fresh, tree, a[0], a[0]);
+	cursor = fresh;
+#endif
+	cursor.last = a[1];
+}
+
+static void op_cnext(const word *a) { say_moved(mas_next(&cursor, a[0])); }
+static void op_cprev(const word *a) { say_moved(mas_prev(&cursor, a[0])); }
+static void op_cfind(const word *a) { say_moved(mas_find(&cursor, a[0])); }
+static void op_cfind_rev(const word *a) { say_moved(mas_find_rev(&cursor, a[0])); }
+#ifdef HAVE_MAS_NEXT_RANGE
+static void op_cnext_range(const word *a) { say_moved(mas_next_range(&cursor, a[0])); }
+static void op_cprev_range(const word *a) { say_moved(mas_prev_range(&cursor, a[0])); }
+static void op_cfind_range(const word *a) { say_moved(mas_find_range(&cursor, a[0])); }
+static void op_cfind_range_rev(const word *a) { say_moved(mas_find_range_rev(&cursor, a[0])); }
+#endif
+static void op_creset(const word *a) { mas_reset(&cursor); }
+static void op_cerase(const word *a) { say_moved(mas_erase(&cursor)); }
+
+static void op_cpause(const word *a)
+{
+	mas_pause(&cursor);
+	say_state(&cursor);
+}
+
+static void op_cstore(const word *a)
+{
+	say_error(mas_store_gfp(&cursor, (void *)a[0], GFP_KERNEL));
+	say_state(&cursor);
+}
+
+/* -- memory and diagnostics */
+
+/* a[1] is 0 where the trace gives no number of calls, else that number plus one */
+static void refuse(const word *a, bool nowait_only)
+{
+	refusal.on = a[0] <= LONG_MAX;
+	refusal.left = a[0];
+	refusal.limited = a[1] && a[1] - 1 <= LONG_MAX;
+	refusal.calls = a[1] - 1;
+	refusal.nowait_only = nowait_only;
+}
+
+static void op_fail(const word *a) { refuse(a, false); }
+static void op_failnw(const word *a) { refuse(a, true); }
+
+static void op_validate(const word *a)
+{
+	volatile bool ok = false;	/* in memory, which a long jump leaves alone */
+
+	checks_may_fail = true;
+	if (!sigsetjmp(check_exit, 1)) {
+		mt_validate(tree);
+		ok = true;
+	}
+	checks_may_fail = false;
+	failed |= !ok;
+	say(",\"ok\":%s", ok ? "true" : "false");
+}
+
+static void op_mtdump(const word *a)
+{
+#ifdef HAVE_MT_DUMP_FORMAT
+	mt_dump(tree, mt_dump_hex);
+	say(",\"text\":");
+	say_string(&messages);
+#else
+	mt_dump(tree);	/* in decimal, as this kernel prints it */
+#endif
+	messages.length = 0;
+}
+
+/* Breadth first from the root, as far as the kernel's own data ends say. */
+static void op_dump(const word *a)
+{
+	struct { struct maple_enode *enode; word max; } *nodes;
+	size_t length = 0, room = 256;
+
+	say(",\"tree\":\"%lx\",\"root\":\"%lx\",\"flags\":\"%x\",\"nodes\":[", (word)tree,
+	    (word)tree->ma_root, tree->ma_flags);
+	nodes = malloc(room * sizeof(*nodes));
+	if (nodes && xa_is_node(tree->ma_root)) {
+		nodes[length].enode = (void *)((word)tree->ma_root & ~2UL);
+		nodes[length++].max = ULONG_MAX;
+	}
+	for (size_t i = 0; i < length; i++) {
+		struct maple_enode *enode = nodes[i].enode;
+		struct maple_node *node = mte_to_node(enode);
+		enum maple_type type = mte_node_type(enode);
+		word max = nodes[i].max, *pivots;
+
+		say_node(node, !i);
+		say(",\"type\":%d}", type);
+		if (ma_is_leaf(type))
+			continue;
+		pivots = ma_pivots(node, type);
+		for (unsigned int slot = 0; slot <= ma_data_end(node, type, pivots, max); slot++) {
+			if (length == room) {
+				room *= 2;
+				nodes = realloc(nodes, room * sizeof(*nodes));
+				if (!nodes || length > NODE_COUNT)
+					stop_operation("livelock", (word)node, "dump: the tree has a cycle");
+			}
+			nodes[length].enode = ma_slots(node, type)[slot];
+			nodes[length++].max = slot < mt_pivots[type] && pivots[slot] ? pivots[slot] : max;
+		}
+	}
+	free(nodes);
+	say("]");
+}
+
+static void op_memdump(const word *a)
+{
+	say(",\"mem\":[");
+	for (word i = 0; i < nodes_allocated; i++) {
+		const void *node = (void *)(NODE_BASE + i * NODE_BYTES);
+
+		if (freed[i])
+			permit(node);
+		say_node(node, !i);
+		say(",\"freed\":%d}", freed[i] != IN_USE);
+		if (freed[i])
+			forbid(node);
+	}
+	say("]");
+}
+
+static void op_treemem(const word *a) { say_bytes("hex", tree, sizeof(*tree)); }
+
+static void op_poke(const word *a)
+{
+	unsigned char *byte = (unsigned char *)(a[0] + a[1]);
+
+	say(",\"was\":\"%02x\"", *byte);
+	*byte = a[2];
+}
+
+/* -- all of them */
+
+enum { READS, CHANGES };
+
+static const struct operation {
+	const char *name;
+	void (*run)(const word *arguments);
+	int kind;	/* the line of one that CHANGES ends with allocations, frees, root and flags */
+} operations[] = {
+	{ "init", op_init, CHANGES }, { "sel", op_sel, READS }, { "store", op_store, CHANGES },
+	{ "storenw", op_storenw, CHANGES }, { "mstore", op_mstore, CHANGES },
+	{ "insert", op_insert, CHANGES }, { "erase", op_erase, CHANGES }, { "load", op_load, READS },
+	{ "find", op_find, READS }, { "find_after", op_find_after, READS },
+	{ "next", op_next, READS }, { "prev", op_prev, READS }, { "walk", op_walk, READS },
+	{ "empty_area", op_empty_area, READS }, { "empty_area_rev", op_empty_area_rev, READS },
+	{ "alloc_range", op_alloc_range, CHANGES }, { "alloc_rrange", op_alloc_rrange, CHANGES },
+#ifdef HAVE_MTREE_ALLOC_CYCLIC
+	{ "alloc_cyclic", op_alloc_cyclic, CHANGES },
+#endif
+	{ "prealloc", op_prealloc, CHANGES }, { "prealloc_raw", op_prealloc_raw, CHANGES },
+	{ "expect_raw", op_expect_raw, CHANGES }, { "bulk", op_bulk, CHANGES },
+	{ "iter", op_iter, READS },
+#ifdef HAVE_MTREE_DUP
+	{ "dup", op_dup, CHANGES }, { "dup_noinit", op_dup_noinit, CHANGES },
+#endif
+	{ "destroy", op_destroy, CHANGES }, { "rcu", op_rcu, CHANGES }, { "fail", op_fail, READS },
+	{ "failnw", op_failnw, READS }, { "cset", op_cset, READS }, { "cnext", op_cnext, READS },
+	{ "cprev", op_cprev, READS }, { "cfind", op_cfind, READS },
+	{ "cfind_rev", op_cfind_rev, READS },
+#ifdef HAVE_MAS_NEXT_RANGE
+	{ "cnext_range", op_cnext_range, READS }, { "cprev_range", op_cprev_range, READS },
+	{ "cfind_range", op_cfind_range, READS },
+	{ "cfind_range_rev", op_cfind_range_rev, READS },
+#endif
+	{ "cpause", op_cpause, READS }, { "creset", op_creset, READS },
+	{ "cstore", op_cstore, CHANGES }, { "cerase", op_cerase, CHANGES },
+	{ "validate", op_validate, READS }, { "mtdump", op_mtdump, READS },
+	{ "dump", op_dump, READS }, { "memdump", op_memdump, READS },
+	{ "treemem", op_treemem, READS }, { "poke", op_poke, READS },
+};
+
+static void run_operation(const struct operation *operation, const word *arguments)
+{
+	word callbacks;
+
+	calls.length = frees.length = 0;
+	refusal.in_operation = 0;
+	operation_name = operation->name;
+	begin_line();
+	operation->run(arguments);
+	callbacks = run_callbacks();
+	if (callbacks)
+		say(",\"rcu\":%lu", callbacks);
+	if (operation->kind == CHANGES) {
+		append(&calls, "%s", "");
+		append(&frees, "%s", "");
+		say(",\"ac\":[%s],\"fr\":[%s],\"na\":%lu,\"nf\":%lu", calls.bytes, frees.bytes,
+		    nodes_allocated, nodes_freed);
+		say(",\"root\":\"%lx\",\"flags\":\"%x\"", (word)tree->ma_root, tree->ma_flags);
+	}
+	if (with_sums)
+		say(",\"sum\":\"%llx\"", (unsigned long long)sum_of_memory());
+	end_line();
+}

@@ -1,0 +1,204 @@
+"""Where the kernel's maple tree comes from: a source tree, or Debian's source package.
+
+Nothing of the kernel's is part of this project. Of a Debian package three files are unpacked
+into the user's cache, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from layout.errors import InputError, UsageError
+
+DEFAULT_DEB = "linux-source-6.12"
+
+TARBALLS = Path("/usr/src")
+"""Where Debian puts them."""
+
+CODE = "lib/maple_tree.c"
+HEADER = "include/linux/maple_tree.h"
+_MAKEFILE = "Makefile"
+
+_FEATURES = {
+    "HAVE_STATUS": r"enum maple_status\b",
+    "HAVE_STORE_TYPE": r"enum store_type\s+store_type\b",
+    "HAVE_MAS_INIT": r"\bmas_init\(",
+    "HAVE_MAS_NEXT_RANGE": r"\bmas_next_range\(",
+    "HAVE_MTREE_DUP": r"\bmtree_dup\(",
+    "HAVE_MTREE_ALLOC_CYCLIC": r"\bmtree_alloc_cyclic\(",
+    "HAVE_MT_DUMP_FORMAT": r"enum mt_dump_format\b",
+}
+"""What the harness asks of a kernel, and how its maple_tree.h shows that it has it."""
+
+_OPERATIONS = {
+    "HAVE_MTREE_DUP": ("dup", "dup_noinit"),
+    "HAVE_MTREE_ALLOC_CYCLIC": ("alloc_cyclic",),
+    "HAVE_MAS_NEXT_RANGE": ("cnext_range", "cprev_range", "cfind_range", "cfind_range_rev"),
+}
+"""Trace operations that need a feature."""
+
+_FIELDS = {
+    "HAVE_STATUS": ("status", "end", "node"),
+    "HAVE_STORE_TYPE": ("store_type",),
+    "HAVE_MT_DUMP_FORMAT": ("text", "printk"),
+}
+"""Fields of transcript lines that mean something else, or nothing, without a feature."""
+
+_INCLUDE = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSource:
+    """One kernel's maple tree: where it lies, its version and what it has.
+
+    ``sha256`` is of lib/maple_tree.c, ``includes`` are the headers that the two files ask for.
+    """
+
+    root: Path
+    version: str
+    sha256: str
+    features: frozenset[str]
+    includes: frozenset[str]
+
+    @property
+    def code(self) -> Path:
+        """lib/maple_tree.c."""
+        return self.root / CODE
+
+    @property
+    def header(self) -> Path:
+        """include/linux/maple_tree.h."""
+        return self.root / HEADER
+
+    @property
+    def missing_operations(self) -> frozenset[str]:
+        """Trace operations that this kernel can't carry out."""
+        return _without(self.features, _OPERATIONS)
+
+    @property
+    def missing_fields(self) -> frozenset[str]:
+        """Fields of the transcript that can't be compared with the emulator's."""
+        return _without(self.features, _FIELDS)
+
+    def __str__(self) -> str:
+        return f"Linux {self.version}, {CODE} sha256 {self.sha256}"
+
+
+def _without(features: frozenset[str], needing: dict[str, tuple[str, ...]]) -> frozenset[str]:
+    return frozenset(
+        name for feature, names in needing.items() if feature not in features for name in names
+    )
+
+
+def open_source(directory: str | None = None, deb: str | None = None) -> KernelSource:
+    """The kernel in a directory, or in an installed Debian package (6.12's if neither is given).
+
+    Raises UsageError, InputError; each says what to do.
+    """
+    if directory is not None and deb is not None:
+        message = "--source and --deb are two ways to name one kernel: give one of them"
+        raise UsageError(message)
+    if directory is None:
+        return _read(_unpacked(deb or DEFAULT_DEB))
+    root = Path(directory)
+    for name in (CODE, HEADER):
+        if not (root / name).is_file():
+            message = f"{directory} has no {name}: give the top directory of a kernel source tree"
+            raise UsageError(message)
+    return _read(root.resolve())
+
+
+def cache_directory() -> Path:
+    """Where unpacked sources and built programs are kept: in XDG_CACHE_HOME or ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "maple-layout"
+
+
+def _read(root: Path) -> KernelSource:
+    code, header = (root / CODE).read_bytes(), (root / HEADER).read_bytes()
+    text = header.decode(errors="replace")
+    features = frozenset(name for name, sign in _FEATURES.items() if re.search(sign, text))
+    includes = _INCLUDE.findall(text) + _INCLUDE.findall(code.decode(errors="replace"))
+    for name in includes:
+        if name.startswith("/") or ".." in name.split("/"):
+            message = f"{root / CODE} includes <{name}>, which is no header of the kernel"
+            raise InputError(message)
+    digest = hashlib.sha256(code).hexdigest()
+    return KernelSource(root, _version(root), digest, features, frozenset(includes))
+
+
+def _version(root: Path) -> str:
+    """The version that the top Makefile gives, or "of unknown version"."""
+    try:
+        text = (root / _MAKEFILE).read_text(errors="replace")
+    except OSError:
+        return "of unknown version"
+    names = ("VERSION", "PATCHLEVEL", "SUBLEVEL")
+    found = [re.search(rf"^{name} *= *(\d+)", text, re.MULTILINE) for name in names]
+    extra = re.search(r"^EXTRAVERSION *= *(\S+)", text, re.MULTILINE)
+    version = ".".join(match[1] for match in found if match)
+    return version + (extra[1] if extra else "") or "of unknown version"
+
+
+# -- Debian's linux-source packages: one tarball under /usr/src
+
+
+def _unpacked(deb: str) -> Path:
+    """The directory in the cache with the package's three files."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", deb):
+        message = f"--deb {deb!r} is no package name: give one like {DEFAULT_DEB}"
+        raise UsageError(message)
+    tarball = TARBALLS / f"{deb}.tar.xz"
+    target = cache_directory() / deb
+    stamp = target / ".tarball"
+    whole = all((target / name).is_file() for name in (CODE, HEADER, _MAKEFILE))
+    if not tarball.is_file():
+        if whole:  # the package is gone, what was unpacked of it is not
+            return target
+        message = (
+            f"{tarball} is not there: apt install {deb}, or give a kernel tree with --source DIR"
+        )
+        raise UsageError(message)
+    found = tarball.stat()
+    identity = f"{found.st_size} {found.st_mtime_ns}"
+    if not whole or not stamp.is_file() or stamp.read_text() != identity:
+        _unpack(tarball, target)
+        stamp.write_text(identity)
+    return target
+
+
+def _unpack(tarball: Path, target: Path) -> None:
+    missing = {CODE, HEADER, _MAKEFILE}
+    try:
+        with tarfile.open(tarball, "r|xz") as archive:
+            for member in archive:
+                name = member.name.removeprefix("./").partition("/")[2]
+                if name not in missing:
+                    continue
+                file = archive.extractfile(member)
+                if file is None:
+                    continue
+                _write(target / name, file.read())
+                missing.discard(name)
+                if not missing:
+                    return
+    except (tarfile.TarError, EOFError) as error:
+        message = f"{tarball} can't be unpacked ({error}): install its package again"
+        raise InputError(message) from None
+    message = f"{tarball} has no {min(missing)}: is it a kernel's source?"
+    raise InputError(message)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace the file in one step: another process may be reading it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(data)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)

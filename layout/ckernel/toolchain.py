@@ -1,0 +1,126 @@
+"""Compilers and user-mode emulators: which a machine needs, and the packages they come in."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import arches
+from layout.errors import UsageError
+
+
+class ToolMissing(UsageError):  # noqa: N818 - a finding about the user's system
+    """A compiler, C library or qemu is not installed; the message has the command that does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cross:
+    """Debian's names for one machine: GNU triplet, its architecture, qemu's suffix."""
+
+    triplet: str
+    debian: str
+    qemu: str
+
+
+_CROSS = {
+    "aarch64": _Cross("aarch64-linux-gnu", "arm64", "aarch64"),
+    "arm": _Cross("arm-linux-gnueabihf", "armhf", "arm"),
+    "hppa": _Cross("hppa-linux-gnu", "hppa", "hppa"),
+    "i386": _Cross("i686-linux-gnu", "i386", "i386"),
+    "m68k": _Cross("m68k-linux-gnu", "m68k", "m68k"),
+    "mips": _Cross("mips-linux-gnu", "mips", "mips"),
+    "powerpc64": _Cross("powerpc64-linux-gnu", "ppc64", "ppc64"),
+    "powerpc64le": _Cross("powerpc64le-linux-gnu", "ppc64el", "ppc64le"),
+    "riscv64": _Cross("riscv64-linux-gnu", "riscv64", "riscv64"),
+    "s390x": _Cross("s390x-linux-gnu", "s390x", "s390x"),
+    "sparc64": _Cross("sparc64-linux-gnu", "sparc64", "sparc64"),
+    "x86_64": _Cross("x86_64-linux-gnu", "amd64", "x86_64"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """How programs for one machine are made and started: command words without arguments."""
+
+    arch: str
+    compiler: str
+    runner: tuple[str, ...]
+    compiler_version: str
+
+    @property
+    def native(self) -> bool:
+        """Whether the programs run without an emulator."""
+        return not self.runner
+
+
+def packages(arch: str) -> list[str]:
+    """The Debian packages that a machine's programs are built and run with."""
+    if is_native(arch):
+        return ["gcc", "libc6-dev"]
+    cross = _CROSS[arch]
+    compiler = f"gcc-{cross.triplet.replace('_', '-')}"
+    return [compiler, f"libc6-dev-{cross.debian}-cross", "qemu-user"]
+
+
+def is_native(arch: str) -> bool:
+    """Whether this computer is such a machine."""
+    try:
+        return arches.get(platform.machine()).name == arch
+    except arches.UnknownArchError:
+        return False
+
+
+@lru_cache
+def find(arch: str) -> Toolchain:
+    """The tools for a machine. Raises ToolMissing, which names all packages that it needs."""
+    native = is_native(arch)
+    names = ("gcc", "cc") if native else (f"{_CROSS[arch].triplet}-gcc",)
+    compiler = _first(*names)
+    emulator = f"qemu-{_CROSS[arch].qemu}"
+    runner = "" if native else _first(emulator, f"{emulator}-static")
+    missing = []
+    if not compiler:
+        missing.append(f"compiler {names[0]}")
+    elif not _static_libc(compiler):
+        missing.append(f"C library for {names[0]}")
+    if not native and not runner:
+        missing.append(emulator)
+    if missing:
+        message = (
+            f"{arch} needs {' and '.join(missing)}: "
+            f"apt install --no-install-recommends {' '.join(packages(arch))}"
+        )
+        raise ToolMissing(message)
+    version = _output(compiler, "--version").partition("\n")[0]
+    return Toolchain(arch, compiler, (runner,) if runner else (), version)
+
+
+def available() -> list[str]:
+    """The machines whose tools are all here, x86_64 first and the others by name."""
+    found = []
+    for arch in sorted(_CROSS, key=lambda name: (name != "x86_64", name)):
+        try:
+            find(arch)
+        except ToolMissing:
+            continue
+        found.append(arch)
+    return found
+
+
+def _first(*names: str) -> str:
+    return next((path for name in names if (path := shutil.which(name))), "")
+
+
+def _static_libc(compiler: str) -> str:
+    """The path of libc.a, empty if the compiler finds none."""
+    path = _output(compiler, "-print-file-name=libc.a").strip()
+    return path if Path(path).is_absolute() else ""
+
+
+def _output(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout

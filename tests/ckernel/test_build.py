@@ -1,0 +1,51 @@
+import shutil
+
+import pytest
+
+from layout.ckernel.build import COVERAGE, SANITIZE, build
+from layout.ckernel.source import open_source
+from layout.errors import InputError, UsageError
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def copy(kernel_6_12, tmp_path, monkeypatch, built):
+    """6.12's maple tree in a directory of its own, and an empty cache."""
+    built("x86_64")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for path in (kernel_6_12.code, kernel_6_12.header):
+        target = tmp_path / "linux" / path.relative_to(kernel_6_12.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return tmp_path / "linux"
+
+
+def test_builds_are_cached_by_content(copy):
+    first = build(open_source(str(copy)), "x86_64")
+    assert not first.cached
+    assert build(open_source(str(copy)), "x86_64").cached
+    code = copy / "lib/maple_tree.c"
+    code.write_text(code.read_text() + "/* changed */\n")
+    changed = build(open_source(str(copy)), "x86_64")
+    assert not changed.cached
+    assert changed.directory != first.directory
+    assert changed.source.sha256 != first.source.sha256
+    assert changed.as_json()["sha256"] == changed.source.sha256
+
+
+def test_what_does_not_compile_is_told_in_one_line(copy):
+    code = copy / "lib/maple_tree.c"
+    code.write_text(code.read_text() + "int broken(void) { return nothing_of_this_name; }\n")
+    with pytest.raises(
+        InputError, match=r"does not compile in the harness: .*nothing_of_this_name.* undeclared"
+    ):
+        build(open_source(str(copy)), "x86_64")
+    assert list((copy.parent / "cache/maple-layout/builds").iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [SANITIZE, COVERAGE])
+def test_sanitizers_and_coverage_are_native(kernel_6_12, built, mode):
+    built("s390x")
+    with pytest.raises(UsageError, match=f"{mode} is for this computer's own architecture"):
+        build(kernel_6_12, "s390x", mode)

@@ -1,0 +1,36 @@
+import os
+
+import pytest
+
+from layout.ckernel import toolchain
+from layout.ckernel.build import PLAIN, build
+from layout.ckernel.source import open_source
+from layout.errors import UsageError
+
+REQUIRED = "MAPLE_LAYOUT_NEEDS_KERNEL"
+
+
+def _open(get):
+    """What needs a kernel's source or a compiler; without it a skip, or a failure where set."""
+    try:
+        return get()
+    except UsageError as missing:
+        if os.environ.get(REQUIRED):
+            pytest.fail(f"{REQUIRED} is set: {missing}")
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def kernel_6_12():
+    return _open(open_source)
+
+
+@pytest.fixture(scope="session")
+def built(kernel_6_12):
+    """Kernel 6.12 for a machine: ``built(arch, mode)``."""
+
+    def for_machine(arch, mode=PLAIN):
+        _open(lambda: toolchain.find(arch))
+        return build(kernel_6_12, arch, mode)
+
+    return for_machine
