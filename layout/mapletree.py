@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from layout.equip import equip
 from layout.errors import BrokenTree, KernelError, UsageError
 from layout.images.decode import decode
-from layout.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU, mt_height
+from layout.images.image import Image
+from layout.node import NODE_SIZE, NodeMemory
+from layout.nodeview import Visit
+from layout.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU, TYPE_NAMES, mt_height
 from layout.render.dump import text
+from layout.render.fields import node_fields
 from layout.render.text import plain
+from layout.replay.difference import Difference, between_images, between_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from arches import Arch
     from layout.machine import Machine
+    from layout.render.fields import NodeField
+    from layout.structs import Profile
     from layout.tree.state import MaState
 
 _REASONS = {
@@ -58,7 +66,15 @@ class MapleTree:
     >>> [node] = tree.nodes()
     >>> tree.machine.mem.read(node.address, 256)[248:250].hex(" ")
     '02 00'
+
+    Trees are equal if they have the same ranges in the same nodes, whatever the byte order and
+    the nodes' addresses: :meth:`difference` finds none.
+
+    >>> tree == tree.copy()
+    True
     """
+
+    __hash__ = None  # type: ignore[assignment] # a tree changes, and is compared by what it holds
 
     def __init__(
         self,
@@ -232,19 +248,21 @@ class MapleTree:
 
     # -- copies, readers, preallocation
 
-    def copy(self) -> MapleTree:
+    def copy(self) -> Self:
         """A tree like this one, on the same machine, in nodes of its own. O(n).
 
         Raises KernelError: ENOMEM. Kernel: mtree_dup.
         """
         flags = self.machine.mem.ma_flags(self.address)
-        new = MapleTree(
-            machine=self.machine,
-            alloc_range=bool(flags & MT_FLAGS_ALLOC_RANGE),
-            rcu=bool(flags & MT_FLAGS_USE_RCU),
+        new = self._sibling(
+            alloc_range=bool(flags & MT_FLAGS_ALLOC_RANGE), rcu=bool(flags & MT_FLAGS_USE_RCU)
         )
         self._done(self.kernel.mtree_dup(self.address, new.address))
         return new
+
+    def _sibling(self, *, alloc_range: bool, rcu: bool) -> Self:
+        """An empty tree on the same machine."""
+        return type(self)(machine=self.machine, alloc_range=alloc_range, rcu=rcu)
 
     @contextmanager
     def read_section(self) -> Iterator[None]:
@@ -291,9 +309,38 @@ class MapleTree:
         return mt_height(self.machine.mem.ma_flags(self.address))
 
     def nodes(self) -> list[Node]:
-        """All nodes, breadth first. O(n)."""
-        found = decode(self.machine.mem, self.address)
-        return [Node(n.address, n.type, n.min, n.max, n.depth) for n in found.nodes]
+        """All nodes as they are now, breadth first. O(n)."""
+        mem = self.machine.mem
+        return [
+            Node(*visit, mem.read(visit.address, NODE_SIZE, "a node"), mem.profile)
+            for visit in decode(mem, self.address).nodes
+        ]
+
+    def image(self) -> Image:
+        """The tree as an image, as validators, decoders and dumps of all kinds take it."""
+        machine = self.machine
+        return Image(machine.arch, machine.profile, machine.mem, self.address, "a tree", "tree")
+
+    def difference(self, other: MapleTree) -> Difference | None:
+        """The first difference in meaning to another tree, in breadth-first order, or None. O(n).
+
+        Flags, nodes and all fields in use are compared as the numbers that each machine reads.
+        Nodes may lie at other addresses, and what is left over behind a node's data end does
+        not count.
+
+        >>> tree, other = MapleTree("s390x"), MapleTree("x86_64")
+        >>> tree.store(10, 19, 0x1001)
+        >>> other.store(10, 20, 0x1001)
+        >>> found = tree.difference(other)
+        >>> found.field, found.values
+        ('pivot[1]', ('13', '14'))
+        """
+        return _sides(between_images(self.image(), other.image(), exact=False))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MapleTree):
+            return NotImplemented
+        return self is other or self.difference(other) is None
 
     def dump(self, *, fields: bool = False) -> str:
         """All nodes as hex; with ``fields`` one line for each field, and what it means."""
@@ -344,24 +391,77 @@ class MapleTree:
             raise KernelError(-ret, f"-{name}: {reason}")
 
 
-class Node(NamedTuple):
-    """A node of a tree: address, enum maple_type, inclusive range, depth from 0 at the root."""
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A node as it was when it was asked for.
+
+    Its address, enum maple_type, inclusive range, depth from 0 at the root, 256 bytes in
+    memory order, and the kernel's layouts. Nodes are equal if their types, ranges and all
+    fields in use are, byte order aside: so ``tree.nodes() == before`` tells whether nodes have
+    changed. Pointers have to be the same numbers; where the nodes lie does not matter.
+
+    >>> tree = MapleTree("s390x")
+    >>> tree.store(10, 19, 0x1001)
+    >>> [before] = tree.nodes()
+    >>> tree.store(10, 19, 0x2001)
+    >>> [after] = tree.nodes()
+    >>> before == after, before.difference(after).field
+    (False, 'slot[1]')
+    """
 
     address: int
     type: int
     first: int
     last: int
     depth: int
+    raw: bytes = field(repr=False)
+    profile: Profile = field(repr=False)
+
+    def fields(self) -> list[NodeField]:
+        """The fields in order of their offsets: name, bytes, value and meaning."""
+        mem, visit = self._side()
+        return node_fields(mem, visit.address, visit.type, visit.min, visit.max)
+
+    def difference(self, other: Node) -> Difference | None:
+        """The first field in use that differs, or None. Without regard to byte order."""
+        mine, others = self._side(), other._side()
+        names = (mine[0].arch.name, others[0].arch.name)
+        if self.type != other.type:
+            kinds = (TYPE_NAMES[self.type], TYPE_NAMES[other.type])
+            return _sides(Difference(names, "type", kinds))
+        if (self.first, self.last) != (other.first, other.last):
+            spans = (f"{self.first:x}-{self.last:x}", f"{other.first:x}-{other.last:x}")
+            return _sides(Difference(names, "range", spans))
+        return _sides(between_nodes(mine, others, exact=False))
+
+    def __eq__(self, other: object) -> bool:
+        return self.difference(other) is None if isinstance(other, Node) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.first, self.last))
+
+    def _side(self) -> tuple[NodeMemory, Visit]:
+        """Memory with this node alone, and the node in it."""
+        mem = NodeMemory(self.profile.arch, self.profile)
+        mem.map(self.address, bytearray(self.raw), "a node")
+        return mem, Visit(self.address, self.type, self.first, self.last, self.depth)
+
+
+def _sides(found: Difference | None) -> Difference | None:
+    """A difference between two trees of one machine, whose names say which is which."""
+    if found is not None and found.arches[0] == found.arches[1]:
+        return replace(found, arches=("left", "right"))
+    return found
 
 
 class Preallocated:
-    """Nodes in reserve for one store; ``nodes`` is how many are left."""
+    """Nodes in reserve for one store; ``nodes`` is how many are left, ``spent`` if it was done."""
 
     def __init__(self, tree: MapleTree, mas: MaState, entry: int) -> None:
         self._tree = tree
         self._mas = mas
         self._entry = entry
-        self._spent = False
+        self.spent = False
 
     @property
     def nodes(self) -> int:
@@ -370,8 +470,8 @@ class Preallocated:
 
     def store(self) -> None:
         """Carry out the store that the nodes are for. Raises UsageError the second time."""
-        if self._spent:
+        if self.spent:
             message = "the nodes of this preallocation are spent: preallocate again"
             raise UsageError(message)
-        self._spent = True
+        self.spent = True
         self._tree.kernel.mas_store_prealloc(self._mas, self._entry)

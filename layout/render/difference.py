@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import eq
 from typing import TYPE_CHECKING
 
 from layout.render.fields import NodeField, node_fields
@@ -38,6 +39,7 @@ def lines(difference: Difference) -> Iterator[Line]:
     left, right = tables
     width = 3 * max(f.size for f in left.values() if f.name != "tail") - 1
     arch_a, arch_b = difference.arches
+    same = difference.places.same if difference.places else eq
     yield ()
     yield (Span(f"       {arch_a:<{width}}  {arch_b:<{width}}  field"),)
     for offset in sorted(left.keys() | right.keys()):
@@ -45,7 +47,7 @@ def lines(difference: Difference) -> Iterator[Line]:
         field = a or b
         if field is None or field.name in ("pad", "tail"):
             continue
-        differs = a is None or b is None or a.value != b.value
+        differs = a is None or b is None or not same(a.value, b.value)
         style = DIFFERENT if differs else "" if field.used else UNUSED
         raw_a, raw_b = (f.raw.hex(" ") if f else "" for f in (a, b))
         meaning = field.meaning

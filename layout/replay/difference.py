@@ -32,7 +32,7 @@ class Difference:
 
     ``node`` and ``offset`` (bytes in the node) tell where, if it is in a node; ``field`` is a
     field of a struct or of a transcript line, ``values`` what each side has. ``sides`` are the
-    memory and node of each side, to be shown.
+    memory and node of each side, to be shown; pointers to the same of ``places`` are equal.
     """
 
     arches: tuple[str, str]
@@ -43,6 +43,7 @@ class Difference:
     node: int | None = None
     offset: int | None = None
     sides: tuple[tuple[NodeMemory, Visit], tuple[NodeMemory, Visit]] | None = None
+    places: Places | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The difference as JSON has it: addresses and words in hex."""
@@ -92,8 +93,13 @@ def between_nodes(
     a: tuple[NodeMemory, Visit],
     b: tuple[NodeMemory, Visit],
     places: Places | None = None,
+    *,
+    exact: bool = True,
 ) -> Difference | None:
-    """The first field that differs; without ``places`` pointers have to be equal."""
+    """The first field that differs; without ``places`` pointers have to be equal.
+
+    Unless ``exact`` what is left over in fields that neither side uses does not count.
+    """
     fields = []
     for mem, visit in (a, b):
         found = node_fields(mem, visit.address, visit.type, visit.min, visit.max)
@@ -101,7 +107,7 @@ def between_nodes(
     names = (a[0].arch.name, b[0].arch.name)
     for name, left in fields[0].items():
         right = fields[1].get(name)
-        if name in _IGNORED:
+        if name in _IGNORED or not (exact or left.used or (right and right.used)):
             continue
         if right is None:  # one side has metadata where the other has a slot
             other = next(f for f in fields[1].values() if f.offset + f.size > left.offset)
@@ -110,7 +116,8 @@ def between_nodes(
             continue
         else:
             values = (_shown(name, left.value), _shown(name, right.value))
-        return Difference(names, name, values, node=a[1].address, offset=left.offset, sides=(a, b))
+        where, at = a[1].address, left.offset
+        return Difference(names, name, values, node=where, offset=at, sides=(a, b), places=places)
     return None
 
 
@@ -118,14 +125,17 @@ def _shown(name: str, value: int) -> str:
     return str(value) if name.startswith("meta.") else f"{value:x}"
 
 
-def between_images(a: Image, b: Image) -> Difference | None:
-    """The first difference between the trees of two images, in breadth-first order."""
+def between_images(a: Image, b: Image, *, exact: bool = True) -> Difference | None:
+    """The first difference between the trees of two images, in breadth-first order.
+
+    Unless ``exact`` neither addresses nor what is left over in unused fields count.
+    """
     found = decode(a.memory, a.tree), decode(b.memory, b.tree)
     names = (a.arch.name, b.arch.name)
     tree = a.profile.layout("maple_tree")
     pairs = list(zip(found[0].nodes, found[1].nodes, strict=False))
     same_space = a.tree == b.tree or not pairs or pairs[0][0].address == pairs[0][1].address
-    places = Places(a, b, pairs[:1] if same_space else pairs)
+    places = Places(a, b, pairs[:1] if same_space and exact else pairs)
     words = {
         "ma_flags": (found[0].flags, found[1].flags),
         "ma_root": (found[0].root, found[1].root),
@@ -136,7 +146,9 @@ def between_images(a: Image, b: Image) -> Difference | None:
             return Difference(names, field, values, node=a.tree, offset=tree.offset(field))
     for pair in pairs:
         if pair[0].type == pair[1].type:
-            difference = between_nodes((a.memory, pair[0]), (b.memory, pair[1]), places)
+            difference = between_nodes(
+                (a.memory, pair[0]), (b.memory, pair[1]), places, exact=exact
+            )
             if difference is not None:
                 return difference
     if found[0].ranges != found[1].ranges or len(found[0].nodes) != len(found[1].nodes):

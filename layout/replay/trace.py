@@ -90,6 +90,12 @@ class Operation:
     op: str
     args: tuple[int, ...]
 
+    def __str__(self) -> str:
+        """The line, as parse() takes it."""
+        if self.op == "rcu":
+            return "rcu on" if self.args[0] else "rcu off"
+        return " ".join([self.op, *("-" if arg == NO_LIMIT else f"{arg:x}" for arg in self.args)])
+
 
 def parse(lines: Iterable[str], ulong_max: int) -> Iterator[Operation]:
     """The operations of a trace for a machine whose largest number is ``ulong_max``.

@@ -1,0 +1,173 @@
+"""The pytest plugin: trees on several machines as fixtures, and reports that show their bytes.
+
+pytest loads this module whenever maple-layout is installed, so what it needs is imported where
+it is used first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from layout.machine import Machine
+    from layout.testing.recording import RecordedTree, Recorder
+
+_PARAMETER = "_maple_arch_name"
+_MARKER = "maple_arch"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--maple-arch``."""
+    parser.getgroup("maple-layout", "maple-layout").addoption(
+        "--maple-arch",
+        metavar="NAMES",
+        type=_machines,
+        help=(
+            "the machines that tests with maple trees run on: names, aliases and the groups all, "
+            "be, le, 32bit, 64bit, joined by commas; x86_64,s390x,sparc64 if left out"
+        ),
+    )
+
+
+def _machines(text: str) -> list[str]:
+    from layout.errors import UsageError
+    from layout.testing.machines import select
+
+    try:
+        return list(select(text))
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers",
+        f"{_MARKER}(*names): the machines that this test is for, named as for --maple-arch; "
+        "of these it runs on those that the option asks for",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """One line: the version, and the machines that are asked for."""
+    return f"maple-layout: {metadata.version('maple-layout')}, on {','.join(_wanted(config))}"
+
+
+def _wanted(config: pytest.Config) -> list[str]:
+    from layout.testing.machines import DEFAULT
+
+    asked: list[str] | None = config.getoption("maple_arch")
+    return list(DEFAULT) if asked is None else asked
+
+
+# -- fixtures
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what uses ``maple_arch`` on each machine."""
+    # the parameter has a name of its own: who overrides maple_arch does not ask for it
+    if _PARAMETER not in metafunc.fixturenames:
+        return
+    wanted = _wanted(metafunc.config)
+    marker = metafunc.definition.get_closest_marker(_MARKER)
+    names: list[object] = [*wanted]
+    if marker is not None:
+        meant = _meant(marker)
+        if metafunc.config.getoption("maple_arch") is None:
+            wanted = meant
+        names = [name for name in meant if name in wanted]
+        if not names:
+            reason = f"for {', '.join(meant)}, not for {', '.join(wanted)}"
+            names = [pytest.param("", marks=pytest.mark.skip(reason=reason), id="none")]
+    metafunc.parametrize(_PARAMETER, names, indirect=True, scope="module")
+
+
+def _meant(marker: pytest.Mark) -> list[str]:
+    """The machines that a marker names; else the test is not collected."""
+    from layout.errors import UsageError
+    from layout.testing.machines import select
+
+    problem = "give it names of machines, such as 's390x'"
+    if marker.args and not marker.kwargs and all(isinstance(arg, str) for arg in marker.args):
+        try:
+            return list(select(*marker.args))
+        except UsageError as error:
+            problem = str(error)
+    raise pytest.UsageError(f"marker {_MARKER}: {problem}")
+
+
+@pytest.fixture(scope="module")
+def _maple_arch_name(request: pytest.FixtureRequest) -> str:
+    name: str | None = getattr(request, "param", None)
+    if name is None:
+        raise pytest.UsageError(
+            "maple_arch has no value here: it needs a test function that has it, or what is built "
+            "on it, among its arguments; or a fixture maple_arch of your own"
+        )
+    return name
+
+
+@pytest.fixture(scope="module")
+def maple_arch(_maple_arch_name: str) -> str:
+    """The name of a machine; tests run once for each that ``--maple-arch`` asks for.
+
+    Override it, or parametrize it directly, to choose others.
+    """
+    return _maple_arch_name
+
+
+@pytest.fixture
+def maple_machine(maple_arch: str) -> Machine:
+    """A new simulated machine. Freed nodes are kept, to be looked at."""
+    from layout.machine import Machine
+    from layout.testing.machines import find
+
+    return Machine(find(maple_arch))
+
+
+@pytest.fixture
+def make_maple_tree(maple_machine: Machine) -> Recorder:
+    """Makes trees on one machine: ``make_maple_tree(alloc_range=True, rcu=True)``."""
+    from layout.testing.recording import Recorder
+
+    return Recorder(maple_machine)
+
+
+@pytest.fixture
+def maple_tree(make_maple_tree: Recorder) -> RecordedTree:
+    """An empty MapleTree that remembers what is done to it, for the report if the test fails."""
+    return make_maple_tree()
+
+
+# -- reports
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add sections on the test's trees to the report of a failure."""
+    report = yield
+    if report.failed and call.when != "teardown" and "layout.machine" in sys.modules:
+        from layout.testing.report import sections
+
+        report.sections.extend(sections(getattr(item, "funcargs", {}).values()))
+    return report
+
+
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> list[str] | None:
+    """Explain why two trees or nodes are not equal, field by field."""
+    if op != "==" or "layout.mapletree" not in sys.modules:
+        return None
+    from layout.testing.comparison import explain
+
+    return explain(left, right, full=config.get_verbosity(config.VERBOSITY_ASSERTIONS) >= 2)

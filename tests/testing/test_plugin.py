@@ -1,0 +1,297 @@
+"""The plugin as users run it: under strict options, alone and with xdist."""
+
+import pytest
+
+import layout.testing.comparison
+import layout.testing.report  # noqa: F401 - imported once, not again in each run below
+
+STRICT = ("-W", "error", "--strict-markers", "--strict-config", "-p", "no:cacheprovider")
+ROUND = """
+def test_round(maple_tree):
+    maple_tree.store(0x1000, 0x1FFF, 0xABC000)
+    assert maple_tree.load(0x1800) == 0xABC000
+"""
+BROKEN = """
+def test_broken(maple_tree):
+    maple_tree.store(0x10, 0x1F, 0x3001)
+    assert maple_tree.load(0x20)
+"""
+
+
+def run(pytester, *args):
+    # hypothesis would be imported anew each time
+    return pytester.runpytest_inprocess(*STRICT, "-p", "no:hypothesispytest", *args)
+
+
+def test_three_machines_unless_asked(pytester):
+    pytester.makepyfile(ROUND)
+    result = run(pytester, "-v")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "maple-layout: *, on x86_64,s390x,sparc64",
+            "*::test_round?x86_64? *",
+            "*?s390x? *",
+            "*?sparc64? *",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "ids"),
+    [
+        ("s390x,sparc64", ["s390x", "sparc64"]),
+        ("ppc64el", ["powerpc64le"]),
+        ("32bit", ["arm", "hppa", "i386", "m68k", "mips"]),
+        ("s390x,le", ["s390x", "aarch64", "arm", "i386", "powerpc64le", "riscv64", "x86_64"]),
+    ],
+)
+def test_machines_asked_for(pytester, asked, ids):
+    pytester.makepyfile(ROUND)
+    result = run(pytester, f"--maple-arch={asked}", "--collect-only", "-q")
+    listed = [line for line in result.outlines if "::" in line]
+    assert [line.split("[")[1].rstrip("]") for line in listed] == ids
+    run(pytester, f"--maple-arch={asked}").assert_outcomes(passed=len(ids))
+
+
+def test_an_unknown_machine_is_a_usage_error(pytester):
+    result = run(pytester, "--maple-arch=s390x,vax")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*--maple-arch: no machine and no group is called 'vax'*be, le*s390x*"]
+    )
+
+
+def test_marker(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.maple_arch("hppa", "amd64")
+        def test_two(maple_arch):
+            assert maple_arch in ("hppa", "x86_64")
+
+        @pytest.mark.maple_arch("be,32bit")
+        class TestBig:
+            @pytest.mark.maple_arch("s390x")
+            def test_one(self, maple_machine):
+                assert maple_machine.arch.name == "s390x"
+
+            def test_group(self, maple_machine):
+                arch = maple_machine.arch
+                assert arch.byteorder == "big" or arch.word_size == 4
+        """
+    )
+    run(pytester).assert_outcomes(passed=2 + 1 + 8)
+    result = run(pytester, "--maple-arch=s390x,m68k", "-rs")
+    result.assert_outcomes(passed=3, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*: for hppa, x86_64, not for s390x, m68k"])
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        ('"vax"', "no machine and no group is called 'vax'*"),
+        ("", "give it names*"),
+        ("8", "give it names*"),
+    ],
+)
+def test_wrong_markers_stop_the_run(pytester, args, why):
+    pytester.makepyfile(
+        f"import pytest\n@pytest.mark.maple_arch({args})\ndef test_it(maple_tree): pass\n"
+    )
+    result = run(pytester)
+    assert result.ret != 0
+    assert "INTERNALERROR" not in result.stdout.str()
+    result.stdout.fnmatch_lines([f"*marker maple_arch: {why}"])
+
+
+def test_marker_is_registered(pytester):
+    run(pytester, "--markers").stdout.fnmatch_lines(["@pytest.mark.maple_arch(?names): *"])
+
+
+def test_fixtures_can_be_overridden(pytester):
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(params=["m68k", "riscv64"])
+        def maple_arch(request):
+            return request.param
+
+        @pytest.fixture
+        def maple_tree(make_maple_tree):
+            return make_maple_tree(alloc_range=True)
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_it(maple_tree, maple_arch):
+            assert maple_tree.machine.arch.name == maple_arch in ("m68k", "riscv64")
+            assert maple_tree.find_empty_area(3).last == 2
+
+        @pytest.mark.parametrize("maple_arch", ["arm64"])
+        def test_direct(maple_machine):
+            assert maple_machine.arch.name == "aarch64"
+
+        class TestOwn:
+            @pytest.fixture
+            def maple_arch(self):
+                return "s390x"
+
+            def test_it(self, maple_machine):
+                assert maple_machine.arch.name == "s390x"
+        """
+    )
+    run(pytester).assert_outcomes(passed=4)
+
+
+def test_asking_for_a_machine_too_late(pytester):
+    pytester.makepyfile("def test_it(request):\n    request.getfixturevalue('maple_tree')\n")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*maple_arch has no value here*among its arguments*"])
+
+
+def test_a_failure_shows_the_tree(pytester):
+    pytester.makepyfile(BROKEN)
+    result = run(pytester, "--maple-arch=s390x")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*- maple tree fffff0000 on s390x: fields -*",
+            "*16  00 00 00 00 00 00 00 1f  pivot?1?   slot 1 is for 10-1f",
+            "*- maple tree fffff0000 on s390x: mt_dump -*",
+            "maple_tree(0000000fffff0000) flags 4, height 1 root 000000100000000e",
+            "*- maple tree on s390x: to reproduce -*",
+            r"printf 'init 0\nstore 10 1f 3001\nload 20\n' | maple-layout run - --arch s390x",
+        ],
+        consecutive=False,
+    )
+
+
+def test_what_passes_or_is_expected_to_fail_shows_nothing(pytester):
+    pytester.makepyfile(f"import pytest\n@pytest.mark.xfail{BROKEN}{ROUND}")
+    result = run(pytester, "-rA", "--maple-arch=s390x")
+    result.assert_outcomes(passed=1, xfailed=1)
+    result.stdout.no_fnmatch_line("*mt_dump*")
+
+
+def test_trees_of_plain_machines_are_shown_too(pytester):
+    pytester.makepyfile(
+        """
+        def test_it(maple_machine):
+            maple_machine.kernel.mtree_store_range(maple_machine.tree(3), 1, 2, 0x3001)
+            assert 0
+        """
+    )
+    result = run(pytester, "--maple-arch=m68k")
+    result.stdout.fnmatch_lines(["*maple tree fff00c0 on m68k: mt_dump*"])
+    result.stdout.no_fnmatch_line("*to reproduce*")
+
+
+def test_failures_in_fixtures_are_shown(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def filled(maple_tree):
+            maple_tree.store(1, 2, 0x3001)
+            raise RuntimeError
+
+        def test_it(maple_tree, filled): pass
+        """
+    )
+    result = run(pytester, "--maple-arch=s390x")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([r"printf 'init 0\nstore 1 2 3001\n' | *"])
+
+
+COMPARED = """
+def test_trees(make_maple_tree):
+    a, b = make_maple_tree(), make_maple_tree()
+    a.store(0x10, 0x1F, 0x3001)
+    b.store(0x10, 0x2F, 0x3001)
+    assert a == b
+
+def test_nodes(maple_tree):
+    maple_tree.store(0x10, 0x1F, 0x3001)
+    before = maple_tree.nodes()
+    maple_tree.store(0x10, 0x1F, 0x4001)
+    assert maple_tree.nodes()[0] == before[0]
+
+def test_lists(maple_tree):
+    maple_tree.store(0x10, 0x1F, 0x3001)
+    before = maple_tree.nodes()
+    for i in range(20):
+        maple_tree.store(i, i, 0x4001)
+    assert maple_tree.nodes() == before
+
+def test_anything_else(maple_tree):
+    assert maple_tree == 5
+"""
+
+
+def test_differences_between_trees_and_nodes(pytester):
+    pytester.makepyfile(COMPARED)
+    result = run(pytester, "--maple-arch=s390x")
+    result.assert_outcomes(failed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "E * <MapleTree fffff0000 on s390x, height 1> == <MapleTree fffff0040 on s390x, height 1>",
+            "E *pivot?1? of 1000000000, byte 16: left has 1f, right has 2f",
+            "E *!  16  * 1f  * 2f  pivot?1? *slot 1 is for 10-1f | slot 1 is for 10-2f",
+            "E *(-vv shows all fields)",
+            "E * <Node 1000000000 on s390x, 0-f*> == <Node *",
+            "E *slot?1? of 1000000000, byte 136: left has 4001, right has 3001",
+            "E *, at index 0",
+            "E *type: left has range_64, right has leaf_64",
+            "E *assert <MapleTree * == 5",
+        ]
+    )
+    result.stdout.no_fnmatch_line("E *parent*")
+    run(pytester, "--maple-arch=s390x", "-vv").stdout.fnmatch_lines(
+        ["E *  128  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  slot?0?    NULL"]
+    )
+
+
+def test_with_xdist(pytester):
+    pytester.makepyfile(ROUND + BROKEN)
+    result = pytester.runpytest_subprocess(*STRICT, "-n", "2", "--maple-arch=s390x,m68k")
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines([r"printf 'init 0\nstore 10 1f 3001\nload 20\n' | *"])
+
+
+def test_nothing_heavy_is_loaded_before_a_fixture_is_used(pytester):
+    pytester.makepyfile(
+        """
+        import sys
+
+        HEAVY = {"construct", "elftools", "rich", "hypothesis", "layout.tree", "layout.machine",
+                 "layout.mapletree", "layout.structs", "layout.memory", "layout.replay"}
+
+        def test_before():
+            assert "layout.testing.plugin" in sys.modules
+            assert not HEAVY & sys.modules.keys()
+
+        def test_with_a_tree(maple_tree):
+            assert {"construct", "layout.mapletree"} <= sys.modules.keys()
+
+        def test_failing_without_a_tree():
+            assert [1] == [2]
+        """
+    )
+    result = pytester.runpytest_subprocess(*STRICT, "--maple-arch=s390x", "-p", "no:randomly")
+    result.assert_outcomes(passed=2, failed=1)
+    result = pytester.runpytest_subprocess(*STRICT, "-k", "not with_a_tree")
+    result.assert_outcomes(passed=1, failed=1, deselected=3)
+
+
+def test_the_plugin_can_be_left_out(pytester):
+    pytester.makepyfile(ROUND)
+    result = run(pytester, "-p", "no:maple_layout")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'maple_tree' not found*"])
