@@ -113,7 +113,7 @@ def test_a_changed_kernel_is_named():
     tree.erase(1)
     told = dict(sections([tree]))["maple tree on s390x: to reproduce"]
     assert told.splitlines()[1:] == [
-        "# The test's kernel is Forgetful; the command runs the unchanged one."
+        "# The test's kernel is changed by Forgetful; the command's is not."
     ]
 
 
