@@ -31,7 +31,8 @@ class Arch:
     ``unsigned long`` (and pointers) and ``int`` inside a struct. ``strict_alignment`` is true
     where a misaligned data access traps. ``kernel_nodes`` is where slab objects such as tree
     nodes live, ``user`` the ranges of user addresses, lowest first. ``word_fault`` returns the
-    lines that this machine's kernel prints for a refused access.
+    lines that this machine's kernel prints for a refused access. ``cache_line`` is the
+    kernel's SMP_CACHE_BYTES on common processors of the kind.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Arch:
     aliases: tuple[str, ...] = ()
     long_align: int = 8
     int_align: int = 4
+    cache_line: int = 64
 
     @property
     def ulong_max(self) -> int:

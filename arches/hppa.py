@@ -21,4 +21,5 @@ ARCH = Arch(
     word_fault=_word_fault,
     aliases=("parisc",),
     long_align=4,
+    cache_line=16,
 )

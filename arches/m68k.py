@@ -23,4 +23,5 @@ ARCH = Arch(
     word_fault=_word_fault,
     long_align=2,
     int_align=2,
+    cache_line=16,
 )

@@ -22,4 +22,5 @@ ARCH = Arch(
     user=((0, 0x7FFF7FFF),),
     word_fault=_word_fault,
     long_align=4,
+    cache_line=32,
 )

@@ -24,4 +24,5 @@ ARCH = Arch(
     user=((0, 0x000FFFFFFFFFFFFF),),
     word_fault=word_fault,
     aliases=("ppc64",),
+    cache_line=128,
 )

@@ -13,4 +13,5 @@ ARCH = Arch(
     user=((0, 0x000FFFFFFFFFFFFF),),
     word_fault=word_fault,
     aliases=("ppc64le", "ppc64el"),
+    cache_line=128,
 )

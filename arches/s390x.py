@@ -27,4 +27,5 @@ ARCH = Arch(
     kernel_nodes=(0x0000000000100000, 0x001FFFFFFFFFFFFF),
     user=((0, 0xFFFFFFFFFFFFEFFF),),
     word_fault=_word_fault,
+    cache_line=256,
 )

@@ -1,14 +1,14 @@
-"""One place to put a machine together: which memory watches, which operations are replaced.
+"""One place to put a machine together: what watches it, which operations are replaced.
 
 The plain code knows nothing of checks or defects. They come as classes in front of it, and
 this is their order, outermost first:
 
-1. ``watchers``, kernel classes that look at every operation from outside,
+1. what watches (see :mod:`layout.watch.watch`), in the order given,
 2. the defects, in the order given,
 3. the kernel of 6.12.
 
 So what watches sees what a defect does, and a defect that calls ``super()`` gets the next
-defect or the correct code. Memory classes stand in front of ``NodeMemory`` in the same way.
+defect or the correct code. Watches stand in front of memory, node cache and machine as well.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ import arches
 from layout import defects as registry
 from layout.machine import Machine
 from layout.node import NodeMemory
+from layout.slab import NodeCache
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from arches import Arch
+    from layout.watch.watch import Watch
 
 T = TypeVar("T")
 
 
-def equip(  # noqa: PLR0913 - everything that may stand in front
+def equip(
     arch: str | Arch,
     *,
     defects: Iterable[str] = (),
     kernels: Sequence[type[Kernel]] = (),
-    memories: Sequence[type[NodeMemory]] = (),
-    watchers: Sequence[type[Kernel]] = (),
+    watch: Sequence[Watch] = (),
     reuse_nodes: bool = False,
 ) -> Machine:
     """A machine with these defects, by name, and whatever else stands in front of the plain code.
@@ -49,15 +50,17 @@ def equip(  # noqa: PLR0913 - everything that may stand in front
     """
     found = arches.get(arch) if isinstance(arch, str) else arch
     replaced = [registry.get(name).kernel for name in defects]
-    return Machine(
+    machine = in_front(Machine, [each.machine for each in watch])
+    return machine(
         found,
-        in_front(NodeMemory, memories),
-        in_front(Kernel, [*watchers, *replaced, *kernels]),
+        in_front(NodeMemory, [each.memory for each in watch]),
+        in_front(Kernel, [*(each.kernel for each in watch), *replaced, *kernels]),
+        cache=in_front(NodeCache, [each.cache for each in watch]),
         reuse_nodes=reuse_nodes,
     )
 
 
 def in_front(plain: type[T], layers: Sequence[type[T]]) -> type[T]:
     """One class of ``layers``, the first one outermost, with ``plain`` behind them."""
-    wanted = tuple(dict.fromkeys(layers))
+    wanted = tuple(layer for layer in dict.fromkeys(layers) if layer is not plain)
     return type(plain.__name__, (*wanted, plain), {}) if wanted else plain

@@ -26,6 +26,7 @@ class Machine:
     Tree ``k`` lies at ``tree_base + k * 0x40``, node ``i`` at ``node_base + i * 0x100``. What
     watches accesses or replaces operations comes in as another class of memory or kernel. Unless
     ``reuse_nodes`` is set every node is handed out once, so that freed ones can be looked at.
+    What watches allocations is another class of node cache.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Machine:
         memory: type[NodeMemory] = NodeMemory,
         kernel: type[Kernel] = Kernel,
         *,
+        cache: type[NodeCache] = NodeCache,
         reuse_nodes: bool = False,
     ) -> None:
         self.arch = arch
@@ -42,7 +44,7 @@ class Machine:
         self.tree_base = self.node_base - _TREE_AREA
         self.mem = memory(arch, self.profile)
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")
-        self.cache = NodeCache(self.mem, self.node_base, reuse=reuse_nodes)
+        self.cache = cache(self.mem, self.node_base, reuse=reuse_nodes)
         self.kernel = kernel(self.mem, self.cache)
         for number in range(TREES):
             self.kernel.mt_init_flags(self.tree(number), 0)

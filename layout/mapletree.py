@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from layout.render.fields import NodeField
     from layout.structs import Profile
     from layout.tree.state import MaState
+    from layout.watch.watch import Watch
 
 _REASONS = {
     errno.EINVAL: "the range, the entry or the kind of tree does not allow it",
@@ -50,9 +51,10 @@ class MapleTree:
     ``arch`` is a machine's name or an :class:`arches.Arch`. ``alloc_range`` makes the tree
     track gaps, ``rcu`` makes it safe for readers; ``machine`` puts it on a machine that other
     trees are on; ``defects`` names historical bugs for a machine of its own (see
-    :mod:`layout.defects`). Indexes run from 0 to ``ulong_max``; entries are words, as the kernel's
-    pointers, and 0 stands for no entry. Freed nodes are used again, as in a real kernel; a
-    ``Machine(arch)`` of your own keeps them to be looked at.
+    :mod:`layout.defects`) and ``watch`` what is to watch that (see :mod:`layout.watch`).
+    Indexes run from 0 to ``ulong_max``; entries are words, as the kernel's pointers, and 0
+    stands for no entry. Freed nodes are used again, as in a real kernel; a ``Machine(arch)`` of
+    your own keeps them to be looked at.
 
     >>> tree = MapleTree("s390x")
     >>> tree.store(0x1000, 0x1FFF, 0xABC000)
@@ -76,7 +78,7 @@ class MapleTree:
 
     __hash__ = None  # type: ignore[assignment] # a tree changes, and is compared by what it holds
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the tree's two flags and what its machine is made of
         self,
         arch: str | Arch = "x86_64",
         *,
@@ -84,11 +86,15 @@ class MapleTree:
         rcu: bool = False,
         machine: Machine | None = None,
         defects: Sequence[str] = (),
+        watch: Sequence[Watch] = (),
     ) -> None:
         if machine is None:
-            machine = equip(arch, defects=defects, reuse_nodes=True)
-        elif defects:
-            message = "defects are of a machine: equip(arch, defects=[...]) makes one that has them"
+            machine = equip(arch, defects=defects, watch=watch, reuse_nodes=True)
+        elif defects or watch:
+            message = (
+                "defects and watches are of a machine: equip(arch, defects=[...], watch=[...]) "
+                "makes one that has them"
+            )
             raise UsageError(message)
         self.machine = machine
         self.kernel = machine.kernel

@@ -9,6 +9,7 @@ from layout.equip import equip
 from layout.errors import UsageError
 from layout.node import NodeMemory
 from layout.tree.kernel import Kernel
+from layout.watch.watch import Watch
 
 
 class Watching(Kernel):
@@ -32,7 +33,7 @@ def test_nothing_in_front_is_the_plain_code():
 
 
 def test_a_watcher_sees_what_a_defect_returns():
-    machine = equip("s390x", defects=["R1"], watchers=[Watching])
+    machine = equip("s390x", defects=["R1"], watch=[Watch(kernel=Watching)])
     kernel, tree = machine.kernel, machine.tree(0)
     for i in range(7):
         kernel.mtree_store_range(tree, 0x10000 + 0x2000 * i, 0x10FFF + 0x2000 * i, 0x2A0001)
@@ -43,7 +44,7 @@ def test_a_watcher_sees_what_a_defect_returns():
 
 
 def test_memory_in_front():
-    machine = equip("x86_64", memories=[Counting])
+    machine = equip("x86_64", watch=[Watch(memory=Counting)])
     machine.kernel.mtree_store_range(machine.tree(0), 5, 9, 0x1000)
     assert machine.mem.written == 1
 
@@ -56,5 +57,5 @@ def test_trees_of_the_python_api():
         tree.clear()
     with pytest.raises(UsageError, match="unknown defect 'R0': there are R1"):
         MapleTree("x86_64", defects=["R0"])
-    with pytest.raises(UsageError, match="defects are of a machine"):
+    with pytest.raises(UsageError, match="defects and watches are of a machine"):
         MapleTree(machine=equip("x86_64"), defects=["R1"])

@@ -23,6 +23,11 @@ def add(verbs: Any) -> None:
     parser.add_argument("trace", metavar="TRACE", help="a trace, packed by xz or not; - is stdin")
     add_arch(parser, "the machine, x86_64 if left out")
     add_defect(parser)
+    parser.add_argument(
+        "--ledger",
+        action="store_true",
+        help="tell what each operation cost in nodes and written bytes, and what was in vain",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,9 +36,12 @@ def run(args: argparse.Namespace) -> int:
     from layout.replay.inputs import open_trace
     from layout.replay.run import Runner
     from layout.replay.transcript import encode
+    from layout.watch.ledger import LEDGER, ledger_of
+    from layout.watch.table import summary
 
     arch = arches.get(args.arch or "x86_64")
-    runner = Runner(equip(arch, defects=args.defect))
+    machine = equip(arch, defects=args.defect, watch=[LEDGER] if args.ledger else [])
+    runner = Runner(machine)
     try:
         for operation in open_trace(args.trace, arch):
             line = runner.execute(operation)
@@ -44,4 +52,7 @@ def run(args: argparse.Namespace) -> int:
                 break
     finally:
         sys.stdout.flush()
+    if args.ledger:
+        for text in summary(ledger_of(machine)):
+            print(text, file=sys.stderr)
     return 1 if runner.failed or runner.faulted else 0

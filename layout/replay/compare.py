@@ -16,6 +16,7 @@ from layout.replay.run import MUTATING, Line, Runner
 from layout.replay.tracking import TrackingMemory
 from layout.replay.transcript import comparable
 from layout.tree.kernel import Kernel
+from layout.watch.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,10 +77,8 @@ def compare(
     The machines' widths have to be the same; ``defects`` are put into all of them. Raises
     TraceError, UsageError for a name that is no defect's.
     """
-    runners = [
-        Runner(equip(arch, defects=defects, memories=[TrackingMemory], watchers=[CountingKernel]))
-        for arch in machines
-    ]
+    watch = [Watch(memory=TrackingMemory, kernel=CountingKernel)]
+    runners = [Runner(equip(arch, defects=defects, watch=watch)) for arch in machines]
     outcome = Comparison(arches=tuple(runner.machine.arch.name for runner in runners))
     for operation in operations:
         lines = [runner.execute(operation) for runner in runners]

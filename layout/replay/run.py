@@ -290,7 +290,7 @@ class Runner:
     # -- the cursor
 
     def _op_cset(self, index: int, last: int | None = None) -> Line:
-        self.cursor = self.kernel.new_state(self.tree, index, last)
+        self.cursor.assign(self.kernel.new_state(self.tree, index, last))
         return {}
 
     def _moved(self, entry: int) -> Line:

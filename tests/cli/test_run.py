@@ -94,3 +94,36 @@ def test_machine_out_of_memory(tmp_path, capsys, monkeypatch):
     code, out, err = run(tmp_path, capsys, "init 0\nexpect_raw ffff\n")
     assert (code, len(out)) == (2, 1)
     assert "line 2: expect_raw: the simulated machine is out of memory: 100 nodes" in err
+
+
+def test_ledger_on_every_line_and_a_summary(tmp_path, capsys):
+    text = "init 0\ncset 1000 1fff\ncstore 3001\ncset 0 1fff\ncstore 3003\n"
+    code, out, err = run(tmp_path, capsys, text, "--ledger", "--arch", "s390x")
+    assert code == 0
+    ledgers = [json.loads(line)["ledger"] for line in out]
+    assert [ledger["used"] for ledger in ledgers] == [0, 0, 1, 0, 0]
+    assert ledgers[-1] == {
+        "requested": 0,
+        "refused": 0,
+        "used": 0,
+        "given_back": 0,
+        "freed": 0,
+        "bytes_written": 256,
+        "words_written": 32,
+        "cache_lines": 1,
+        "warnings": [
+            "line 3, cstore 1000-1fff: "
+            "completely overwritten by the next store of the same state before any read"
+        ],
+    }
+    assert err.startswith("ledger of 5 operations; nodes: 1 requested, 1 used, ")
+    assert "warnings, 1:\n5, cstore: line 3" in err
+
+
+def test_ledger_up_to_a_fault(tmp_path, capsys):
+    text = "init 0\nstore 1000 1fff 3001\npoke 5000 0 1\nload 1\n"
+    code, out, err = run(tmp_path, capsys, text, "--ledger")
+    assert code == 1
+    last = json.loads(out[-1])
+    assert (last["n"], last["ledger"]["bytes_written"]) == (3, 0)
+    assert "ledger of 3 operations" in err
