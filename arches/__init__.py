@@ -25,9 +25,18 @@ from arches import (
     sparc64,
     x86_64,
 )
-from arches.arch import Access, AddressRange, Arch, ByteOrder
+from arches.arch import Access, AddressRange, Arch, ByteOrder, UserSpace
 
-__all__ = ["Access", "AddressRange", "Arch", "ByteOrder", "UnknownArchError", "get", "names"]
+__all__ = [
+    "Access",
+    "AddressRange",
+    "Arch",
+    "ByteOrder",
+    "UnknownArchError",
+    "UserSpace",
+    "get",
+    "names",
+]
 
 _64_BIT = (aarch64, powerpc64, powerpc64le, riscv64, s390x, sparc64, x86_64)
 _32_BIT = (arm, hppa, i386, m68k, mips)

@@ -24,6 +24,32 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class UserSpace:
+    """Where a 64-bit process may map memory; addresses and sizes in bytes, no randomisation.
+
+    ``task_size`` is the kernel's TASK_SIZE: mappings end at or below it. ``stack_top`` is where
+    the stack ends, ``mmap_base`` where the search for free addresses starts: downwards if
+    ``topdown``, else upwards to ``task_size``; ``unmapped_base`` is where a failed downward
+    search starts again, upwards. ``map_window`` is the end of what a process gets unless it
+    asks for more. ``hole`` is a range nobody may touch (exclusive of the guard that the kernel
+    keeps on both sides, which is included here). ``table_limits`` are the sizes at which page
+    tables get another level. ``shared_align`` is the alignment that file and shared mappings
+    need, 1 for none. ``data_exec``: heap and stack are executable unless a program says otherwise.
+    """
+
+    task_size: int
+    stack_top: int
+    mmap_base: int
+    topdown: bool
+    unmapped_base: int
+    map_window: int
+    hole: AddressRange | None = None
+    table_limits: tuple[int, ...] = ()
+    shared_align: int = 1
+    data_exec: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Arch:
     """One machine: byte order, widths in bytes, alignment, page size, address ranges, faults.
 
@@ -33,6 +59,8 @@ class Arch:
     nodes live, ``user`` the ranges of user addresses, lowest first. ``word_fault`` returns the
     lines that this machine's kernel prints for a refused access. ``cache_line`` is the
     kernel's SMP_CACHE_BYTES on common processors of the kind.
+    lines that this machine's kernel prints for a refused access. ``space`` says where processes
+    map memory, None where that is not known here.
     """
 
     name: str
@@ -47,6 +75,7 @@ class Arch:
     long_align: int = 8
     int_align: int = 4
     cache_line: int = 64
+    space: UserSpace | None = None
 
     @property
     def ulong_max(self) -> int:

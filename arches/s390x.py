@@ -6,7 +6,7 @@ small pointer does not fault for a kernel that runs with it mapped; the emulator
 the same.
 """
 
-from arches.arch import Access, Arch
+from arches.arch import Access, Arch, UserSpace
 
 
 def _word_fault(access: Access) -> str:
@@ -28,4 +28,14 @@ ARCH = Arch(
     user=((0, 0xFFFFFFFFFFFFEFFF),),
     word_fault=_word_fault,
     cache_line=256,
+    space=UserSpace(
+        task_size=0xFFFFFFFFFFFFF000,
+        stack_top=0x000003FFFFFFB000,  # below four pages of vDSO and one free page
+        mmap_base=0x000003FFF7FFB000,  # 128 MiB below the stack's top
+        topdown=True,
+        unmapped_base=0x0000020000000000,
+        map_window=0xFFFFFFFFFFFFF000,
+        # three, four and five levels: an mmap() beyond one of these adds levels
+        table_limits=(1 << 42, 1 << 53, 0xFFFFFFFFFFFFF000),
+    ),
 )

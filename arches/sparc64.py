@@ -4,7 +4,7 @@ User addresses lie below and above the hole; those above have bit 63 set, so com
 indexes as signed numbers goes wrong here first.
 """
 
-from arches.arch import Access, Arch
+from arches.arch import Access, Arch, UserSpace
 
 
 def _word_fault(access: Access) -> str:
@@ -26,4 +26,15 @@ ARCH = Arch(
     kernel_nodes=(0xFFFFF80000000000, 0xFFFFFBFFFFFFFFFF),
     user=((0, 0x000007FFFFFFFFFF), (0xFFFFF80000000000, 0xFFFFFFFFFFFFDFFF)),
     word_fault=_word_fault,
+    space=UserSpace(
+        task_size=0xFFFFFFFC00000000,
+        stack_top=0x000007FF00000000,
+        mmap_base=0xFFFFF80100000000,  # right above the hole: a new mapping is above the stack
+        topdown=False,
+        unmapped_base=0xFFFFF80100000000,
+        map_window=0xFFFFFFFC00000000,
+        hole=(0x000007FF00000000, 0xFFFFF800FFFFFFFF),  # with 4 GiB on both sides
+        shared_align=0x4000,  # SHMLBA: the data cache is indexed by virtual address
+        data_exec=True,
+    ),
 )

@@ -4,7 +4,7 @@ Virtual addresses have 48 significant bits; bits 47 to 63 must agree. A word mad
 metadata bytes is a small number here, so a kernel that follows it faults in the first page.
 """
 
-from arches.arch import Access, Arch
+from arches.arch import Access, Arch, UserSpace
 
 _CANONICAL_TOP = 0x00007FFFFFFFFFFF
 
@@ -31,4 +31,12 @@ ARCH = Arch(
     user=((0, _CANONICAL_TOP),),
     word_fault=_word_fault,
     aliases=("amd64", "x86-64"),
+    space=UserSpace(
+        task_size=0x00007FFFFFFFF000,  # with four levels of page tables
+        stack_top=0x00007FFFFFFFF000,
+        mmap_base=0x00007FFFF7FFF000,  # 128 MiB below the stack's top
+        topdown=True,
+        unmapped_base=0x00002AAAAAAAB000,  # a third of task_size
+        map_window=0x00007FFFFFFFF000,
+    ),
 )

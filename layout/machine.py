@@ -87,6 +87,11 @@ class Machine:
         self._readers -= 1
         self.quiesce()
 
+    @property
+    def reading(self) -> bool:
+        """Whether a reader is in a read section."""
+        return self._readers > 0
+
     def quiesce(self) -> int:
         """Run the RCU callbacks that wait, unless a reader holds them up; returns how many."""
         return 0 if self._readers else self.kernel.run_rcu()

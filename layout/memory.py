@@ -85,6 +85,11 @@ class Memory:
         self.near_size += count
         self._near_arena.end += count
 
+    def grow(self, arena: Arena, count: int) -> None:
+        """Append ``count`` zero bytes to an arena that is not the near one."""
+        arena.data.extend(bytes(count))
+        arena.end += count
+
     def replace_near(self, data: bytes) -> None:
         """Replace all bytes of the near arena, and its size."""
         self.near[:] = data

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from layout.errors import UsageError
 from layout.structs.ctypes import CStruct, Layout, Member, describe
 from layout.structs.maple import Sizes, declare, enums, sizes
+from layout.structs.mm import declare_mm
 
 if TYPE_CHECKING:
     from arches import Arch
@@ -42,21 +43,30 @@ class Profile:
         return declare(self.arch, self.version, self.lock_size)
 
     @cached_property
+    def mm_structs(self) -> dict[str, CStruct]:
+        """The declarations of what address spaces consist of, by struct name."""
+        return declare_mm(self.arch, self.version)
+
+    @cached_property
     def enums(self) -> dict[str, tuple[str, ...]]:
         """The enumerators of each enum, in order from 0."""
         return enums(self.version)
 
     def layout(self, name: str) -> Layout:
         """The layout of the struct called ``name``. Raises UsageError."""
+        if name in self.mm_structs:
+            return describe(name, self.mm_structs[name])
         if name not in self.structs:
-            known = ", ".join([*self.structs, *(f"enum {enum}" for enum in self.enums)])
+            known = ", ".join(
+                [*self.structs, *self.mm_structs, *(f"enum {enum}" for enum in self.enums)]
+            )
             message = f"no struct {name!r} in {self.version}: choose one of {known}"
             raise UsageError(message)
         return describe(name, self.structs[name])
 
     def parse(self, name: str, data: bytes) -> Any:
         """The members of a struct in ``data``, as construct parses them."""
-        return self.structs[name].parse(data)
+        return (self.structs | self.mm_structs)[name].parse(data)
 
 
 @lru_cache
