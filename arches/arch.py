@@ -58,8 +58,7 @@ class Arch:
     where a misaligned data access traps. ``kernel_nodes`` is where slab objects such as tree
     nodes live, ``user`` the ranges of user addresses, lowest first. ``word_fault`` returns the
     lines that this machine's kernel prints for a refused access. ``cache_line`` is the
-    kernel's SMP_CACHE_BYTES on common processors of the kind.
-    lines that this machine's kernel prints for a refused access. ``space`` says where processes
+    kernel's SMP_CACHE_BYTES on common processors of the kind. ``space`` says where processes
     map memory, None where that is not known here.
     """
 

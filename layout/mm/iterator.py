@@ -65,6 +65,12 @@ class Iterator:
         while (vma := self.vma_next(vmi)) is not None:
             yield vma
 
+    def entries(self) -> Iterable_[tuple[int, int, int]]:
+        """Every range with an entry, be it no VMA: (first, last, entry), both ends inclusive."""
+        vmi = self.vma_iterator()
+        while entry := self.kernel.mas_find(vmi, self.ulong_max):
+            yield vmi.index, vmi.last, entry
+
     def page_align(self, number: int) -> int:
         """PAGE_ALIGN: round up, wrapping as the machine's words do."""
         return (number + self.page_size - 1) & -self.page_size & self.ulong_max
