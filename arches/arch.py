@@ -59,7 +59,8 @@ class Arch:
     nodes live, ``user`` the ranges of user addresses, lowest first. ``word_fault`` returns the
     lines that this machine's kernel prints for a refused access. ``cache_line`` is the
     kernel's SMP_CACHE_BYTES on common processors of the kind. ``space`` says where processes
-    map memory, None where that is not known here.
+    map memory, None where that is not known here. ``smp_lock`` is the size in bytes of
+    arch_spinlock_t in SMP kernels, 0 where there are none.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Arch:
     int_align: int = 4
     cache_line: int = 64
     space: UserSpace | None = None
+    smp_lock: int = 4
 
     @property
     def ulong_max(self) -> int:

@@ -1,4 +1,8 @@
-"""hppa (PA-RISC): big-endian, 32-bit; a misaligned data access traps."""
+"""hppa (PA-RISC): big-endian, 32-bit; a misaligned data access traps.
+
+Its one atomic instruction wants an operand aligned to 16 bytes. A lock is four words, so that
+one of them is: struct maple_tree of an SMP kernel is longer than elsewhere.
+"""
 
 from arches.arch import Access, Arch
 
@@ -22,4 +26,5 @@ ARCH = Arch(
     aliases=("parisc",),
     long_align=4,
     cache_line=16,
+    smp_lock=16,
 )

@@ -1,7 +1,7 @@
 """m68k: big-endian, 32-bit; longs and pointers are aligned to two bytes inside structs.
 
 So struct maple_alloc has no padding before its slots, and is two bytes shorter than a node.
-The 68020 and its successors allow misaligned accesses.
+The 68020 and its successors allow misaligned accesses. There are no SMP kernels.
 """
 
 from arches.arch import Access, Arch
@@ -24,4 +24,5 @@ ARCH = Arch(
     long_align=2,
     int_align=2,
     cache_line=16,
+    smp_lock=0,
 )

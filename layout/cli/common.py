@@ -60,13 +60,20 @@ def add_defect(parser: argparse.ArgumentParser) -> None:
 
 
 def add_kernel(parser: argparse.ArgumentParser) -> None:
-    """Add ``--kernel`` and ``--lock-size``."""
+    """Add ``--kernel``, ``--config`` and ``--lock-size``."""
     parser.add_argument("--kernel", metavar="V", help="the kernel's version, such as 6.12")
-    parser.add_argument(
+    locks = parser.add_mutually_exclusive_group()
+    locks.add_argument(
+        "--config",
+        metavar="OPTIONS",
+        help="the kernel's configuration, for its spinlock_t: smp, up, debug-spinlock, lockdep, "
+        "lock-stat, rt; several with commas between",
+    )
+    locks.add_argument(
         "--lock-size",
         metavar="N",
         type=count,
-        help="the size of the kernel's spinlock_t in bytes: 4, or 0 without SMP",
+        help="or the size of spinlock_t in bytes: 4, or 0 without SMP",
     )
 
 
@@ -100,6 +107,7 @@ def open_image(args: argparse.Namespace) -> Image:
         arch=arches.get(args.arch) if args.arch else None,
         kernel=args.kernel,
         lock_size=args.lock_size,
+        config=args.config,
         at=args.at,
     )
     for note in image.notes:

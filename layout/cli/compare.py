@@ -106,6 +106,7 @@ def _two_images(args: argparse.Namespace) -> int:
             arch=arch,
             kernel=args.kernel,
             lock_size=args.lock_size,
+            config=args.config,
             at=args.at,
         )
         for path, arch in zip(args.inputs, [machines[0], machines[-1]], strict=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from elftools.elf.enums import ENUM_E_MACHINE
 
 from layout.errors import UsageError
-from layout.images.core import MACHINES
+from layout.images.elf import MACHINES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

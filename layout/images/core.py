@@ -10,10 +10,10 @@ import io
 import struct
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-import arches
 from layout import structs
 from layout.errors import InputError, MachineFault, UsageError
 from layout.images.decode import measure_height
+from layout.images.elf import elf_machine
 from layout.images.image import Image, require_tree
 from layout.node import NodeMemory
 from layout.pointers import (
@@ -42,22 +42,6 @@ _FLAGS = (
     | MT_FLAGS_ALLOC_WRAPPED
 )
 """All bits that ma_flags can have."""
-
-MACHINES = {
-    ("EM_X86_64", 64): "x86_64",
-    ("EM_S390", 64): "s390x",
-    ("EM_SPARCV9", 64): "sparc64",
-    ("EM_AARCH64", 64): "aarch64",
-    ("EM_RISCV", 64): "riscv64",
-    ("EM_386", 32): "i386",
-    ("EM_ARM", 32): "arm",
-    ("EM_MIPS", 32): "mips",
-    ("EM_PARISC", 32): "hppa",
-    ("EM_68K", 32): "m68k",
-}
-"""The machine for each e_machine and word size in bits; PowerPC's also needs the byte order."""
-
-_PPC64 = {True: "powerpc64le", False: "powerpc64"}
 
 # what pyelftools lets through of a damaged header
 _PARSE_ERRORS = (
@@ -92,6 +76,7 @@ def read_core(  # noqa: PLR0913 - what the caller may know about a core
     arch: Arch | None = None,
     kernel: str | None = None,
     lock_size: int | None = None,
+    config: str | None = None,
 ) -> Image:
     """The tree at address ``tree`` in an ELF core.
 
@@ -114,7 +99,7 @@ def read_core(  # noqa: PLR0913 - what the caller may know about a core
             "address of a struct maple_tree as --tree ADDR"
         )
         raise UsageError(message)
-    profiles = _profiles(machine, kernel, lock_size)
+    profiles = _profiles(machine, kernel, lock_size, config)
     memories = [_memory(machine, profile, segments) for profile in profiles]
     memory, note = _choose(memories, tree, source)
     return Image(machine, memory.profile, memory, tree, source, "core", [note])
@@ -126,37 +111,11 @@ def _damaged(source: str, why: str) -> NoReturn:
 
 
 def _machine(elf: ELFFile, source: str, wanted: Arch | None) -> Arch:
-    """The machine that the ELF header names, or the one that the caller wants."""
-    kind, number = elf["e_type"], elf["e_machine"]
-    if kind != "ET_CORE":
-        message = f"{source}: an ELF file, but no core (its e_type is {kind}): give a core"
+    """The machine of a core. Raises InputError for an ELF file of another kind."""
+    if elf["e_type"] != "ET_CORE":
+        message = f"{source}: an ELF file, but no core (its e_type is {elf['e_type']}): give a core"
         raise InputError(message)
-    name = MACHINES.get((number, elf.elfclass))
-    if (number, elf.elfclass) == ("EM_PPC64", 64):
-        name = _PPC64[elf.little_endian]
-    if wanted is None:
-        try:
-            machine = arches.get(name or str(number))
-        except arches.UnknownArchError:
-            known = ", ".join(arches.names())
-            message = (
-                f"{source}: a core of a machine that is not known (e_machine {number}): "
-                f"say what it is like with --arch, one of {known}"
-            )
-            raise InputError(message) from None
-    else:
-        machine = wanted
-        if name is not None and name != wanted.name and name in arches.names():
-            message = f"{source} is a core of {name}, not {wanted.name}: leave out --arch"
-            raise UsageError(message)
-    order = "little" if elf.little_endian else "big"
-    if machine.byteorder != order or 8 * machine.word_size != elf.elfclass:
-        message = (
-            f"{source}: a core of a {order}-endian {elf.elfclass}-bit machine, which "
-            f"{machine.name} is not: the file is damaged, or another --arch is needed"
-        )
-        raise InputError(message)
-    return machine
+    return elf_machine(elf, source, wanted)
 
 
 def _segments(elf: ELFFile, data: bytes, source: str, machine: Arch) -> list[Segment]:
@@ -204,15 +163,18 @@ def _memory(machine: Arch, profile: Profile, segments: list[Segment]) -> NodeMem
     return memory
 
 
-def _profiles(machine: Arch, kernel: str | None, lock_size: int | None) -> list[Profile]:
+def _profiles(
+    machine: Arch, kernel: str | None, lock_size: int | None, config: str | None
+) -> list[Profile]:
     """What the kernel may have been, likeliest first. Raises UsageError for one not known."""
-    if kernel is None and lock_size is None:
+    if kernel is None and lock_size is None and config is None:
         pairs = [("6.12", 4), ("6.12", 0), ("6.1", 4)]
-    else:
-        versions = ("6.12", "6.1") if kernel is None else (kernel,)
-        sizes = (4, 0) if lock_size is None else (lock_size,)
-        pairs = [(version, size) for version in versions for size in sizes]
-    return [structs.profile(machine, version, size) for version, size in pairs]
+        return [structs.profile(machine, version, size) for version, size in pairs]
+    versions = ("6.12", "6.1") if kernel is None else (kernel,)
+    if config is not None:
+        return [structs.profile(machine, version, config=config) for version in versions]
+    sizes = (4, 0) if lock_size is None else (lock_size,)
+    return [structs.profile(machine, version, size) for version in versions for size in sizes]
 
 
 def _choose(memories: list[NodeMemory], tree: int, source: str) -> tuple[NodeMemory, str]:
@@ -231,13 +193,13 @@ def _choose(memories: list[NodeMemory], tree: int, source: str) -> tuple[NodeMem
     best = min(candidates, key=lambda c: (not c.fits, not c.plausible))  # the first of equals
     says = f"ma_flags taken at offset {best.offset} of struct maple_tree ({best.flags:x}): "
     if len(memories) == 1:
-        return best.memory, says + "as --kernel and --lock-size say"
+        return best.memory, says + "as the options say"
     if not best.fits:
-        why = "no place agrees with the tree's height, give --kernel and --lock-size"
+        why = "no place agrees with the tree's height, give --kernel and --config"
         return best.memory, says + why
     why = f"its height, {mt_height(best.flags)}, is the tree's"
     others = [c for c in candidates if c.fits and c.plausible and c.flags != best.flags]
     if others:
         offsets = " and ".join(str(c.offset) for c in others)
-        why += f" (offset {offsets} would fit too: give --kernel and --lock-size)"
+        why += f" (offset {offsets} would fit too: give --kernel and --config)"
     return best.memory, says + why

@@ -30,10 +30,11 @@ def read_raw(  # noqa: PLR0913 - what the caller may know
     arch: Arch | None = None,
     kernel: str | None = None,
     lock_size: int | None = None,
+    config: str | None = None,
 ) -> Image:
     """The tree in the memory that the JSON ``data`` describes, which lies in ``folder``.
 
-    ``tree``, ``kernel`` and ``lock_size`` replace what the JSON says. Raises OSError for the
+    ``tree``, ``kernel``, ``lock_size`` and ``config`` replace what the JSON says. Raises OSError for the
     file of memory, InputError, UsageError.
     """
     doc = parse(data, source)
@@ -44,7 +45,7 @@ def read_raw(  # noqa: PLR0913 - what the caller may know
     said = doc.get("lock_size")
     if lock_size is None:
         lock_size = 4 if said is None else said.count(_LOCK_MAX)
-    profile = structs.profile(machine, kernel or _kernel(doc), lock_size)
+    profile = structs.profile(machine, kernel or _kernel(doc), lock_size, config=config)
     memory = NodeMemory(machine, profile)
     path = folder / doc["memory"].text()
     raw = read_bytes(str(path))
@@ -64,7 +65,7 @@ def _kernel(doc: Json) -> str:
     """The kernel version that the JSON names."""
     said = doc.get("kernel")
     if said is None:
-        return structs.VERSIONS[-1]
+        return structs.DEFAULT_VERSION
     short = ".".join(said.text().split(".")[:2])
     if short not in structs.VERSIONS:
         known = ", ".join(structs.VERSIONS)

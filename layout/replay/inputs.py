@@ -46,6 +46,7 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
     arch: Arch | None = None,
     kernel: str | None = None,
     lock_size: int | None = None,
+    config: str | None = None,
     at: int | None = None,
 ) -> Image:
     """The image in a file, whatever its kind; ``-`` is stdin.
@@ -58,7 +59,7 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
     source = "stdin" if path == "-" else path
     kind = kind_of(data, source)
     if kind == "trace":
-        _check_trace_kernel(kernel, lock_size)
+        _check_trace_kernel(kernel, lock_size, config)
         machine = arch or arches.get("x86_64")
         return snapshot(data, source=source, arch=machine, tree=tree, at=at)
     if at is not None:
@@ -68,13 +69,28 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
     if kind == "core":
         from layout.images.core import read_core  # noqa: PLC0415 - only what is needed
 
-        return read_core(data, source, tree=address, arch=arch, kernel=kernel, lock_size=lock_size)
+        return read_core(
+            data,
+            source,
+            tree=address,
+            arch=arch,
+            kernel=kernel,
+            lock_size=lock_size,
+            config=config,
+        )
     if kind == "raw":
         from layout.images.raw import read_raw  # noqa: PLC0415
 
         folder = Path() if path == "-" else Path(path).parent
         return read_raw(
-            data, source, folder, tree=address, arch=arch, kernel=kernel, lock_size=lock_size
+            data,
+            source,
+            folder,
+            tree=address,
+            arch=arch,
+            kernel=kernel,
+            lock_size=lock_size,
+            config=config,
         )
     if kind == "dump":
         from layout.images.dumpfile import read_dump  # noqa: PLC0415
@@ -85,11 +101,12 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
     return read_capture(data, source, arch=arch, tree=address)
 
 
-def _check_trace_kernel(kernel: str | None, lock_size: int | None) -> None:
+def _check_trace_kernel(kernel: str | None, lock_size: int | None, config: str | None) -> None:
     """A trace runs as one kernel does. Raises UsageError for another."""
     if kernel is not None and ".".join(kernel.split(".")[:2]) != _TRACE_KERNEL:
         message = f"traces are run as Linux {_TRACE_KERNEL} does: leave out --kernel {kernel}"
         raise UsageError(message)
-    if lock_size not in (None, 4):
-        message = "trees of traces have a 4-byte lock: leave out --lock-size"
+    if lock_size not in (None, 4) or config is not None:
+        option = "--lock-size" if config is None else "--config"
+        message = f"trees of traces have a 4-byte lock: leave out {option}"
         raise UsageError(message)

@@ -1,4 +1,4 @@
-"""Kernel structs for an (arch, kernel version, lock size): declared in construct, then derived.
+"""Kernel structs by machine, kernel version and configuration: declared in construct.
 
 >>> import arches
 >>> from layout import structs
@@ -16,31 +16,56 @@ from typing import TYPE_CHECKING, Any
 
 from layout.errors import UsageError
 from layout.structs.ctypes import CStruct, Layout, Member, describe
-from layout.structs.maple import Sizes, declare, enums, sizes
+from layout.structs.locks import OPTIONS, parse_config
+from layout.structs.maple import VERSIONS, Sizes, declare, enums, sizes
 from layout.structs.mm import declare_mm
 
 if TYPE_CHECKING:
     from arches import Arch
+    from layout.structs.locks import Config
 
-__all__ = ["VERSIONS", "Layout", "Member", "Profile", "Sizes", "profile"]
+__all__ = [
+    "DEFAULT_VERSION",
+    "OPTIONS",
+    "VERSIONS",
+    "Layout",
+    "Member",
+    "Profile",
+    "Sizes",
+    "profile",
+]
 
-VERSIONS = ("6.1", "6.12")
-"""The kernel versions whose layouts are known."""
+DEFAULT_VERSION = "6.12"
+"""The kernel version whose operations are carried out, and that is taken where none is named."""
 
 
 class Profile:
-    """The structs of one kernel version on one machine."""
+    """The structs of one kernel version and configuration on one machine.
 
-    def __init__(self, arch: Arch, version: str, lock_size: int) -> None:
+    ``lock`` is the size of spinlock_t in bytes, or the configuration that it follows from.
+    """
+
+    def __init__(self, arch: Arch, version: str, lock: int | Config, config: str = "") -> None:
         self.arch = arch
         self.version = version
-        self.lock_size = lock_size
+        self.lock = lock
+        self.config = config
         self.sizes: Sizes = sizes(arch)
+
+    def __str__(self) -> str:
+        """Machine, version and lock in a few words."""
+        lock = self.config or f"{self.lock_size}-byte lock"
+        return f"{self.arch.name} {self.version} ({lock})"
 
     @cached_property
     def structs(self) -> dict[str, CStruct]:
         """The construct declarations, by struct name."""
-        return declare(self.arch, self.version, self.lock_size)
+        return declare(self.arch, self.version, self.lock)
+
+    @cached_property
+    def lock_size(self) -> int:
+        """The size of spinlock_t in bytes."""
+        return self.layout("maple_tree").member("ma_lock").size
 
     @cached_property
     def mm_structs(self) -> dict[str, CStruct]:
@@ -70,13 +95,18 @@ class Profile:
 
 
 @lru_cache
-def profile(arch: Arch, version: str = "6.12", lock_size: int = 4) -> Profile:
-    """The profile of a kernel: its version (``"6.12"``) and size of spinlock_t in bytes.
+def profile(
+    arch: Arch, version: str = DEFAULT_VERSION, lock_size: int = 4, *, config: str | None = None
+) -> Profile:
+    """The profile of a kernel: its version (``"6.12"``) and the size of spinlock_t in bytes.
 
-    Raises UsageError for a version whose layouts are not known.
+    ``config`` names a configuration instead of a size: options out of OPTIONS, separated by
+    commas. Raises UsageError for a version or a configuration that is not known.
     """
     short = ".".join(version.split(".")[:2])
     if short not in VERSIONS:
         message = f"kernel version {version!r} is not known: choose one of {', '.join(VERSIONS)}"
         raise UsageError(message)
-    return Profile(arch, short, lock_size)
+    if config is None:
+        return Profile(arch, short, lock_size)
+    return Profile(arch, short, parse_config(config, arch), config)

@@ -95,6 +95,13 @@ def alignof(con: Any) -> int:
     return int(con.align)
 
 
+def unwrapped(con: Any) -> Any:
+    """A declared field without the name and type that it was given."""
+    while isinstance(con, construct.Renamed):
+        con = con.subcon
+    return con
+
+
 class CModel:
     """The C data model of one machine: its scalars, ready to be named and placed."""
 
@@ -141,11 +148,14 @@ def _members(con: Any, base: int, prefix: str) -> list[Member]:
     offset = base
     for subcon in con.subcons:
         size = subcon.sizeof()
-        inner = getattr(subcon, "subcon", None)
+        inner = unwrapped(subcon)
         if subcon.name is not None:
-            found.append(Member(prefix + subcon.name, offset, size, subcon.docs))
-            if getattr(inner, "transparent", False):  # a typedef of a struct without a name
-                found += _members(inner, offset, f"{prefix}{subcon.name}.")
+            name = prefix + subcon.name
+            found.append(Member(name, offset, size, subcon.docs))
+            while isinstance(inner, construct.Array):
+                inner, name = unwrapped(inner.subcon), f"{name}[0]"
+            if getattr(inner, "transparent", False):  # a struct without a name of its own
+                found += _members(inner, offset, f"{name}.")
         elif getattr(subcon, "transparent", False):
             found += _members(subcon, offset, prefix)
         if not isinstance(con, CUnion):

@@ -1,6 +1,7 @@
 """The maple tree's structs, declared once for every machine and kernel version.
 
-Source: include/linux/maple_tree.h and lib/maple_tree.c of Linux 6.1 and 6.12.
+Source: include/linux/maple_tree.h and lib/maple_tree.c of Linux 6.1 and 6.12; the BTF of an
+x86_64 kernel 6.18.44; for 7.2 the mm tree's sources, see docs/layouts.md.
 """
 
 from __future__ import annotations
@@ -11,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 import construct
 
 from layout.structs.ctypes import CModel, CStruct, CUnion
+from layout.structs.locks import declare_locks
 
 if TYPE_CHECKING:
     from arches import Arch
+    from layout.structs.locks import Config
+
+VERSIONS = ("6.1", "6.12", "6.18", "7.2")
+"""The kernel versions whose layouts are known, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,11 @@ def sizes(arch: Arch) -> Sizes:
     return Sizes(31, 16, 10, 30) if arch.word_size == 8 else Sizes(63, 32, 21, 61)
 
 
-def declare(arch: Arch, version: str, lock_size: int) -> dict[str, CStruct]:
-    """Every struct by its C name. ``lock_size`` is the size of spinlock_t in bytes."""
+def declare(arch: Arch, version: str, lock: int | Config) -> dict[str, CStruct]:
+    """Every struct by its C name. ``lock``: the size of spinlock_t in bytes, or what makes it."""
     m, n = CModel(arch), sizes(arch)
+    sheaves = VERSIONS.index(version) >= VERSIONS.index("6.18")  # nodes come from the slab's
+    copies = VERSIONS.index(version) >= VERSIONS.index("7.2")  # maple_copy instead of big nodes
     s: dict[str, CStruct] = {}
     s["maple_metadata"] = CStruct(m.uchar_("end"), m.uchar_("gap"))
     meta = "meta" / s["maple_metadata"] * "struct maple_metadata"
@@ -69,12 +77,17 @@ def declare(arch: Arch, version: str, lock_size: int) -> dict[str, CStruct]:
         m.ulongs("gap", n.arange64_slots),
         meta,
     )
-    s["maple_alloc"] = CStruct(
-        m.ulong_("total"),
-        m.uchar_("node_count"),
-        m.uint_("request_count"),
-        m.pointers("slot", "struct maple_alloc", n.alloc_slots),
-    )
+    if copies:
+        s["maple_copy"] = _maple_copy(m)
+        last_view = "cp" / s["maple_copy"] * "struct maple_copy"
+    else:
+        s["maple_alloc"] = CStruct(
+            m.ulong_("total"),
+            m.uchar_("node_count"),
+            m.uint_("request_count"),
+            m.pointers("slot", "struct maple_alloc", n.alloc_slots),
+        )
+        last_view = "alloc" / s["maple_alloc"] * "struct maple_alloc"
     s["maple_topiary"] = CStruct(
         m.pointer("parent", "struct maple_pnode"), m.pointer("next", "struct maple_enode")
     )
@@ -102,7 +115,7 @@ def declare(arch: Arch, version: str, lock_size: int) -> dict[str, CStruct]:
             ),
             "mr64" / s["maple_range_64"] * "struct maple_range_64",
             "ma64" / s["maple_arange_64"] * "struct maple_arange_64",
-            "alloc" / s["maple_alloc"] * "struct maple_alloc",
+            last_view,
         )
     )
     s["ma_topiary"] = CStruct(
@@ -110,8 +123,8 @@ def declare(arch: Arch, version: str, lock_size: int) -> dict[str, CStruct]:
         m.pointer("tail", "struct maple_enode"),
         m.pointer("mtree", "struct maple_tree"),
     )
-    s["maple_tree"] = _maple_tree(m, version, lock_size)
-    s["ma_state"] = _ma_state(m, version)
+    _declare_maple_tree(s, m, version, lock)
+    s["ma_state"] = _ma_state(m, version, sheaves=sheaves)
     s["ma_wr_state"] = CStruct(
         m.pointer("mas", "struct ma_state"),
         m.pointer("node", "struct maple_node"),
@@ -125,10 +138,13 @@ def declare(arch: Arch, version: str, lock_size: int) -> dict[str, CStruct]:
         m.pointer("slots", "void *"),
         m.pointer("entry", "void"),
         m.pointer("content", "void"),
+        *([m.uchar_("vacant_height"), m.uchar_("sufficient_height")] if sheaves else []),
     )
+    if copies:
+        return s
     big_slots, big_gaps = n.range64_slots * 2 + 2, n.arange64_slots * 2 + 1
     s["maple_big_node"] = CStruct(
-        m.pointer("parent", "struct maple_pnode"),
+        *([] if sheaves else [m.pointer("parent", "struct maple_pnode")]),
         m.ulongs("pivot", big_slots - 1),
         CUnion(
             m.pointers("slot", "struct maple_enode", big_slots),
@@ -147,32 +163,72 @@ def declare(arch: Arch, version: str, lock_size: int) -> dict[str, CStruct]:
     return s
 
 
-def _maple_tree(m: CModel, version: str, lock_size: int) -> CStruct:
-    lock = CStruct(
-        *(["lock" / m.uint * "unsigned int"] if lock_size else []),
-        *([construct.Padding(lock_size - 4)] if lock_size > 4 else []),
+def _maple_copy(m: CModel) -> CStruct:
+    """What 7.2 gathers up to four nodes in, to write them out as up to three."""
+    target = CStruct(
+        m.pointer("node", "struct maple_node"),
+        m.ulong_("max"),
+        m.enum("mt", "maple_type"),
         transparent=True,
     )
-    locks: Any = CUnion(
-        "ma_lock" / lock * "spinlock_t",
-        "ma_external_lock" / CStruct(transparent=True) * "lockdep_map_p",
+    source = CStruct(
+        m.pointer("node", "struct maple_node"),
+        m.ulong_("max"),
+        *(m.uchar_("start"), m.uchar_("end")),
+        m.enum("mt", "maple_type"),
+        transparent=True,
     )
+    return CStruct(
+        "dst" / construct.Array(3, target) * "struct [3]",
+        "src" / construct.Array(4, source) * "struct [4]",
+        m.pointers("slot", "void", 3),
+        m.ulongs("gap", 3),
+        m.ulong_("min"),
+        CUnion(
+            m.ulongs("pivot", 3),
+            CStruct(m.pointers("_pad", "void", 2), m.ulong_("max"), transparent=True),
+        ),
+        *(m.uchar_(name) for name in ("end", "s_count", "d_count", "split", "data", "height")),
+    )
+
+
+def _declare_maple_tree(s: dict[str, CStruct], m: CModel, version: str, lock: int | Config) -> None:
+    """Declare maple_tree, and before it what its lock is made of."""
+    external: Any = CStruct(transparent=True)
+    if isinstance(lock, int):
+        words = ["lock" / m.uint * "unsigned int"] if lock else []
+        rest = [construct.Padding(lock - 4)] if lock > 4 else []
+        spinlock = CStruct(*words, *rest, transparent=True)
+        lockdep = False
+    else:
+        s |= declare_locks(m, lock)
+        spinlock, lockdep = s["spinlock"], lock.lockdep
+    if lockdep:
+        external = m.ulong
+    views = ["ma_lock" / spinlock * "spinlock_t"]
+    if version in ("6.1", "6.12"):
+        views.append("ma_external_lock" / external * "lockdep_map_p")
+    elif lockdep:
+        views.append(m.pointer("ma_external_lock", "struct lockdep_map"))
     flags, root = m.uint_("ma_flags"), m.pointer("ma_root", "void")
-    if version == "6.1":
-        return CStruct(locks, root, flags)
-    return CStruct(locks, flags, root)
+    members = (root, flags) if version == "6.1" else (flags, root)
+    s["maple_tree"] = CStruct(CUnion(*views), *members)
 
 
-def _ma_state(m: CModel, version: str) -> CStruct:
-    words = (
+def _ma_state(m: CModel, version: str, *, sheaves: bool) -> CStruct:
+    words = [
         m.pointer("tree", "struct maple_tree"),
         m.ulong_("index"),
         m.ulong_("last"),
         m.pointer("node", "struct maple_enode"),
         m.ulong_("min"),
         m.ulong_("max"),
-        m.pointer("alloc", "struct maple_alloc"),
-    )
+    ]
+    if sheaves:
+        words += [m.pointer("sheaf", "struct slab_sheaf"), m.pointer("alloc", "struct maple_node")]
+        words += [m.ulong_("node_request")]
+    else:
+        words += [m.pointer("alloc", "struct maple_alloc")]
     small = (m.uchar_("depth"), m.uchar_("offset"), m.uchar_("mas_flags"))
     if version == "6.1":  # the status is a magic value of node there
         return CStruct(*words, *small)
@@ -191,9 +247,12 @@ ENUMS: dict[str, tuple[str, ...]] = {
         *("wr_split_store", "wr_rebalance", "wr_append", "wr_node_store", "wr_slot_store"),
     ),
 }
-"""The enumerators of each enum, numbered from 0. 6.1 has maple_type only."""
+"""The enumerators of each enum, numbered from 0. 6.1 has maple_type only, 7.2 one type more."""
 
 
 def enums(version: str) -> dict[str, tuple[str, ...]]:
     """The enums that exist in this kernel version."""
-    return {k: v for k, v in ENUMS.items() if version != "6.1" or k == "maple_type"}
+    known = {k: v for k, v in ENUMS.items() if version != "6.1" or k == "maple_type"}
+    if version == "7.2":
+        known["maple_type"] += ("maple_copy",)
+    return known

@@ -71,15 +71,19 @@ def test_cores(run, refused, name, tree):
     assert out == expected
 
 
-def test_kernel_and_lock_size(run):
+def test_kernel_config_and_lock_size(run):
     words = ("decode", CAPTURES / "s390x-6.12.95.core.xz", "--tree", "2038100")
     code, _, err = run(*words, "--kernel", "6.12", "--lock-size", "4")
-    assert (code, "as --kernel and --lock-size say" in err) == (0, True)
+    assert (code, "as the options say" in err) == (0, True)
     code, out, err = run(*words, "--kernel", "6.12", "--lock-size", "0", "--json")
     assert code == 1
     assert "say height 0, but the tree's height is 1" in err
     assert json.loads(out)["complete"] is False
     assert len(json.loads(out)["ranges"]) == 8
+    assert run(*words, "--kernel", "6.12", "--config", "up", "--json")[:2] == (1, out)
+    code, out, err = run(*words, "--kernel", "7.2", "--config", "smp", "--json")
+    assert (code, json.loads(out)["complete"]) == (0, True)
+    assert "ma_flags taken at offset 64 " in run(*words, "--config", "lockdep")[2]
 
 
 def test_stdin(run, monkeypatch):

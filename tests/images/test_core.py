@@ -68,7 +68,7 @@ def test_places_that_fit_alike_are_told(make_core):
     pieces[0] = (tree, (2 << 2 | 1).to_bytes(4, "little") + raw[4:])
     [note] = read_core(make_core(arch, pieces), "x", tree=tree).notes
     assert "offset 4 " in note
-    assert note.endswith("(offset 0 would fit too: give --kernel and --lock-size)")
+    assert note.endswith("(offset 0 would fit too: give --kernel and --config)")
 
 
 def test_implausible_flags_lose(make_core):
@@ -108,7 +108,7 @@ def test_a_tree_without_an_agreeing_height(make_core):
     core = make_core(arch, pieces[:1])
     [note] = read_core(core, "x", tree=pieces[0][0]).notes
     assert "offset 4 " in note
-    assert note.endswith("no place agrees with the tree's height, give --kernel and --lock-size")
+    assert note.endswith("no place agrees with the tree's height, give --kernel and --config")
 
 
 def test_a_tree_across_two_segments(make_core):

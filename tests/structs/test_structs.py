@@ -49,7 +49,7 @@ def test_members_by_name():
         layout.member("nothing")
 
 
-@pytest.mark.parametrize("version", structs.VERSIONS)
+@pytest.mark.parametrize("version", ["6.1", "6.12"])
 @pytest.mark.parametrize("name", arches.names())
 def test_tables_equal_the_compilers(name, version):
     truth = json.loads((LAYOUTS / f"layouts-{version}.json").read_text())[name]["tables"]
