@@ -1,54 +1,181 @@
-"""``maple-layout struct``: how a kernel struct lies in memory."""
+"""``maple-layout struct``: how a kernel struct lies in memory, and whether it does."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_arch, add_kernel
+from layout.cli.common import add_arch, add_kernel, tell
 from layout.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
+    from arches import Arch
+    from layout.proof.compare import Comparison
+    from layout.structs import Profile
+
+_DEFAULT_ARCH = "x86_64"
+_DEFAULT_KERNEL = "6.12"
 _DEFAULT_LOCK_SIZE = 4
+FORMATS = ("pahole", "c", "json")
+_OTHER = re.compile(r"(?P<arch>[^@+]+)?(@(?P<kernel>[^+]+))?(\+(?P<config>.+))?")
+"""The other side of --diff."""
 
 
 def add(verbs: Any) -> None:
     """Register the verb."""
     parser = verbs.add_parser(
         "struct",
-        help="show how a struct lies in memory",
-        description="Show a struct's members with offsets and sizes in bytes, as pahole does.",
+        help="show how a struct lies in memory, or prove it against a file",
+        description="Show a struct's members with offsets and sizes in bytes, as pahole does; "
+        "or compare them with a file's type information, or with another machine or kernel.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "name", metavar="NAME", nargs="*", help="maple_node, struct maple_node, enum maple_type"
+        "name",
+        metavar="NAME",
+        nargs="*",
+        help="maple_node, struct maple_node, enum maple_type; all where --check and --diff "
+        "have none",
     )
-    parser.add_argument("--list", action="store_true", help="list the names instead")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="list the names instead")
+    what.add_argument(
+        "--check",
+        metavar="FILE",
+        help="compare with raw BTF (/sys/kernel/btf/vmlinux), or with the BTF or DWARF of a "
+        "vmlinux or object file; exit code 1 if they differ",
+    )
+    what.add_argument(
+        "--diff",
+        metavar="[ARCH][@V][+OPTIONS]",
+        help="compare with another machine, kernel version and configuration, such as s390x, "
+        "s390x@6.1, @6.18 or +lockdep; exit code 1 if they differ",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="as pahole prints it (the default), a C header with static assertions, or JSON",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_arch(parser, "the machine, x86_64 if left out")
+    add_arch(parser, "the machine, x86_64 if left out; an ELF file says itself what it is of")
     add_kernel(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the layout of one struct or enum, or the names of all."""
-    from layout import structs
+    """Print a layout, the names of all, or a comparison; 1 if the two sides differ."""
     from layout.render import pahole
 
-    lock_size = _DEFAULT_LOCK_SIZE if args.lock_size is None else args.lock_size
-    profile = structs.profile(arches.get(args.arch or "x86_64"), args.kernel or "6.12", lock_size)
+    if args.format and (args.list or args.check is not None or args.diff is not None):
+        message = "--format is for layouts, not for --list, --check and --diff: leave it out"
+        raise UsageError(message)
+    if args.format and args.json:
+        message = "--json is --format json: leave out one of the two"
+        raise UsageError(message)
+    if args.check is not None:
+        return _check(args)
+    profile = _profile(args, _arch(args) or arches.get(_DEFAULT_ARCH))
+    if args.diff is not None:
+        return _diff(args, profile)
     known = pahole.names(profile)
     if args.list:
         print(json.dumps(known) if args.json else "\n".join(known))
         return 0
-    if not args.name:
+    names = [" ".join(args.name)] if args.name else []
+    if args.format == "c":
+        from layout.render import cheader
+
+        print("\n".join(cheader.header(profile, names or known)))
+        return 0
+    if not names:
         message = f"struct needs the NAME of one: {', '.join(known)}"
         raise UsageError(message)
-    name = " ".join(args.name)
-    if args.json:
-        print(json.dumps(pahole.as_json(profile, name)))
+    if args.json or args.format == "json":
+        print(json.dumps(pahole.as_json(profile, names[0])))
     else:
-        print("\n".join(pahole.pahole(profile, name)))
+        print("\n".join(pahole.pahole(profile, names[0])))
     return 0
+
+
+def _arch(args: argparse.Namespace) -> Arch | None:
+    return arches.get(args.arch) if args.arch else None
+
+
+def _profile(args: argparse.Namespace, arch: Arch) -> Profile:
+    """What --kernel, --config and --lock-size say, on a machine."""
+    from layout import structs
+
+    lock_size = _DEFAULT_LOCK_SIZE if args.lock_size is None else args.lock_size
+    return structs.profile(arch, args.kernel or _DEFAULT_KERNEL, lock_size, config=args.config)
+
+
+def _wanted(args: argparse.Namespace, profile: Profile) -> list[str]:
+    """The bare names to compare: the one given, or all. Raises UsageError."""
+    from layout.proof.compare import names_of
+    from layout.render import pahole
+
+    return [pahole.find(profile, " ".join(args.name))[0]] if args.name else names_of(profile)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from layout.proof import compare
+    from layout.proof.files import read_types
+
+    machine = _arch(args)
+    names = _wanted(args, _profile(args, machine or arches.get(_DEFAULT_ARCH)))
+    needed = {compare.ALIASES.get(name, name) for name in names}
+    machine, info = read_types(args.check, machine, needed, compare.every_name())
+    profile = _profile(args, machine)
+    compared = compare.check(profile, names, info)
+    if not args.name:  # a file need not have all, but what it has must agree
+        compared = [one for one in compared if not one.missing] or compared
+        absent = [name for name in names if name not in {one.name for one in compared}]
+        if absent:
+            tell(f"not in {info.source}: {', '.join(absent)}")
+    code = _show(args, compared, str(profile), info.source)
+    if code:
+        better = compare.agreeing_profile(profile, info)
+        if better:
+            tell(f"{info.source} agrees with {better}")
+    return code
+
+
+def _diff(args: argparse.Namespace, profile: Profile) -> int:
+    from layout import structs
+    from layout.proof import compare
+
+    match = _OTHER.fullmatch(args.diff)
+    if match is None or not args.diff:
+        message = f"--diff {args.diff!r}: give ARCH, @VERSION or +OPTIONS, or these in this order"
+        raise UsageError(message)
+    arch = arches.get(match["arch"]) if match["arch"] else profile.arch
+    version = match["kernel"] or profile.version
+    if match["config"]:
+        other = structs.profile(arch, version, config=match["config"])
+    elif args.config is not None:
+        other = structs.profile(arch, version, config=args.config)
+    else:
+        other = structs.profile(arch, version, profile.lock_size)
+    names = _wanted(args, profile)
+    if not args.name:
+        names += [name for name in compare.names_of(other) if name not in names]
+    compared = compare.diff(profile, other, names)
+    if profile.arch.byteorder != other.arch.byteorder:
+        orders = f"{profile.arch.byteorder} and {other.arch.byteorder}"
+        tell(f"offsets and sizes only: {orders} endian machines store the same words differently")
+    return _show(args, compared, str(profile), str(other))
+
+
+def _show(args: argparse.Namespace, compared: Sequence[Comparison], left: str, right: str) -> int:
+    """Print a comparison; 1 if there is a difference."""
+    from layout.render import comparison
+
+    if args.json:
+        print(json.dumps(comparison.as_json(compared, left, right)))
+    else:
+        print("\n".join(comparison.table(compared, left, right)))
+    return 0 if all(one.equal for one in compared) else 1

@@ -34,8 +34,8 @@ def read_raw(  # noqa: PLR0913 - what the caller may know
 ) -> Image:
     """The tree in the memory that the JSON ``data`` describes, which lies in ``folder``.
 
-    ``tree``, ``kernel``, ``lock_size`` and ``config`` replace what the JSON says. Raises OSError for the
-    file of memory, InputError, UsageError.
+    ``tree``, ``kernel``, ``lock_size`` and ``config`` replace what the JSON says. Raises OSError
+    for the file of memory, InputError, UsageError.
     """
     doc = parse(data, source)
     machine = file_arch(doc, arch)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import construct
+
 from layout.errors import UsageError
-from layout.structs.ctypes import CStruct, CUnion
+from layout.structs.ctypes import CStruct, CUnion, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -103,8 +105,13 @@ def _body(con: Any, base: int, level: int) -> Generator[str, None, _Tally]:
             yield from _body(subcon, offset, level + 1)
             yield _commented(f"{indent}}};", offset, size)
             members += 1
+        elif subcon.name is not None and (unnamed := unnamed_element(subcon)):
+            yield f"{indent}struct {{"
+            yield from _body(unnamed, offset, level + 1)
+            yield _commented(f"{indent}}} {_array_name(subcon)};", offset, size)
+            members += 1
         elif subcon.name is not None:
-            yield _commented(f"{indent}{_declaration(subcon.docs, subcon.name)};", offset, size)
+            yield _commented(f"{indent}{_columns(subcon.docs, subcon.name)};", offset, size)
             members += 1
         elif i == len(con.subcons) - 1:
             padding = size
@@ -119,14 +126,35 @@ def _body(con: Any, base: int, level: int) -> Generator[str, None, _Tally]:
     return _Tally(members, holes, hole_bytes, padding)
 
 
-def _declaration(ctype: str, name: str) -> str:
+def unnamed_element(subcon: Any) -> CStruct | None:
+    """The struct without a name that a member is an array of, or None."""
+    array = unwrapped(subcon)
+    if isinstance(array, construct.Array) and isinstance(array.subcon, CStruct):
+        return array.subcon
+    return None
+
+
+def _array_name(subcon: Any) -> str:
+    return f"{subcon.name}[{unwrapped(subcon).count}]"
+
+
+def _columns(ctype: str, name: str) -> str:
     """A member as C declares it, type and name in columns."""
+    text = declaration(ctype, name)
+    if "(*" in text:
+        return text
+    ctype, name = text.rsplit(" ", 1)
+    return f"{ctype:<{_NAME_COLUMN}}{name}" if len(ctype) < _NAME_COLUMN else text
+
+
+def declaration(ctype: str, name: str) -> str:
+    """A member as C declares it."""
     if "(*)" in ctype:
         return ctype.replace("(*)", f"(*{name})")
     array = _ARRAY.fullmatch(ctype)
     if array:
         ctype, name = array[1], name + array[2]
-    return f"{ctype:<{_NAME_COLUMN}}{name}" if len(ctype) < _NAME_COLUMN else f"{ctype} {name}"
+    return f"{ctype} {name}"
 
 
 def _commented(text: str, offset: int, size: int) -> str:

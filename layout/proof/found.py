@@ -1,0 +1,81 @@
+"""What type information says of structs and enums, whichever format it came in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+_POINTER_TO_FUNCTION = "(*)"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMember:
+    """One member: offset and size in bytes, its C type; ``bits`` only of a bit field.
+
+    ``bits`` is (first bit counted from the start of the struct, number of bits).
+    """
+
+    name: str
+    offset: int
+    size: int
+    type: str
+    bits: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStruct:
+    """A struct or union: its size in bytes, members of unnamed structs and unions included.
+
+    ``align`` is its alignment in bytes, None where it is not told, as in BTF and DWARF.
+    """
+
+    size: int
+    members: tuple[FoundMember, ...]
+    align: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEnum:
+    """An enum: its size in bytes and its values by name."""
+
+    size: int
+    values: dict[str, int]
+
+
+@dataclass(slots=True)
+class TypeInfo:
+    """The structs and enums of one file, by name.
+
+    ``source`` names the file and its format for messages; ``word_size`` is the size of
+    unsigned long in bytes, None where the file does not say. A name that stands for several
+    different structs has them all, in the order of the file.
+    """
+
+    source: str
+    byteorder: Literal["little", "big"]
+    word_size: int | None = None
+    structs: dict[str, list[FoundStruct]] = field(default_factory=dict)
+    enums: dict[str, list[FoundEnum]] = field(default_factory=dict)
+
+
+def pointer_to(target: str) -> str:
+    """The C type of a pointer to ``target``, spelled as in declarations (``void *``)."""
+    if _POINTER_TO_FUNCTION in target:  # of a function type, which is spelled with its star
+        return target
+    return f"{target}*" if target.endswith("*") else f"{target} *"
+
+
+def array_of(target: str, count: int) -> str:
+    """The C type of an array."""
+    if target.endswith("]"):  # of arrays: the outer count comes first
+        base, bracket, inner = target.partition("[")
+        return f"{base}[{count}]{bracket}{inner}"
+    return f"{target}[{count}]" if target.endswith("*") else f"{target} [{count}]"
+
+
+def function_pointer(result: str, parameters: list[str]) -> str:
+    """The C type of a pointer to a function."""
+    return f"{result} (*)({', '.join(parameters) or 'void'})"
