@@ -10,8 +10,10 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any
 
+import construct
+
 from layout.exports.elf import with_sections
-from layout.structs.ctypes import CStruct, CUnion
+from layout.structs.ctypes import CStruct, CUnion, unwrapped
 
 if TYPE_CHECKING:
     from layout.structs import Profile
@@ -21,7 +23,7 @@ _ENCODING, _LANGUAGE, _PRODUCER = 0x3E, 0x13, 0x25
 _UPPER_BOUND, _CONST_VALUE, _DECLARATION, _PROTOTYPED = 0x2F, 0x1C, 0x3C, 0x27
 _STRING, _DATA1, _UDATA, _REF4, _PRESENT = 0x08, 0x0B, 0x0F, 0x13, 0x19
 _C99 = 0x0C
-_UNSIGNED, _UNSIGNED_CHAR = 0x07, 0x08
+_SIGNED, _SIGNED_CHAR, _UNSIGNED, _UNSIGNED_CHAR = 0x05, 0x06, 0x07, 0x08
 
 _DIES: dict[str, tuple[int, bool, tuple[tuple[int, int], ...]]] = {
     "unit": (0x11, True, ((_PRODUCER, _STRING), (_LANGUAGE, _DATA1), (_NAME, _STRING))),
@@ -36,6 +38,7 @@ _DIES: dict[str, tuple[int, bool, tuple[tuple[int, int], ...]]] = {
     "void pointer": (0x0F, False, ((_SIZE, _DATA1),)),
     "array": (0x01, True, ((_TYPE, _REF4),)),
     "range": (0x21, False, ((_TYPE, _REF4), (_UPPER_BOUND, _UDATA))),
+    "const": (0x26, False, ((_TYPE, _REF4),)),
     "typedef": (0x16, False, ((_NAME, _STRING), (_TYPE, _REF4))),
     "enum": (0x04, True, ((_NAME, _STRING), (_SIZE, _DATA1), (_TYPE, _REF4))),
     "enumerator": (0x28, False, ((_NAME, _STRING), (_CONST_VALUE, _UDATA))),
@@ -49,12 +52,15 @@ _BASES = {
     "unsigned long": (_UNSIGNED, 0),
     "unsigned int": (_UNSIGNED, _INT_SIZE),
     "unsigned char": (_UNSIGNED_CHAR, 1),
+    "int": (_SIGNED, _INT_SIZE),
+    "char": (_SIGNED_CHAR, 1),
 }
 """Encoding and size in bytes; 0 is the size of a word."""
 
 _CODES = {name: code for code, name in enumerate(_DIES, 1)}
 _ARRAY = re.compile(r"(.*?) ?\[(\d+)\]")
 _FUNCTION = "a function of "
+_CONST = "const "
 _CALLBACK = re.compile(r"void \(\*\)\((.*)\)")
 
 
@@ -95,7 +101,8 @@ class _Info:
         self._at: dict[str, int] = {}
         self._wanted: list[str] = []
         self._references: list[tuple[int, str]] = []
-        self._typedefs: dict[str, str] = {}
+        self._typedefs = {"u8": "unsigned char"}
+        self._declared = {id(con): f"struct {name}" for name, con in profile.structs.items()}
         self._bodies: dict[str, Any] = {
             f"struct {name}": con for name, con in profile.structs.items()
         }
@@ -165,6 +172,8 @@ class _Info:
             self._end()
         elif ctype.endswith("*") or "(*)" in ctype:
             self._define_pointer(ctype, word_size)
+        elif ctype.startswith(_CONST):
+            self._die("const", ctype.removeprefix(_CONST))
         elif ctype.startswith("struct "):
             self._die("incomplete struct", ctype.removeprefix("struct "))
         else:
@@ -194,16 +203,27 @@ class _Info:
             self._die("struct", ctype.removeprefix("struct "), con.sizeof())
         offset = 0
         for subcon in con.subcons:
-            inner = getattr(subcon, "subcon", None)
             if isinstance(subcon, CStruct | CUnion):
                 self._die("unnamed member", self._unnamed(subcon), offset)
             elif subcon.name is not None:
-                if getattr(inner, "transparent", False):
-                    self._typedefs.setdefault(subcon.docs, self._unnamed(inner))
-                self._die("member", subcon.name, subcon.docs, offset)
+                self._die("member", subcon.name, self._type_of(subcon), offset)
             if not isinstance(con, CUnion):
                 offset += subcon.sizeof()
         self._end()
+
+    def _type_of(self, subcon: Any) -> str:
+        """The type of a named member; a typedef is noted with what it stands for."""
+        ctype, inner = str(subcon.docs), unwrapped(subcon)
+        if isinstance(inner, construct.Array) and isinstance(inner.subcon, CStruct):
+            return f"{self._unnamed(inner.subcon)} [{inner.count}]"
+        if ctype.isidentifier() and ctype not in {*self._typedefs, *_BASES}:
+            if id(inner) in self._declared:
+                self._typedefs[ctype] = self._declared[id(inner)]
+            elif isinstance(inner, CStruct):
+                self._typedefs[ctype] = self._unnamed(inner)
+            else:  # lockdep_map_p
+                self._typedefs[ctype] = f"struct {ctype.removesuffix('_p')} *"
+        return ctype
 
     def _unnamed(self, con: Any) -> str:
         """What a struct or union without a name is known by here."""

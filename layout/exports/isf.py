@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from layout.structs import Profile
 
 _FORMAT = "6.2.0"
+_LEFT_OUT = ("u8", "const ", "struct [")
+"""How the types start of members that no reader of trees wants: of locks, and of maple_copy."""
+
 _ARRAY = re.compile(r"(.*?) ?\[(\d+)\]")
 
 
@@ -46,7 +49,8 @@ def _user_type(profile: Profile, name: str) -> dict[str, object]:
     layout = profile.layout(name)
     fields = {}
     for member in layout.members:
-        if not member.type.isidentifier() and "." not in member.name:  # no lock, nothing in one
+        plain = not member.type.isidentifier() and not member.type.startswith(_LEFT_OUT)
+        if plain and "." not in member.name:  # no lock, nothing in one
             fields[member.name] = {"offset": member.offset, "type": _reference(member.type)}
     return {"kind": "struct", "size": layout.size, "fields": fields}
 

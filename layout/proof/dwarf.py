@@ -31,7 +31,8 @@ _FIRST = "maple_tree.c"
 """Units of a source of this name are read before all others."""
 
 _PARSE_ERRORS = (
-    *(AssertionError, AttributeError, LookupError, TypeError, ValueError, RecursionError),
+    *(AssertionError, AttributeError, LookupError, OverflowError),
+    *(RecursionError, TypeError, ValueError),
 )
 """What pyelftools lets through of damaged data."""
 

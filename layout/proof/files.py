@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 _ELF = b"\x7fELF"
 
 # what pyelftools lets through of a damaged header
-_PARSE_ERRORS = (AssertionError, AttributeError, LookupError, TypeError, ValueError, struct.error)
+_PARSE_ERRORS = (
+    *(AssertionError, AttributeError, LookupError, OverflowError),
+    *(TypeError, ValueError, struct.error),
+)
 
 _ABSOLUTE = {
     "EM_PARISC": {1: 4},
