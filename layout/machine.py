@@ -82,10 +82,16 @@ class Machine:
         """Enter a read section: nodes freed from now on stay until it ends."""
         self._readers += 1
 
-    def rcu_read_unlock(self) -> None:
-        """Leave a read section; with the last one the grace period ends."""
+    def rcu_read_unlock(self) -> int:
+        """Leave a read section; with the last one the grace period ends.
+
+        Returns how many callbacks ran. Raises UsageError if there is no reader.
+        """
+        if not self._readers:
+            message = "rcu_read_unlock without rcu_read_lock: nobody is in a read section"
+            raise UsageError(message)
         self._readers -= 1
-        self.quiesce()
+        return self.quiesce()
 
     @property
     def reading(self) -> bool:

@@ -27,7 +27,7 @@ _FAULT_CALLS = 16
 MUTATING = frozenset(
     {"init", "store", "storenw", "mstore", "insert", "erase", "alloc_range", "alloc_rrange"}
     | {"alloc_cyclic", "prealloc", "prealloc_raw", "expect_raw", "bulk", "dup", "dup_noinit"}
-    | {"destroy", "rcu", "cstore", "cerase"}
+    | {"destroy", "rcu", "cstore", "cerase", "rcu_unlock"}
 )
 """Operations whose lines end with allocations, frees, root and flags."""
 
@@ -62,7 +62,7 @@ class Runner:
         line: Line = {"n": operation.n, "op": operation.op}
         try:
             line.update(self._operations[operation.op](*operation.args))
-            callbacks = kernel.run_rcu() if kernel.rcu_queue else 0
+            callbacks = machine.quiesce() if kernel.rcu_queue else 0
         except UsageError as error:
             raise TraceError(operation.n, f"{operation.op}: {error}") from None
         except (MachineFault, IndexError) as stop:
@@ -123,6 +123,14 @@ class Runner:
         else:
             self.kernel.mt_clear_in_rcu(self.tree)
         return {}
+
+    def _op_rcu_lock(self) -> Line:
+        self.machine.rcu_read_lock()
+        return {}
+
+    def _op_rcu_unlock(self) -> Line:
+        done = self.machine.rcu_read_unlock()
+        return {"rcu": done} if done else {}
 
     def _op_destroy(self) -> Line:
         self.kernel.mt_destroy(self.tree)
@@ -295,6 +303,9 @@ class Runner:
 
     def _moved(self, entry: int) -> Line:
         return {"entry": f"{entry:x}", **self._state(self.cursor)}
+
+    def _op_cwalk(self) -> Line:
+        return self._moved(self.kernel.mas_walk(self.cursor))
 
     def _op_cnext(self, limit: int) -> Line:
         return self._moved(self.kernel.mas_next(self.cursor, limit))

@@ -44,9 +44,12 @@ OPERATIONS: dict[str, str] = {
     "dup_noinit": "K",
     "destroy": "",
     "rcu": "on|off",
+    "rcu_lock": "",
+    "rcu_unlock": "",
     "fail": "N [CALLS] or -",
     "failnw": "N [CALLS] or -",
     "cset": "I [LAST]",
+    "cwalk": "",
     "cnext": "MAX ...",
     "cnext_range": "MAX ...",
     "cfind": "MAX ...",
@@ -75,7 +78,7 @@ NO_LIMIT = -1
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 CURSOR = frozenset(
     {"cnext", "cnext_range", "cfind", "cfind_range", "cprev", "cprev_range", "cfind_rev"}
-    | {"cfind_range_rev", "cpause", "creset", "cstore", "cerase"}
+    | {"cfind_range_rev", "cpause", "creset", "cstore", "cerase", "cwalk"}
 )
 """Operations on the one state that is kept between lines."""
 

@@ -16,7 +16,7 @@ from layout.node import NodeMemory
 from layout.slab import NodeCache
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_ERROR
-from layout.watch.state import WatchedState
+from layout.watch.state import StateKernel, WatchedState
 from layout.watch.watch import Watch
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ class LedgerCache(NodeCache):
         self.mem.ledger.take_back(node)
 
 
-class LedgerKernel(Kernel):
+class LedgerKernel(StateKernel):
     """Kernel code whose outermost calls are operations, and which notes what nodes become.
 
     The calls at the end of this module are wrapped; those made by kernel code itself are not
@@ -324,10 +324,6 @@ class LedgerKernel(Kernel):
         super().__init__(mem, cache)
         self.ledger = mem.ledger
         self._inside = False
-
-    def new_state(self, tree: int, index: int = 0, last: int | None = None) -> MaState:
-        """Base.new_state(), with room for notes."""
-        return WatchedState(tree, index, index if last is None else last, self.ulong_max)
 
     def mas_alloc_nodes(self, mas: MaState, gfp: int) -> None:
         """Alloc.mas_alloc_nodes(): what it gets is in reserve until it is taken."""

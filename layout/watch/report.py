@@ -1,0 +1,56 @@
+"""A report: one access that broke a rule, with where, what, who wrote it and who reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Report:
+    """One broken rule.
+
+    ``node`` is the node's address and ``offset`` the first odd byte in it; ``read_as`` and
+    ``written_as`` name fields. ``operation`` and ``written_by`` are numbers of operations (a
+    trace's lines), ``written_by`` None for bytes that nobody wrote; ``function`` is the kernel
+    function that reads. ``value`` is the word as this machine reads it, and ``means`` what
+    the same fields read as on machines of either byte order.
+    """
+
+    kind: str
+    node: int
+    offset: int
+    read_as: str
+    written_as: str
+    written_by: int | None
+    operation: int
+    function: str
+    value: int | None = None
+    means: dict[str, int] = field(default_factory=dict)
+    detail: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As in a transcript: numbers of memory in hex, offsets and operations as integers."""
+        return {
+            "kind": self.kind,
+            "node": f"{self.node:x}",
+            "offset": self.offset,
+            "read_as": self.read_as,
+            "written_as": self.written_as,
+            "written_by": self.written_by,
+            "operation": self.operation,
+            "function": self.function,
+            **({} if self.value is None else {"value": f"{self.value:x}"}),
+            **({"means": {k: f"{v:x}" for k, v in self.means.items()}} if self.means else {}),
+            **({"detail": self.detail} if self.detail else {}),
+        }
+
+    def __str__(self) -> str:
+        writer = "nobody" if self.written_by is None else f"operation {self.written_by}"
+        text = (
+            f"{self.kind}: {self.function} in operation {self.operation} used byte {self.offset} "
+            f"of node {self.node:x} as {self.read_as}; it is {self.written_as}, written by {writer}"
+        )
+        if self.means:
+            text += "; the word is " + ", ".join(f"{v:#x} on {k}" for k, v in self.means.items())
+        return text + (f" ({self.detail})" if self.detail else "")
