@@ -15,12 +15,17 @@ AddressRange = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One access to memory that the machine refused: ``width`` bytes at ``address``."""
+    """One access to memory that the machine refused: ``width`` bytes at ``address``.
+
+    ``mapped`` tells of a misaligned one whether there is memory; where there is none, the
+    kernel's handler of misaligned accesses faults in its turn.
+    """
 
     kind: str
     address: int
     width: int
     write: bool
+    mapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,9 @@ class Arch:
     lines that this machine's kernel prints for a refused access. ``cache_line`` is the
     kernel's SMP_CACHE_BYTES on common processors of the kind. ``space`` says where processes
     map memory, None where that is not known here. ``smp_lock`` is the size in bytes of
-    arch_spinlock_t in SMP kernels, 0 where there are none.
+    arch_spinlock_t in SMP kernels, 0 where there are none. Below ``lowcore`` the kernel's
+    address space holds what the processor keeps there, so that small addresses do not fault;
+    0 where nothing lies at address 0.
     """
 
     name: str
@@ -75,6 +82,7 @@ class Arch:
     long_align: int = 8
     int_align: int = 4
     cache_line: int = 64
+    lowcore: int = 0
     space: UserSpace | None = None
     smp_lock: int = 4
 

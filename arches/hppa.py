@@ -8,10 +8,13 @@ from arches.arch import Access, Arch
 
 
 def _word_fault(access: Access) -> str:
-    code, what = (15, "Data TLB miss fault")
     if access.kind == "misaligned":
-        code, what = (28, "Unaligned data reference trap")
-    return f"Kernel Fault: Code={code} ({what}) at addr {access.address:08x}"
+        # logged, then carried out in halves, which may fault
+        logged = f"Kernel: unaligned access to 0x{access.address:08x}"
+        if access.mapped:
+            return logged
+        return f"{logged}\nUnaligned handler failed, ret = -14\nUnaligned data reference (code 28)"
+    return f"Kernel Fault: Code=15 (Data TLB miss fault) at addr 0x{access.address:08x}"
 
 
 ARCH = Arch(

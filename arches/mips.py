@@ -8,8 +8,9 @@ from arches.arch import Access, Arch
 
 def _word_fault(access: Access) -> str:
     if access.kind == "misaligned":
-        return f"Unhandled kernel unaligned access at address {access.address:08x}"
-    return f"Unable to handle kernel paging request at virtual address {access.address:08x}"
+        # without words the kernel carries it out in halves, as long as there is memory
+        return f"Unhandled kernel unaligned access\nBadVA : {access.address:08x}"
+    return f"CPU 0 Unable to handle kernel paging request at virtual address {access.address:08x}"
 
 
 ARCH = Arch(

@@ -10,8 +10,8 @@ def word_fault(access: Access) -> str:
     """What 64-bit PowerPC kernels of either byte order print."""
     way = "write" if access.write else "read"
     if access.kind == "null":
-        return f"BUG: Kernel NULL pointer dereference on {way} at {access.address:#010x}"
-    return f"BUG: Unable to handle kernel data access on {way} at {access.address:#x}"
+        return f"BUG: Kernel NULL pointer dereference on {way} at 0x{access.address:08x}"
+    return f"BUG: Unable to handle kernel data access on {way} at 0x{access.address:08x}"
 
 
 ARCH = Arch(

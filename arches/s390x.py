@@ -2,19 +2,21 @@
 
 Kernel and user space are different address spaces: nodes live at addresses as small as
 0x299b900, below the user addresses that the tree maps. The lowcore lies at address 0, so a
-small pointer does not fault for a kernel that runs with it mapped; the emulator names it all
-the same.
+caller that follows a small pointer reads garbage and does not fault. For the tree's own code the
+emulator has no memory there, as it has none under qemu-user, where its results come from.
 """
 
 from arches.arch import Access, Arch, UserSpace
 
 
 def _word_fault(access: Access) -> str:
-    # the low 12 bits of the TEID carry flags; the address has page resolution
+    # the TEID holds the page and flags: bits 10 and 11 tell a store from a fetch (processors
+    # since z13), the lowest two say that it was in the home address space, the kernel's
     page = access.address & ~0xFFF
+    flags = (0x400 if access.write else 0x800) | 3
     return (
         "Unable to handle kernel pointer dereference in virtual kernel address space\n"
-        f"Failing address: {page:016x} TEID: {page | 0x803:016x}"
+        f"Failing address: {page:016x} TEID: {page | flags:016x}"
     )
 
 
@@ -28,6 +30,7 @@ ARCH = Arch(
     user=((0, 0xFFFFFFFFFFFFEFFF),),
     word_fault=_word_fault,
     cache_line=256,
+    lowcore=0x2000,
     space=UserSpace(
         task_size=0xFFFFFFFFFFFFF000,
         stack_top=0x000003FFFFFFB000,  # below four pages of vDSO and one free page

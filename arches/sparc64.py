@@ -6,14 +6,24 @@ indexes as signed numbers goes wrong here first.
 
 from arches.arch import Access, Arch, UserSpace
 
+_PAGE = 8192
+
 
 def _word_fault(access: Access) -> str:
     if access.kind == "misaligned":
-        return f"Kernel unaligned access at address {access.address:016x}"
+        # logged, then carried out byte by byte, which may fault; there is no program counter here
+        logged = "Kernel unaligned access at TPC[...]"
+        if access.mapped:
+            return logged
+        what = "NULL pointer dereference" if access.address < _PAGE else "paging request"
+        return (
+            f"{logged}\nUnable to handle kernel {what} in mna handler\n"
+            f" at virtual address {access.address:016x}"
+        )
     if access.kind == "null":
         return "Unable to handle kernel NULL pointer dereference"
     return (
-        f"Unable to handle kernel paging request at virtual address {access.address & ~0x1FFF:016x}"
+        f"Unable to handle kernel paging request at virtual address {access.address & -_PAGE:016x}"
     )
 
 
@@ -21,7 +31,7 @@ ARCH = Arch(
     name="sparc64",
     byteorder="big",
     word_size=8,
-    page_size=8192,
+    page_size=_PAGE,
     strict_alignment=True,
     kernel_nodes=(0xFFFFF80000000000, 0xFFFFFBFFFFFFFFFF),
     user=((0, 0x000007FFFFFFFFFF), (0xFFFFF80000000000, 0xFFFFFFFFFFFFDFFF)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from arches import Access
 from layout import structs
 from layout.errors import UsageError
 from layout.node import NodeMemory
@@ -101,6 +102,33 @@ class Machine:
     def quiesce(self) -> int:
         """Run the RCU callbacks that wait, unless a reader holds them up; returns how many."""
         return 0 if self._readers else self.kernel.run_rcu()
+
+    # -- callers
+
+    def dereference(self, entry: int, offset: int = 0) -> int:
+        """The word ``offset`` bytes into what a returned entry points to, as its caller reads it.
+
+        Where the kernel carries out a misaligned access step by step, it does, and logs it in
+        its words (``kernel.log``). What lies in a lowcore is not known here and reads as 0. Raises
+        MachineFault where nothing is mapped.
+
+        >>> import arches
+        >>> Machine(arches.get("x86_64")).dereference(0xE)
+        Traceback (most recent call last):
+            ...
+        layout.errors.MachineFault: BUG: kernel NULL pointer dereference, address: 000000000000000e
+        """
+        arch, mem = self.arch, self.mem
+        width = arch.word_size
+        address = entry + offset & arch.ulong_max
+        arena = mem.arena_at(address)
+        if arena is None and address < arch.lowcore:
+            return 0
+        if arch.strict_alignment and address % width and arena is not None:
+            access = Access("misaligned", address, width, write=False, mapped=True)
+            self.kernel.printk(arch.word_fault(access) + "\n")
+            return int.from_bytes(mem.read(address, width, "an entry"), arch.byteorder)
+        return mem.read_word(address, "")
 
     # -- going back
 

@@ -109,7 +109,8 @@ class Memory:
 
     def fault(self, kind: str, address: int, width: int, doing: str, *, write: bool) -> NoReturn:
         """Stop as this machine's kernel would on a refused access."""
-        message = self.arch.word_fault(Access(kind, address, width, write))
+        mapped = self.arena_at(address) is not None
+        message = self.arch.word_fault(Access(kind, address, width, write, mapped))
         raise MachineFault(kind, address, message, width=width, arch=self.arch.name, doing=doing)
 
     def locate(

@@ -71,8 +71,51 @@ def test_unknown_name_lists_the_known_ones():
             "Unable to handle kernel paging request at virtual address 0e00000000000000",
         ),
         ("sparc64", "null", 0xE, "Unable to handle kernel NULL pointer dereference"),
-        ("sparc64", "misaligned", 0x1001, "Kernel unaligned access at address 0000000000001001"),
+        (
+            "sparc64",
+            "misaligned",
+            0x1001,
+            "Kernel unaligned access at TPC[...]\n"
+            "Unable to handle kernel NULL pointer dereference in mna handler\n"
+            " at virtual address 0000000000001001",
+        ),
+        (
+            "sparc64",
+            "misaligned",
+            0x0E00000000000004,
+            "Kernel unaligned access at TPC[...]\n"
+            "Unable to handle kernel paging request in mna handler\n"
+            " at virtual address 0e00000000000004",
+        ),
+        ("hppa", "misaligned", 0x1002, "Kernel: unaligned access to 0x00001002\nUnaligned handler"),
+        ("mips", "misaligned", 0x1002, "Unhandled kernel unaligned access\nBadVA : 00001002"),
+        ("powerpc64", "null", 0xE, "BUG: Kernel NULL pointer dereference on read at 0x0000000e"),
+        (
+            "powerpc64le",
+            "unmapped",
+            0x0E00000000000000,
+            "BUG: Unable to handle kernel data access on read at 0xe00000000000000",
+        ),
+        (
+            "aarch64",
+            "unmapped",
+            0x0E00000000000000,
+            "Unable to handle kernel paging request at virtual address 0e00000000000000",
+        ),
+        ("arm", "null", 0xE, "NULL pointer dereference at virtual address 0000000e when read"),
+        ("m68k", "unmapped", 0x0E000000, "kernel access at virtual address 0e000000"),
+        ("i386", "unmapped", 0x0E000000, "unable to handle page fault for address: 0e000000"),
+        ("riscv64", "null", 0xE, "NULL pointer dereference at virtual address 000000000000000e"),
     ],
 )
 def test_faults_in_the_words_of_each_kernel(name, kind, address, text):
     assert text in arches.get(name).word_fault(Access(kind, address, 8, write=False))
+
+
+def test_s390x_tells_stores_from_fetches():
+    s390x = arches.get("s390x")
+    address = 0x0E00000000000010
+    assert s390x.word_fault(Access("unmapped", address, 8, write=False)).endswith(
+        "0e00000000000803"
+    )
+    assert s390x.word_fault(Access("unmapped", address, 8, write=True)).endswith("0e00000000000403")
