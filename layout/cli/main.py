@@ -23,6 +23,7 @@ VERBS = {
     "decode": "layout.cli.decode",
     "validate": "layout.cli.validate",
     "struct": "layout.cli.structs",
+    "record": "layout.cli.record",
     "export": "layout.cli.export",
     "defects": "layout.cli.defects",
     "kernel": "layout.cli.kernel",

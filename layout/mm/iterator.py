@@ -26,7 +26,8 @@ class Iterator:
     ``map_count`` counts VMAs, ``mm_lock_seq`` the times the mmap lock was taken for writing.
     ``mmap_base`` may be set to where a real process had it. ``table_limit`` is how far the page
     tables reach: on s390x it grows when a mapping goes beyond. The heap lies from ``start_brk``
-    to ``brk_end``; ``data_flags`` are VM_DATA_DEFAULT_FLAGS.
+    to ``brk_end``; ``data_flags`` are VM_DATA_DEFAULT_FLAGS, ``def_flags`` what mlockall() has
+    asked for new VMAs.
     An iterator is a :class:`~layout.tree.state.MaState`; ends are exclusive.
 
     Source: mm/vma.h, include/linux/mm.h.
@@ -50,6 +51,7 @@ class Iterator:
         self.data_flags = VM_READ | VM_WRITE | VM_MAY_ALL
         if self.space.data_exec:
             self.data_flags |= VM_EXEC
+        self.def_flags = 0
         self.start_brk = 0
         self.brk_end = 0
         self.map_count = 0
@@ -65,10 +67,14 @@ class Iterator:
         while (vma := self.vma_next(vmi)) is not None:
             yield vma
 
-    def entries(self) -> Iterable_[tuple[int, int, int]]:
-        """Every range with an entry, be it no VMA: (first, last, entry), both ends inclusive."""
-        vmi = self.vma_iterator()
-        while entry := self.kernel.mas_find(vmi, self.ulong_max):
+    def entries(self, start: int = 0, end: int | None = None) -> Iterable_[tuple[int, int, int]]:
+        """Every range that has an entry, be it no VMA, and touches ``start`` to before ``end``.
+
+        Gives (first, last, entry), both inclusive.
+        """
+        vmi = self.vma_iterator(start)
+        limit = self.ulong_max if end is None else end - 1
+        while entry := self.kernel.mas_find(vmi, limit):
             yield vmi.index, vmi.last, entry
 
     def page_align(self, number: int) -> int:

@@ -62,7 +62,7 @@ class Mapping(Place):
 
     def vm_flags_of(self, prot: int, flags: int) -> int:
         """The VMA flags for the arguments of mmap(), but for what the file adds."""
-        vm_flags = prot & VM_ACCESS_FLAGS | VM_MAY_ALL
+        vm_flags = prot & VM_ACCESS_FLAGS | VM_MAY_ALL | self.def_flags
         for bit, vm_bit in _FLAG_BITS:
             if flags & bit:
                 vm_flags |= vm_bit
@@ -214,7 +214,7 @@ class Mapping(Place):
 
     def do_brk_flags(self, vmi: MaState, heap: Vma | None, address: int, length: int) -> int:
         """Let the heap's VMA grow, or make a new one. Returns 0 or -ENOMEM."""
-        flags = self.data_flags | VM_ACCOUNT
+        flags = self.data_flags | VM_ACCOUNT | self.def_flags
         pgoff = address // self.page_size
         if self.map_count > MAX_MAP_COUNT:
             return -ENOMEM

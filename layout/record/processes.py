@@ -1,0 +1,346 @@
+"""A log's processes: who shares an address space with whom, and which call comes when."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from layout.errors import InputError, UsageError
+from layout.mm.manager import MemoryManager
+from layout.record import strace
+from layout.record.agreement import Agreement, Borders, Difference
+from layout.record.space import NotUnderstood, Space
+from layout.record.writing import writing_machine
+
+if TYPE_CHECKING:
+    from arches import Arch
+    from layout.record.maps import Mapping
+    from layout.record.strace import Call
+
+MEMORY = frozenset(
+    {"mmap", "munmap", "mprotect", "pkey_mprotect", "mremap", "brk", "madvise", "mlock", "mlock2"}
+    | {"munlock", "mlockall", "munlockall", "map_shadow_stack", "shmget", "shmat", "shmdt"}
+)
+_FORKS = frozenset({"clone", "clone2", "clone3", "fork", "vfork"})
+_EXECS = frozenset({"execve", "execveat"})
+_EXITS = frozenset({"exit", "exit_group", "+++"})
+_BEYOND = frozenset({"remap_file_pages", "mseal"})
+"""Calls that change VMAs in ways that are not carried out here."""
+
+NAMES = MEMORY | _FORKS | _EXECS | _EXITS | _BEYOND
+
+CLONE_VM, CLONE_THREAD = 0x100, 0x10000
+_CLONE_FLAGS = {"CLONE_VM": CLONE_VM, "CLONE_THREAD": CLONE_THREAD}
+_FLAGS_ARGUMENT = re.compile(r"\bflags=([^,}]*)")
+_MAX_COMMENT = 120
+
+
+class Found(NamedTuple):
+    """Where log and maps agree: the log's line, the trace's line, the pages and the borders."""
+
+    line: int
+    trace_line: int
+    call: str
+    pages: int
+    borders: Borders
+
+
+class Recording(NamedTuple):
+    """A trace; notes on log lines; and, if maps were given, where they agree or why not."""
+
+    trace: list[str]
+    notes: list[tuple[int, str]]
+    found: Found | None
+    closest: tuple[int, Difference] | None
+
+
+@dataclass(slots=True)
+class _Process:
+    pid: int | None
+    group: int | None
+    space: Space | None
+
+
+def record(
+    text: str, source: str, arch: Arch, *, pid: int | None = None, maps: list[Mapping] | None = None
+) -> Recording:
+    """Make a trace of a log of strace.
+
+    With ``pid`` only that process is in it, from its first ancestor in the log on; with ``maps``
+    and no ``pid`` the comparison is with the first process. Raises InputError, UsageError.
+    """
+    log = strace.parse(text, NAMES)
+    if not log.seen:
+        message = f"{source}: no line of strace in it: give what 'strace -f -o FILE' has written"
+        raise InputError(message)
+    return _Recorder(log, source, arch, pid, maps).run()
+
+
+class _Recorder:
+    def __init__(
+        self,
+        log: strace.Log,
+        source: str,
+        arch: Arch,
+        pid: int | None,
+        maps: list[Mapping] | None,
+    ) -> None:
+        machine, kernel = writing_machine(arch)
+        self.kernel = kernel
+        self.lines = kernel.lines
+        self.source = source
+        self.manager = MemoryManager(machine)
+        self.log = log
+        self.notes = list(log.unknown)
+        self.processes: dict[int | None, _Process] = {}
+        self.agreement = Agreement(maps) if maps is not None else None
+        self.found: Found | None = None
+        self.closest: tuple[int, Difference] | None = None
+        self._fewest = 0
+        first = next(iter(log.seen))
+        if None in log.seen:
+            self._join_unnamed(pid)
+            first = next(iter(log.seen))
+        self.wanted = pid if pid is not None else first
+        if self.wanted not in log.seen:
+            known = ", ".join(str(known) for known in list(log.seen)[:12])
+            message = f"{source}: there is no process {pid} in it: choose one of {known}"
+            raise UsageError(message)
+        self.calls = self._in_order()
+        self.path = self._ancestors() if pid is not None else None
+        self.done: set[int] = set()
+
+    # -- who is who
+
+    def _join_unnamed(self, pid: int | None) -> None:
+        """strace names no pid until there are two: find the number of the first process."""
+        born = {call.result for call in self.log.calls if call.name in _FORKS and call.succeeded}
+        named = [other for other in self.log.seen if other is not None and other not in born]
+        number = named[0] if named else pid
+        if number is None:
+            return
+        for call in self.log.calls:
+            if call.pid is None:
+                call.pid = number
+        lines = self.log.seen.pop(None) + self.log.seen.get(number, [])
+        self.log.seen = {number: sorted(lines), **self.log.seen}
+
+    def _first_line_of_child(self, call: Call) -> int:
+        """The line at which a fork must have happened: the child is seen, or the parent returns."""
+        lines = self.log.seen.get(call.result, [])
+        at = bisect_right(lines, call.begun)
+        return min(lines[at], call.line) if at < len(lines) else call.line
+
+    def _in_order(self) -> list[Call]:
+        """The calls in the order in which they took effect, as far as a log tells it."""
+
+        def key(call: Call) -> tuple[int, int]:
+            if call.name in _FORKS and call.succeeded:
+                return self._first_line_of_child(call), 0
+            return call.line, 1
+
+        return sorted(self.log.calls, key=key)
+
+    def _ancestors(self) -> list[int | None]:
+        """The wanted process and those it descends from, eldest first."""
+        parents: dict[int | None, int | None] = {}
+        for call in self.calls:
+            if call.name in _FORKS and call.succeeded:
+                parents.setdefault(call.result, call.pid)
+        path = [self.wanted]
+        while (parent := parents.get(path[-1])) is not None and parent not in path:
+            path.append(parent)
+        return path[::-1]
+
+    def _relevant(self, call: Call) -> bool:
+        """Whether a call is in the address space that the wanted process has or will copy."""
+        if self.path is None:
+            return True
+        process = self.processes.get(call.pid)
+        if process is None:
+            return call.pid == self.path[0]
+        if process.space is None:
+            return False
+        current = next(
+            (
+                self.processes[pid].space
+                for pid in reversed(self.path)
+                if pid in self.processes and self.processes[pid].space
+            ),
+            None,
+        )
+        return process.space is current
+
+    # -- the run
+
+    def run(self) -> Recording:
+        late = [call for call in self.calls if call.begun != call.line and call.name in MEMORY]
+        for call in self.calls:
+            if id(call) in self.done or not self._relevant(call):
+                continue
+            if call.name == "mmap" and call.succeeded and late:
+                self._settle(call, late)
+            self._take(call)
+        self.notes.sort()
+        return Recording(self.lines, self.notes, self.found, self.closest)
+
+    def _settle(self, call: Call, late: list[Call]) -> None:
+        """Carry out what another thread had begun, if this call's result shows that it was done."""
+        space = self._process(call).space
+        length = strace.number(call.args[1]) if len(call.args) > 1 else None
+        if space is None or length is None or call.result is None:
+            return
+        end = call.result + space.mm.page_align(length)
+        _, fixed = strace.flags(call.args[3] if len(call.args) > 3 else "", {})
+        if "MAP_FIXED" in fixed or space.mm.find_vma_intersection(call.result, end) is None:
+            return
+        for other in late:
+            if other.begun <= call.line < other.line and other.name in ("munmap", "mremap", "brk"):
+                process = self.processes.get(other.pid)
+                if process is not None and process.space is space and id(other) not in self.done:
+                    self.done.add(id(other))
+                    self._take(other)
+
+    def _process(self, call: Call) -> _Process:
+        process = self.processes.get(call.pid)
+        if process is None:
+            if self.processes and call.pid is not None:
+                self.notes.append((call.line, f"process {call.pid} appears from nowhere"))
+            space = None if call.name in _EXECS else self._new_space(call.pid)
+            process = self.processes[call.pid] = _Process(call.pid, call.pid, space)
+        return process
+
+    def _new_space(self, pid: int | None) -> Space:
+        space = Space(self.manager, self.manager.new_mm())
+        space.users.add(pid)
+        return space
+
+    def _take(self, call: Call) -> None:
+        shown = call.text if call.text.isascii() else ascii(call.text)
+        self.lines.append(f"# {self._place(call)}: {shown[:_MAX_COMMENT]}")
+        try:
+            process = self._process(call)
+            if call.name in MEMORY:
+                self._memory(process, call)
+            elif call.name in _FORKS:
+                self._fork(process, call)
+            elif call.name in _EXECS:
+                self._exec(process, call)
+            elif call.name in _EXITS:
+                self._exit(process, call)
+            elif call.succeeded:
+                self.notes.append((call.line, f"{call.name} is not carried out here"))
+        except NotUnderstood as error:
+            self.notes.append((call.line, f"{call.name}: {error}: left out"))
+        except UsageError as error:
+            message = f"{self.source}, line {call.line}: {error}: record one process with --pid"
+            raise UsageError(message) from None
+        if space := self.processes[call.pid].space if call.pid in self.processes else None:
+            self.kernel.select(space.mm.mm_mt)
+        self._look(call)
+
+    def _place(self, call: Call) -> str:
+        where = (
+            f"log line {call.line}"
+            if call.begun == call.line
+            else (f"log lines {call.begun} to {call.line}")
+        )
+        return where if call.pid is None else f"{where}, process {call.pid}"
+
+    def _memory(self, process: _Process, call: Call) -> None:
+        if process.space is None:
+            return
+        process.space.carry_out(call)
+        self.notes += [(call.line, f"{call.name}: {note}") for note in process.space.notes]
+        process.space.notes.clear()
+
+    def _fork(self, process: _Process, call: Call) -> None:
+        if not call.succeeded or process.space is None:
+            return
+        flags = 0
+        if call.name not in ("fork", "vfork"):
+            match = _FLAGS_ARGUMENT.search(call.text)
+            if match is None:
+                message = "no flags in its arguments"
+                raise NotUnderstood(message)
+            flags, _ = strace.flags(match[1], _CLONE_FLAGS)
+        elif call.name == "vfork":
+            flags = CLONE_VM
+        child = call.result
+        self._gone(child, call)
+        group = process.group if flags & CLONE_THREAD else child
+        if flags & CLONE_VM:
+            space: Space | None = process.space
+        elif self.path is not None and child not in self.path:
+            space = None  # nobody asked for it
+        else:
+            space = process.space.fork()
+        if space is not None:
+            space.users.add(child)
+        self.processes[child] = _Process(child, group, space)
+        if self.agreement is not None and child == self.wanted and space is not None:
+            self.agreement.restart(space)
+
+    def _gone(self, pid: int | None, call: Call) -> None:
+        """A new process has the number of an old one, whose end the log lacks."""
+        old = self.processes.pop(pid, None)
+        if old is not None and old.space is not None:
+            self.notes.append((call.line, f"process {pid} begins anew, its end is not in the log"))
+            self._leave(old)
+
+    def _exec(self, process: _Process, call: Call) -> None:
+        if not call.succeeded:
+            return
+        for other in self._group(process):
+            self._leave(other)
+            if other is not process:
+                del self.processes[other.pid]
+        process.group = process.pid
+        process.space = self._new_space(process.pid)
+        if self.agreement is not None and process.pid == self.wanted:
+            self.agreement.restart(process.space)
+
+    def _exit(self, process: _Process, call: Call) -> None:
+        for other in self._group(process) if call.name == "exit_group" else [process]:
+            self._leave(other)
+        if call.name == "+++":
+            self.processes.pop(process.pid, None)
+
+    def _group(self, process: _Process) -> list[_Process]:
+        return [other for other in self.processes.values() if other.group == process.group]
+
+    def _leave(self, process: _Process) -> None:
+        """mmput: with its last user an address space ends."""
+        space = process.space
+        process.space = None
+        if space is None:
+            return
+        space.users.discard(process.pid)
+        if not space.users:
+            space.mm.exit_mmap()
+
+    # -- agreement with maps
+
+    def _look(self, call: Call) -> None:
+        if self.agreement is None:
+            return
+        process, wanted = self.processes.get(call.pid), self.processes.get(self.wanted)
+        if process is None or wanted is None or wanted.space is None:
+            return
+        space = wanted.space
+        if process.space is not space:
+            return
+        if call.name in MEMORY:
+            self.agreement.update(space)
+        if self.agreement.agrees(space):
+            pages = sum(end - start for start, end in space.touched) // space.mm.page_size
+            borders = self.agreement.borders(space)
+            self.found = Found(call.line, len(self.lines), call.name, pages, borders)
+        elif self.found is None and call.name in MEMORY and self.agreement.wrong:
+            bytes_wrong = sum(end - start for start, end in self.agreement.wrong)
+            if self.closest is None or bytes_wrong <= self._fewest:
+                difference = self.agreement.first_difference(space)
+                if difference is not None:
+                    self._fewest, self.closest = bytes_wrong, (call.line, difference)
