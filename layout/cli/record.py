@@ -94,18 +94,19 @@ def _tell_notes(source: str, notes: list[tuple[int, str]]) -> None:
 
 def _tell_agreement(args: argparse.Namespace, done: Recording) -> int:
     found = done.found
+    say = tell if args.output == "-" else print
     if found is not None:
-        tell(
+        say(
             f"{args.maps} agrees last with line {found.line} of {args.log} ({found.call}), "
             f"line {found.trace_line} of the trace: {found.pages} pages"
         )
-        tell(_borders(found))
+        say(_borders(found))
         return 0
     why = "no call of that process has left a page mapped"
     if done.closest is not None:
         line, difference = done.closest
         why = f"closest is line {line}, where {difference}"
-    tell(f"{args.maps} agrees with no line of {args.log}: {why}")
+    say(f"{args.maps} agrees with no line of {args.log}: {why}")
     return 1
 
 

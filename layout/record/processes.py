@@ -75,17 +75,44 @@ def record(
     if not log.seen:
         message = f"{source}: no line of strace in it: give what 'strace -f -o FILE' has written"
         raise InputError(message)
-    return _Recorder(log, source, arch, pid, maps).run()
+    early: set[int] = set()
+    while True:
+        try:
+            return _Recorder(log, source, arch, pid, maps, early).run()
+        except _ForkWasEarlier as found:
+            early.add(found.begun)
+
+
+def _given(call: Call, space: Space) -> tuple[int, int] | None:
+    """The range that the kernel chose for a call; None if the program chose it."""
+    length = strace.number(call.args[1 if call.name == "mmap" else 2]) if len(call.args) > 3 else 0
+    if not length or call.result is None:
+        return None
+    _, names = strace.flags(call.args[3], {})
+    if any("FIXED" in name for name in names):
+        return None
+    if call.name == "mremap" and strace.number(call.args[0]) == call.result:
+        return None
+    return call.result, call.result + space.mm.page_align(length)
+
+
+class _ForkWasEarlier(Exception):  # noqa: N818 - a finding
+    """A fork that lasted for some lines copied before a call that returned meanwhile."""
+
+    def __init__(self, begun: int) -> None:
+        super().__init__(begun)
+        self.begun = begun
 
 
 class _Recorder:
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is wanted of it
         self,
         log: strace.Log,
         source: str,
         arch: Arch,
         pid: int | None,
         maps: list[Mapping] | None,
+        early: set[int],
     ) -> None:
         machine, kernel = writing_machine(arch)
         self.kernel = kernel
@@ -99,24 +126,32 @@ class _Recorder:
         self.found: Found | None = None
         self.closest: tuple[int, Difference] | None = None
         self._fewest = 0
+        self.early = early
+        self.forks: dict[int, Call] = {}
+        """The fork that made an address space, by the number of its tree."""
         first = next(iter(log.seen))
         if None in log.seen:
             self._join_unnamed(pid)
             first = next(iter(log.seen))
         self.wanted = pid if pid is not None else first
-        if self.wanted not in log.seen:
+        if self.wanted not in log.seen and self.wanted not in self._born():
             known = ", ".join(str(known) for known in list(log.seen)[:12])
             message = f"{source}: there is no process {pid} in it: choose one of {known}"
             raise UsageError(message)
         self.calls = self._in_order()
         self.path = self._ancestors() if pid is not None else None
+        self._stage = 0
         self.done: set[int] = set()
 
     # -- who is who
 
+    def _born(self) -> set[int | None]:
+        """The processes and threads that a call of the log made."""
+        return {call.result for call in self.log.calls if call.name in _FORKS and call.succeeded}
+
     def _join_unnamed(self, pid: int | None) -> None:
         """strace names no pid until there are two: find the number of the first process."""
-        born = {call.result for call in self.log.calls if call.name in _FORKS and call.succeeded}
+        born = self._born()
         named = [other for other in self.log.seen if other is not None and other not in born]
         number = named[0] if named else pid
         if number is None:
@@ -128,7 +163,12 @@ class _Recorder:
         self.log.seen = {number: sorted(lines), **self.log.seen}
 
     def _first_line_of_child(self, call: Call) -> int:
-        """The line at which a fork must have happened: the child is seen, or the parent returns."""
+        """The line at which a fork must have happened: the child is seen, or the parent returns.
+
+        A fork that turned out to be earlier is taken at its beginning.
+        """
+        if call.begun in self.early:
+            return call.begun
         lines = self.log.seen.get(call.result, [])
         at = bisect_right(lines, call.begun)
         return min(lines[at], call.line) if at < len(lines) else call.line
@@ -158,20 +198,13 @@ class _Recorder:
         """Whether a call is in the address space that the wanted process has or will copy."""
         if self.path is None:
             return True
+        while self._stage + 1 < len(self.path) and self.path[self._stage + 1] in self.processes:
+            self._stage += 1
+        current = self.processes.get(self.path[self._stage])
         process = self.processes.get(call.pid)
-        if process is None:
-            return call.pid == self.path[0]
-        if process.space is None:
-            return False
-        current = next(
-            (
-                self.processes[pid].space
-                for pid in reversed(self.path)
-                if pid in self.processes and self.processes[pid].space
-            ),
-            None,
-        )
-        return process.space is current
+        if process is None or current is None:
+            return call.pid == self.path[self._stage] and not self.processes
+        return process is current or (process.space is not None and process.space is current.space)
 
     # -- the run
 
@@ -180,21 +213,21 @@ class _Recorder:
         for call in self.calls:
             if id(call) in self.done or not self._relevant(call):
                 continue
-            if call.name == "mmap" and call.succeeded and late:
+            if call.name in ("mmap", "mremap") and call.succeeded:
                 self._settle(call, late)
             self._take(call)
         self.notes.sort()
         return Recording(self.lines, self.notes, self.found, self.closest)
 
     def _settle(self, call: Call, late: list[Call]) -> None:
-        """Carry out what another thread had begun, if this call's result shows that it was done."""
+        """If a call was given a range that is in use here, find what must have come before it.
+
+        That is what another thread had begun by then, or a fork that copied earlier than it
+        seemed: raises _ForkWasEarlier then.
+        """
         space = self._process(call).space
-        length = strace.number(call.args[1]) if len(call.args) > 1 else None
-        if space is None or length is None or call.result is None:
-            return
-        end = call.result + space.mm.page_align(length)
-        _, fixed = strace.flags(call.args[3] if len(call.args) > 3 else "", {})
-        if "MAP_FIXED" in fixed or space.mm.find_vma_intersection(call.result, end) is None:
+        given = _given(call, space) if space is not None else None
+        if space is None or given is None or space.mm.find_vma_intersection(*given) is None:
             return
         for other in late:
             if other.begun <= call.line < other.line and other.name in ("munmap", "mremap", "brk"):
@@ -202,6 +235,11 @@ class _Recorder:
                 if process is not None and process.space is space and id(other) not in self.done:
                     self.done.add(id(other))
                     self._take(other)
+        born = self.forks.get(space.mm.number)
+        if born is None or born.begun in self.early or born.begun == born.line:
+            return
+        if space.mm.find_vma_intersection(*given) is not None:
+            raise _ForkWasEarlier(born.begun)
 
     def _process(self, call: Call) -> _Process:
         process = self.processes.get(call.pid)
@@ -277,6 +315,7 @@ class _Recorder:
             space = None  # nobody asked for it
         else:
             space = process.space.fork()
+            self.forks[space.mm.number] = call
         if space is not None:
             space.users.add(child)
         self.processes[child] = _Process(child, group, space)

@@ -16,6 +16,7 @@ _RESUMED = re.compile(r"<\.\.\. (?P<name>\w+) resumed>\s?")
 _RESULT = re.compile(r"\s*=\s*(?P<value>0x[0-9a-fA-F]+|-?\d+|\?)(?:\s+(?P<errno>E[A-Z0-9]+)\b)?")
 _ENDED = re.compile(r"\+\+\+ (exited with|killed by|superseded by execve)")
 _NOISE = re.compile(r"---|\+\+\+|strace: |Process \d+|> |<detached|\?\?\?\?\(")
+_ATTACHED = re.compile(r"(.*\S)strace: Process \d+ attached")
 _COMMENT = re.compile(r"/\*.*?\*/")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _UNFINISHED = "<unfinished ...>"
@@ -71,9 +72,14 @@ class _Reader:
         self.pending: dict[int | None, tuple[int, str]] = {}
 
     def read(self, text: str) -> Log:
+        before = ""
         for n, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                self._line(n, line)
+            attached = _ATTACHED.fullmatch(line)
+            if attached:  # strace on a terminal says so in the middle of the call
+                before = attached[1]
+            elif line.strip():
+                self._line(n, before + line)
+                before = ""
         for n, rest in self.pending.values():
             match = _CALL.match(rest)
             if match and match["name"] in self.names - {"exit", "exit_group"}:

@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import arches
+from layout.images.decode import decode
+from layout.machine import Machine
+from layout.record import maps
+from layout.record.start import from_maps
+from layout.replay.run import Runner
+from layout.replay.trace import parse
+
+STRACE = Path(__file__).parents[2] / "fixtures/strace"
+
+
+def test_one_entry_for_each_mapping():
+    for path in sorted(STRACE.glob("*.maps")):
+        found = maps.parse(path.read_text(encoding="ascii"), path.name)
+        for name in ("x86_64", "s390x", "sparc64"):
+            arch = arches.get(name)
+            runner = Runner(Machine(arch))
+            for operation in parse(from_maps(found, arches.get("x86_64")), arch.ulong_max):
+                runner.execute(operation)
+            tree = decode(runner.mem, runner.tree)
+            entries = [(low, high + 1) for low, high, entry in tree.ranges if entry]
+            assert entries == [(mapping.start, mapping.end) for mapping in found]
+            assert runner.kernel.mt_validate(runner.tree)
