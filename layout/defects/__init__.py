@@ -7,7 +7,7 @@ The correct code knows nothing of them. :func:`layout.equip.equip` puts them int
 
 from __future__ import annotations
 
-from layout.defects import r1, r3
+from layout.defects import d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, r1, r2, r3
 from layout.defects.defect import SHOWN_ON, Defect, Shows, Stage
 from layout.errors import UsageError
 
@@ -15,7 +15,18 @@ DEFECTS: dict[str, Defect] = {
     defect.id: defect
     for defect in (
         r1.DEFECT,
+        r2.DEFECT,
         *r3.DEFECTS,
+        d1.DEFECT,
+        d2.DEFECT,
+        d3.DEFECT,
+        *d4.DEFECTS,
+        d5.DEFECT,
+        d6.DEFECT,
+        d7.DEFECT,
+        d8.DEFECT,
+        d9.DEFECT,
+        d10.DEFECT,
     )
 }
 """All defects by id, in order."""

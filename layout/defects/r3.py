@@ -71,7 +71,9 @@ def destroy_after(count: int, flags: int = 0) -> str:
     return f"init {flags:x}\n{fill(count)}\ndestroy"
 
 
-def _scene(counts: tuple[int, ...]) -> Callable[[Stage], None]:
+def destroying(counts: tuple[int, ...]) -> Callable[[Stage], None]:
+    """The scene in which trees of so many entries are stored and destroyed."""
+
     def scene(stage: Stage) -> None:
         for count in counts:
             one = stage.fresh(f"{count} entries")
@@ -133,7 +135,7 @@ DEFECTS = (
         "a pointer, and the dead mark is written through it. It takes an internal range_64 node "
         "with exactly 15 children: 211 contiguous entries make the first.",
         OnlyNode,
-        _scene((210, 211, 225, 226, 375, 376)),
+        destroying((210, 211, 225, 226, 375, 376)),
         {
             "x86_64": Shows("ok", "", _SEEN),
             "s390x": Shows("fault", _crash(_META, 211, 225, 376), _SEEN),
@@ -147,7 +149,7 @@ DEFECTS = (
         "The walk stops where the slot's word has type 0. Metadata has that on big-endian "
         "machines; on little-endian ones its byte 14 reads as type 1 of node NULL.",
         OnlyType,
-        _scene((210, 211, 225, 226, 375, 376)),
+        destroying((210, 211, 225, 226, 375, 376)),
         {
             "x86_64": Shows("fault", _crash(0, 211, 225, 376), _SEEN),
             "s390x": Shows("ok", "", _SEEN),
@@ -162,7 +164,7 @@ DEFECTS = (
         "ULONG_MAX. That is right for the root, and too far by one for a node with 15 children "
         "further left: from 376 entries on. This is the patch that was withdrawn.",
         EndOfRightmost,
-        _scene((211, 220, 375, 376)),
+        destroying((211, 220, 375, 376)),
         {
             "x86_64": Shows("fault", _crash(0, 376), _SEEN),
             "s390x": Shows("fault", _crash(_META, 376), _SEEN),
@@ -176,7 +178,7 @@ DEFECTS = (
         "No guard: the walk asks a function for the data's end that says 0 for a dead node, and "
         "the node was marked dead before. All leaves but the first are lost.",
         EndOfDead,
-        _scene((15, 16, 211)),
+        destroying((15, 16, 211)),
         everywhere(
             "leak", "16 entries: 1 node not given back; 211 entries: 14 nodes not given back"
         ),

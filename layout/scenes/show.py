@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from layout.defects.defect import Outcome, Shows
     from layout.machine import Machine
 
-_SHOWN = 3
+_SHOWN = 8
 """Differing sightings that a detail tells; the rest is counted."""
 
 

@@ -132,14 +132,19 @@ class Alloc(Base):
                 self._no_memory(mas, requested, allocated)
                 return
             mem.set_alloc_slots(node, used, nodes)
-            if used == 0:
-                mem.set_alloc_count(nodes[0], 0)
-                mem.set_alloc_request(nodes[0], 0)
+            self.mas_begin_next_alloc(node, used)
             mem.set_alloc_count(node, used + len(nodes))
             allocated += len(nodes)
             node = mem.alloc_slot(node, 0)
             requested -= len(nodes)
         mem.set_alloc_total(mas.alloc, allocated)
+
+    def mas_begin_next_alloc(self, node: int, used: int) -> None:
+        """Clear the counts of the chain's next node, if it is new: ``node`` held ``used``."""
+        if used == 0:
+            following = self.mem.alloc_slot(node, 0)
+            self.mem.set_alloc_count(following, 0)
+            self.mem.set_alloc_request(following, 0)
 
     def _no_memory(self, mas: MaState, requested: int, allocated: int) -> None:
         self.mas_set_alloc_req(mas, requested)

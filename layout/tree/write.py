@@ -206,12 +206,16 @@ class Write(Split):
 
         bn = self.new_big_node()
         self.mas_store_b_node(left, bn, l_mas.end)
-        if r_mas.max > r_mas.last:
+        if self.mas_right_stays(r_mas):
             self.mas_mab_cp(r_mas, r_mas.offset, r_mas.end, bn, bn.b_end + 1)
         else:
             bn.b_end += 1
         l_mas.index = l_mas.last = mas.index
         self.mas_spanning_rebalance(mas, SubtreeState(l_mas, r_mas, bn), height + 1)
+
+    def mas_right_stays(self, r_mas: MaState) -> bool:
+        """Whether a spanning store leaves data at the end of its right leaf."""
+        return r_mas.max > r_mas.last
 
     # -- stores within one node
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from layout.defects import get
@@ -15,23 +17,33 @@ ALL = set(COUNTS)
 BIG, LITTLE = ("s390x", "sparc64"), ("x86_64",)
 
 
+@functools.cache
+def stored(arch, flags):
+    """The machine after each count of stores."""
+    machine = equip(arch)
+    machine.kernel.mt_init_flags(machine.tree(0), flags)
+    saved = {}
+    for i in range(max(COUNTS)):
+        machine.kernel.mtree_store_range(
+            machine.tree(0), 0x1000 * i, 0x1000 * i + 0xFFF, 0x2A000000 + 0x100 * i
+        )
+        if i + 1 in ALL:
+            saved[i + 1] = machine.save()
+    return saved
+
+
 def ends(arch, defects, flags=0):
     """For each count how destroying ended: nodes lost, or the address of the fault."""
     machine = equip(arch, defects=defects)
-    kernel, cache = machine.kernel, machine.cache
-    tree = machine.tree(0)
-    kernel.mt_init_flags(tree, flags)
+    cache = machine.cache
     found = {}
-    for i in range(max(COUNTS)):
-        kernel.mtree_store_range(tree, 0x1000 * i, 0x1000 * i + 0xFFF, 0x2A000000 + 0x100 * i)
-        if i + 1 in ALL:
-            saved = machine.save()
-            try:
-                kernel.mt_destroy(tree)
-                found[i + 1] = cache.allocated - cache.freed
-            except MachineFault as fault:
-                found[i + 1] = (fault.kind, fault.address)
-            machine.restore(saved)
+    for count, saved in stored(arch, flags).items():
+        machine.restore(saved)
+        try:
+            machine.kernel.mt_destroy(machine.tree(0))
+            found[count] = cache.allocated - cache.freed
+        except MachineFault as fault:
+            found[count] = (fault.kind, fault.address)
     return found
 
 

@@ -1,0 +1,84 @@
+"""D10: a lookup takes a full leaf's last entry for metadata (2023)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layout.defects.defect import Defect, Shows, Stage, fill
+from layout.node import PIVOT
+from layout.pointers import NODE_MASK
+from layout.tree.base import MAX_DESCENT
+from layout.tree.kernel import Kernel
+
+if TYPE_CHECKING:
+    from layout.tree.state import MaState
+
+
+class EndFromMetadata(Kernel):
+    """mtree_lookup_walk() that goes as far as the metadata says, where there is any or not."""
+
+    def mtree_lookup_walk(self, mas: MaState) -> int:
+        """The entry at the state's index."""
+        index, enode = mas.index, mas.node
+        for _ in range(MAX_DESCENT):
+            mt = enode >> 3 & 0xF
+            node = enode & ~NODE_MASK
+            words = self.mem.read_node(node, mt)
+            end = self.mem.meta_end(node, mt)
+            offset = 0
+            while words[PIVOT + offset] < index:
+                offset += 1
+                if offset >= end:
+                    break
+            enode = words[self.slot0[mt] + offset]
+            if words[0] & ~NODE_MASK == node:
+                mas.reset()
+                return 0
+            if mt < 2:
+                return enode
+        self.livelock("mtree_lookup_walk: the tree has a cycle", mas.node & ~NODE_MASK)
+
+
+LAST = 0x05000000_2A00080A
+"""The 16th entry: its lowest byte is 10, its highest is 5."""
+
+TRACE = f"""\
+init 0
+{fill(60)}
+store f000 f7ff 2a010000
+store 1d000 1dfff {LAST:x}
+load f000
+load 13000
+load 14000
+load 18000
+load 19000
+load 1d000"""
+
+
+def scene(stage: Stage) -> None:
+    """Entries of a full leaf are looked up."""
+    stage.run(TRACE)
+
+
+_BIG = "; ".join(f"load {index} = 2a001300" for index in ("14000", "18000", "19000", "1d000"))
+
+DEFECT = Defect(
+    id="D10",
+    title="a lookup takes a full leaf's last entry for metadata",
+    kernels="6.1 to 6.5 asked for the wrong end, to no effect",
+    fix=None,
+    source="modelled: as it was in 2023 it never showed",
+    changes=(
+        "mtree_lookup_walk() looks at as many pivots as the metadata says, in full leaves too, "
+        "where byte 248 belongs to the 16th entry: its lowest byte on little-endian machines, "
+        "its highest on big-endian ones. Lookups behind that slot find the entry in it."
+    ),
+    kernel=EndFromMetadata,
+    scene=scene,
+    trace=TRACE,
+    shows={
+        "x86_64": Shows("wrong result", "load 19000 = 2a001800; load 1d000 = 2a001800"),
+        "s390x": Shows("wrong result", _BIG),
+        "sparc64": Shows("wrong result", _BIG),
+    },
+)

@@ -1,0 +1,37 @@
+"""An onlooker of single accesses: lets a scene act between a writer's steps."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from layout.node import NodeMemory
+
+
+@contextmanager
+def looking_on(
+    mem: NodeMemory, methods: Iterable[str], look: Callable[..., None]
+) -> Iterator[None]:
+    """Call ``look(method, *arguments)`` after every call of these methods of the memory."""
+
+    def watched(name: str) -> Callable[..., object]:
+        method = getattr(mem, name)
+
+        def then_look(*args: int) -> object:
+            result = method(*args)
+            look(name, *args)
+            return result
+
+        return then_look
+
+    names = tuple(methods)
+    for name in names:
+        setattr(mem, name, watched(name))
+    try:
+        yield
+    finally:
+        for name in names:
+            delattr(mem, name)

@@ -1,0 +1,31 @@
+"""What the tests of defects share."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from layout.equip import equip
+from layout.replay.run import Runner
+from layout.replay.trace import parse
+
+MACHINES = ("x86_64", "s390x", "sparc64")
+
+
+@pytest.fixture(params=MACHINES)
+def arch(request):
+    return request.param
+
+
+@pytest.fixture
+def played():
+    """Carry out a trace on a machine with defects: the runner, and the transcript lines."""
+
+    @functools.cache
+    def play(arch, trace, *defects):
+        runner = Runner(equip(arch, defects=defects))
+        top = runner.machine.arch.ulong_max
+        return runner, [runner.execute(op) for op in parse(trace.split("\n"), top)]
+
+    return play

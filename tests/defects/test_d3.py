@@ -1,0 +1,31 @@
+"""A child in slot 16, on machines that have one."""
+
+from __future__ import annotations
+
+import pytest
+
+from layout.defects.d3 import TRACE
+from layout.equip import equip
+
+
+@pytest.mark.parametrize("arch", ["arm", "mips", "m68k", "i386", "hppa"])
+def test_going_back_from_slot_16_finds_nothing(played, arch):
+    _, lines = played(arch, TRACE, "D3")
+    _, right = played(arch, TRACE)
+    assert (lines[-2]["op"], lines[-2]["entry"], right[-2]["entry"]) == ("cprev", "0", "2a01e100")
+    assert lines[-1] == right[-1]  # going down is not affected
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+def test_nothing_on_64_bit_machines(played, arch):
+    bad, lines = played(arch, TRACE, "D3")
+    good, right = played(arch, TRACE)
+    assert lines == right
+    assert bad.mem.near == good.mem.near
+
+
+def test_slots_as_read():
+    old, new = equip("arm", defects=["D3"]).kernel, equip("arm").kernel
+    words = [0x10000000 | slot << 3 | 6 for slot in (0, 15, 16, 31)]
+    assert [new.parent_slot(word) for word in words] == [0, 15, 16, 31]
+    assert [old.parent_slot(word) for word in words] == [0, 15, 0, 15]
