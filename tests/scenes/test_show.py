@@ -14,9 +14,12 @@ from layout.scenes.show import show, trial
 S390X = arches.get("s390x")
 
 
-@pytest.mark.parametrize("name", [name for name in defects.names() if name not in ("D4b", "D4c")])
+@pytest.mark.parametrize("name", defects.names())
 def test_shows_as_documented(name):
-    for found in show(defects.get(name)):
+    defect = defects.get(name)
+    # 3400 stores on each machine take a while: one of either byte order
+    machines = [arches.get("x86_64"), S390X] if defect.bug == "D4" else None
+    for found in show(defect, machines):
         assert (found.outcome, found.detail) == (found.expected.outcome, found.expected.detail)
         assert found.correct == "ok"
         assert found.as_documented
