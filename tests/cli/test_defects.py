@@ -17,7 +17,7 @@ def test_list_json(run):
     assert code == 0
     assert [one["id"] for one in found] == list(defects.names())
     assert found[0]["arches"] == ["x86_64", "s390x", "sparc64"]
-    assert found[1]["affected"] == ["s390x", "sparc64"]
+    assert found[2]["affected"] == ["s390x", "sparc64"]
 
 
 def test_one(run):
