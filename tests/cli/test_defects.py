@@ -68,7 +68,7 @@ def test_does_not_show(run, monkeypatch):
 def test_unknown_name(run, words):
     code, out, err = run("defects", *words)
     assert (code, out) == (2, "")
-    assert "unknown defect 'R99': there are R1, R3a" in err
+    assert "unknown defect 'R99': there are R1, R2, R3a" in err
     assert err.count("\n") == 1
 
 
