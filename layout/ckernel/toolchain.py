@@ -66,6 +66,11 @@ def packages(arch: str) -> list[str]:
     return [compiler, f"libc6-dev-{cross.debian}-cross", "qemu-user"]
 
 
+def compiler_name(arch: str) -> str:
+    """What the machine's compiler is called on every Debian, native there or not."""
+    return f"{_CROSS[arch].triplet}-gcc"
+
+
 def is_native(arch: str) -> bool:
     """Whether this computer is such a machine."""
     try:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _DEFAULT_ARCH = "x86_64"
 _DEFAULT_KERNEL = "6.12"
 _DEFAULT_LOCK_SIZE = 4
-FORMATS = ("pahole", "c", "json")
+FORMATS = ("pahole", "c", "ksy", "json")
 _OTHER = re.compile(r"(?P<arch>[^@+]+)?(@(?P<kernel>[^+]+))?(\+(?P<config>.+))?")
 """The other side of --diff."""
 
@@ -59,7 +59,8 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--format",
         choices=FORMATS,
-        help="as pahole prints it (the default), a C header with static assertions, or JSON",
+        help="as pahole prints it (the default), a C header with static assertions, a Kaitai "
+        "Struct file, or JSON",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_arch(parser, "the machine, x86_64 if left out; an ELF file says itself what it is of")
@@ -96,6 +97,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(message)
     if args.json or args.format == "json":
         print(json.dumps(pahole.as_json(profile, names[0])))
+    elif args.format == "ksy":
+        from layout.render import ksy
+
+        print("\n".join(ksy.kaitai(profile, names[0])))
     else:
         print("\n".join(pahole.pahole(profile, names[0])))
     return 0
