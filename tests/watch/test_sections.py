@@ -22,7 +22,9 @@ class WalkContinuesActive(Kernel):
 
     def mas_walk(self, mas):
         if mas.status == MA_ACTIVE:
-            return self.mas_state_walk(mas)
+            entry = self.mas_state_walk(mas)
+            if mas.status == MA_ACTIVE:
+                return entry
         return super().mas_walk(mas)
 
 
