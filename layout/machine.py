@@ -24,7 +24,8 @@ _TREE_AREA = 0x10000
 class Machine:
     """One machine with eight empty trees.
 
-    Tree ``k`` lies at ``tree_base + k * 0x40``, node ``i`` at ``node_base + i * 0x100``. What
+    Tree ``k`` lies at ``tree_base + k * 0x40``, node ``i`` at ``node_base + i * 0x100``, where
+    traces have them unless ``node_base``, a multiple of 64 KiB, says otherwise. What
     watches accesses or replaces operations comes in as another class of memory or kernel. Unless
     ``reuse_nodes`` is set every node is handed out once, so that freed ones can be looked at.
     What watches allocations is another class of node cache.
@@ -38,10 +39,13 @@ class Machine:
         *,
         cache: type[NodeCache] = NodeCache,
         reuse_nodes: bool = False,
+        node_base: int | None = None,
     ) -> None:
         self.arch = arch
         self.profile = structs.profile(arch)
-        self.node_base = 0x1000000000 if arch.word_size == 8 else 0x10000000
+        if node_base is None:
+            node_base = 0x1000000000 if arch.word_size == 8 else 0x10000000
+        self.node_base = node_base
         self.tree_base = self.node_base - _TREE_AREA
         self.mem = memory(arch, self.profile)
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")

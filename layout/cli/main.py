@@ -27,6 +27,7 @@ VERBS = {
     "export": "layout.cli.export",
     "defects": "layout.cli.defects",
     "kernel": "layout.cli.kernel",
+    "conformance": "layout.cli.conformance",
 }
 """Each verb and its module, which has ``add(subparsers)`` and ``run(args) -> int``."""
 

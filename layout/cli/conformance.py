@@ -1,0 +1,130 @@
+"""``maple-layout conformance``: whether a program reads maple trees out of memory right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layout.cli.common import count, tell
+from layout.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from layout.conformance.judge import Judge
+
+
+def add(verbs: Any) -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "conformance",
+        help="try a reader of maple trees on images of every shape and machine",
+        description=(
+            "Run COMMAND on images of maple trees, each time with the path of an ELF core and "
+            "the hex address of the struct maple_tree; or where {core} and {tree} stand in it. It "
+            'has to print a line "first last entry" in hex for each range that is not NULL, in '
+            "order. On a damaged image it has to end with another status than 0, or with a line "
+            "on stderr. Beside the core lie its types (CORE.types, ELF), symbols for volatility3 "
+            "(CORE.isf) and a list of its segments (CORE.json)."
+        ),
+        allow_abbrev=False,
+    )
+    parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="the reader")
+    parser.add_argument("--arch", metavar="A,B,...", help="the machines; by default all")
+    parser.add_argument(
+        "-k",
+        "--case",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="only cases whose name holds TEXT, or matches it as a shell pattern; repeatable",
+    )
+    parser.add_argument(
+        "--jobs", metavar="N", type=count, default=os.cpu_count() or 1, help="readers at a time"
+    )
+    parser.add_argument(
+        "--timeout", metavar="S", type=count, default=10, help="seconds for one image (10)"
+    )
+    parser.add_argument(
+        "--hide-zero",
+        action="store_true",
+        help="the reader leaves out XA_ZERO entries, as the kernel's mt_find() does",
+    )
+    parser.add_argument(
+        "--entries",
+        action="store_true",
+        help="the reader prints one entry a line and no ranges: compare the entries alone",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--junit", metavar="FILE", help="write JUnit XML")
+    parser.add_argument(
+        "--keep",
+        metavar="DIR",
+        help="keep the files of cases that fail; without a COMMAND, write those of all cases",
+    )
+    parser.add_argument("--list", action="store_true", help="list the cases, and run none")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the corpus and print what failed; 1 if anything did."""
+    from layout.conformance.cases import corpus
+    from layout.conformance.judge import Judge
+
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    cases = corpus(args.arch.split(",") if args.arch else None, args.case)
+    if args.list:
+        for case in cases:
+            print(f"{case.name:40} {case.about}")
+        return 0
+    judge = Judge(hide_zero=args.hide_zero, entries=args.entries, seconds=args.timeout)
+    if not command:
+        return _write(cases, args.keep, judge)
+    if not args.jobs or not args.timeout:
+        message = "--jobs and --timeout are 1 or more"
+        raise UsageError(message)
+    from layout.conformance.command import Commands
+
+    commands = Commands(command, judge, jobs=args.jobs, keep=Path(args.keep) if args.keep else None)
+    result = commands.run(cases, _progress(len(cases)))
+    if args.junit:
+        Path(args.junit).write_bytes(result.junit())
+    if args.json:
+        print(json.dumps(result.as_json()))
+    else:
+        from layout.conformance.report import show
+
+        show(result)
+    return 1 if result.failures else 0
+
+
+def _write(cases: Any, keep: str | None, judge: Judge) -> int:
+    """Write the files of cases, for readers that are run by something else."""
+    from layout.conformance.command import write_case, write_expected
+
+    if not keep:
+        message = "what reader? give its command after --, as in: conformance -- ./reader"
+        raise UsageError(message)
+    folder = Path(keep)
+    folder.mkdir(parents=True, exist_ok=True)
+    for case in cases:
+        built = case.build()
+        core = folder / f"{case.name}.core"
+        write_case(built, core)
+        write_expected(case, built, judge, core)
+    tell(f"{len(cases)} cases written to {keep}")
+    return 0
+
+
+def _progress(total: int) -> Callable[[int, int], None]:
+    """What shows on a terminal how far the run is."""
+
+    def show(done: int, failed: int) -> None:
+        if sys.stderr.isatty():
+            end = "\n" if done == total else ""
+            print(f"\r{done}/{total} cases, {failed} failed", end=end, file=sys.stderr, flush=True)
+
+    return show
