@@ -25,13 +25,13 @@ class Machine:
     """One machine with eight empty trees.
 
     Tree ``k`` lies at ``tree_base + k * 0x40``, node ``i`` at ``node_base + i * 0x100``, where
-    traces have them unless ``node_base``, a multiple of 64 KiB, says otherwise. What
-    watches accesses or replaces operations comes in as another class of memory or kernel. Unless
-    ``reuse_nodes`` is set every node is handed out once, so that freed ones can be looked at.
-    What watches allocations is another class of node cache.
+    traces have them unless ``node_base``, a multiple of 64 KiB, says otherwise. What watches
+    accesses or replaces operations comes in as another class of memory or kernel, what watches
+    allocations as another class of node cache. Unless ``reuse_nodes`` is set every node is handed
+    out once, so that freed ones can be looked at.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, and where they lie
         self,
         arch: Arch,
         memory: type[NodeMemory] = NodeMemory,

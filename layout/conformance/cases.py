@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 Ranges = tuple[tuple[int, int, int], ...]
 """First and last index, both inclusive, and entry, of each range, in order."""
 
-_KERNEL = "6.12"
-"""The kernel whose operations the emulator carries out."""
+_KERNEL = structs.DEFAULT_VERSION
 _PROFILES = [(_KERNEL, 0), *((version, 4) for version in structs.VERSIONS if version != _KERNEL)]
 """Kernels whose struct maple_tree may differ: version, and size of spinlock_t in bytes."""
 _PROFILE_SHAPES = (shapes.root_entry, shapes.two_levels_arange)

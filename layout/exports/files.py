@@ -55,7 +55,9 @@ def script(name: str, **constants: str) -> str:
 def _elf(image: Image, path: Path) -> list[str]:
     write_core(image, path)
     core, types = quote(str(path)), quote(str(beside(path, ".types")))
-    kernel = f"--kernel {image.profile.version} --lock-size {image.profile.lock_size}"
+    profile = image.profile
+    lock = f"--config {profile.config}" if profile.config else f"--lock-size {profile.lock_size}"
+    kernel = f"--kernel {profile.version} {lock}"
     return [
         f"gdb-multiarch -q {types} {core} -ex 'print *(struct maple_tree *)0x{image.tree:x}'",
         f"drgn -c {core} --extra-symbols {types} --no-default-symbols",

@@ -1,7 +1,8 @@
 """Raw memory: the bytes of all segments one after another, and JSON that says what lies where.
 
 The JSON is what ``layout.images.raw`` reads: ``arch``, ``byteorder``, ``word_size`` and
-``page_size`` in bytes, ``kernel``, ``lock_size``, ``tree`` (the address of the struct
+``page_size`` in bytes, ``kernel``, ``lock_size``, ``config`` (empty, or what the lock follows
+from), ``tree`` (the address of the struct
 maple_tree), ``memory`` (a file beside the JSON), and ``segments``: ``address`` and, in bytes,
 ``offset`` in that file and ``size``. Addresses are hex without 0x.
 """
@@ -30,6 +31,7 @@ def description(
         "page_size": arch.page_size,
         "kernel": profile.version,
         "lock_size": profile.lock_size,
+        "config": profile.config,
         "tree": f"{image.tree:x}",
         "memory": memory,
         "segments": [

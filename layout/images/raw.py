@@ -45,6 +45,8 @@ def read_raw(  # noqa: PLR0913 - what the caller may know
     said = doc.get("lock_size")
     if lock_size is None:
         lock_size = 4 if said is None else said.count(_LOCK_MAX)
+    if config is None and (named := doc.get("config")) is not None:
+        config = named.text() or None
     profile = structs.profile(machine, kernel or _kernel(doc), lock_size, config=config)
     memory = NodeMemory(machine, profile)
     path = folder / doc["memory"].text()

@@ -19,6 +19,7 @@ from layout.images.decode import decode
 from layout.images.image import Image
 from layout.mapletree import MapleTree
 from layout.memory import Memory
+from layout.node import NodeMemory
 from layout.replay.inputs import load
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
@@ -114,6 +115,7 @@ def test_the_json_beside_raw_memory(tmp_path):
         "page_size": 8192,
         "kernel": "6.12",
         "lock_size": 4,
+        "config": "",
         "tree": "fffff0000",
         "memory": "a.raw",
     }
@@ -134,6 +136,22 @@ def test_scripts_carry_the_tree_and_nothing_of_this_place(kind, tmp_path):
         text = (tmp_path / scripts[kind]).read_text()
         assert f'\nTREE = "{image.tree:x}"\n' in text
         assert str(tmp_path) not in text
+
+
+def test_a_configuration_goes_along(tmp_path):
+    lockdep = structs.profile(arches.get("s390x"), config="up,lockdep")
+    memory = NodeMemory(lockdep.arch, lockdep)
+    memory.map(0x1000, bytearray(lockdep.layout("maple_tree").size), "tree")
+    memory.set_ma_root(0x1000, 0x2001)
+    image = Image(lockdep.arch, lockdep, memory, 0x1000, "here", "core")
+    [*_, command] = export(image, "elf", tmp_path / "a")
+    assert command.endswith("--kernel 6.12 --config up,lockdep")
+    back = load(str(tmp_path / "a"), tree="1000", kernel="6.12", config="up,lockdep")
+    assert decode(back.memory, 0x1000).ranges == [(0, 0, 0x2001)]
+    export(image, "raw", tmp_path / "b")
+    back = load(str(tmp_path / "b.json"))
+    assert back.profile.layout("maple_tree") == lockdep.layout("maple_tree")
+    assert decode(back.memory, 0x1000).ranges == [(0, 0, 0x2001)]
 
 
 def test_profiles_are_the_images(tmp_path):
