@@ -104,8 +104,12 @@ class Machine:
         return self._readers > 0
 
     def quiesce(self) -> int:
-        """Run the RCU callbacks that wait, unless a reader holds them up; returns how many."""
-        return 0 if self._readers else self.kernel.run_rcu()
+        """End of an operation: run the RCU callbacks that nothing holds up; returns how many."""
+        return 0 if self.held_up() else self.kernel.run_rcu()
+
+    def held_up(self) -> bool:
+        """Whether a reader holds up all callbacks."""
+        return self._readers > 0
 
     # -- callers
 

@@ -58,7 +58,7 @@ class Sections:
     def __init__(self) -> None:
         self.reports: list[Report] = []
         self.task = ""
-        self.operation = 0
+        self.operation = 1
         self.nodes: dict[int, History] = {}
         self._started = 0
         self._open: dict[str, tuple[int, int]] = {}
@@ -241,7 +241,8 @@ class SectionMachine(Machine):
     """A machine whose tasks, read sections and grace periods are watched.
 
     With ``manual_grace`` callbacks run in :meth:`grace` alone: not at the end of an operation,
-    nor with the last reader's section.
+    nor with the last reader's section. Outside a trace operations are counted from 1; each ends
+    with :meth:`quiesce`.
     """
 
     kernel: SectionKernel
@@ -278,8 +279,14 @@ class SectionMachine(Machine):
         return super().rcu_read_unlock()
 
     def quiesce(self) -> int:
-        """Run the callbacks that wait for no reader, unless grace periods are manual."""
-        return 0 if self.manual_grace else self.kernel.run_rcu()
+        """Machine.quiesce(); the next operation begins."""
+        done = super().quiesce()
+        self.sections.operation += 1
+        return done
+
+    def held_up(self) -> bool:
+        """Whether callbacks wait for grace(); each waits for its own readers anyway."""
+        return self.manual_grace
 
     def grace(self) -> int:
         """A grace period ends for all callbacks that no section holds up; returns how many."""
