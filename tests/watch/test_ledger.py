@@ -6,6 +6,7 @@ import pytest
 from machines import THREE
 from old_preallocation import OldPreallocation
 
+from layout import MapleTree
 from layout.equip import equip
 from layout.errors import MachineFault, UsageError
 from layout.replay.run import Runner
@@ -271,3 +272,23 @@ def test_table_and_summary():
 def test_a_machine_without_a_ledger():
     with pytest.raises(UsageError, match="this machine has no ledger"):
         ledger_of(equip("s390x"))
+
+
+def test_trees_of_the_python_api():
+    tree = MapleTree("s390x", rcu=True, watch=[LEDGER])
+    for i in range(20):
+        tree.store(i << 12, (i << 12) + 0xFFF, 0x3001)
+    with tree.preallocate(0x5000, 0x57FF, 0x4001):
+        pass
+    accounts = ledger_of(tree.machine).accounts
+    assert [a.number for a in accounts] == list(range(1, len(accounts) + 1))
+    assert accounts[0].name == "mtree_store_range 0-fff"
+    assert {a.name.split()[0] for a in accounts} == {
+        "mtree_store_range",
+        "run_rcu",
+        "mas_preallocate",
+        "mas_destroy",
+    }
+    assert accounts[-1].warnings[0].startswith(NEVER_USED)
+    with pytest.raises(UsageError, match="watches are of a machine"):
+        MapleTree(machine=tree.machine, watch=[LEDGER])
