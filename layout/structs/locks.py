@@ -1,8 +1,8 @@
 """Kernel configuration: what spinlock_t is, and with it where a tree's flags and root lie.
 
-Source: include/linux/spinlock_types*.h, lockdep_types.h, rtmutex.h, rbtree_types.h and the
-arch/*/include/asm/spinlock_types.h of Linux 6.12. The size of the lock itself is the machine's
-(``Arch.smp_lock``).
+Source: spinlock_types.h, spinlock_types_raw.h, spinlock_types_up.h, lockdep_types.h, rtmutex.h and
+rbtree_types.h in include/linux of 6.12, and asm/spinlock_types.h of each architecture. The size of
+the lock itself is the machine's (``Arch.smp_lock``).
 """
 
 from __future__ import annotations
