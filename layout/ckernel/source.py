@@ -44,7 +44,7 @@ _OPERATIONS = {
 """Trace operations that need a feature."""
 
 _FIELDS = {
-    "HAVE_STATUS": ("status", "end", "node"),
+    "HAVE_STATUS": ("status", "end", "node", "hex"),  # hex: struct maple_tree is another
     "HAVE_STORE_TYPE": ("store_type",),
     "HAVE_MT_DUMP_FORMAT": ("text", "printk"),
 }

@@ -120,6 +120,16 @@ def parse(lines: Iterable[str], ulong_max: int) -> Iterator[Operation]:
         yield operation
 
 
+def line_of(operation: Operation) -> str:
+    """The trace line that an operation is parsed from."""
+    op, args = operation.op, operation.args
+    if op == "rcu":
+        return "rcu on" if args[0] else "rcu off"
+    if args[:1] == (NO_LIMIT,):
+        return f"{op} -"
+    return " ".join([op, *(f"{number:x}" for number in args)])
+
+
 def _parse_line(n: int, words: list[str], ulong_max: int) -> Operation:
     op, *given = words
     if op not in OPERATIONS:

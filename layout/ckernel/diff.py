@@ -1,0 +1,121 @@
+"""Kernel against emulator: one trace, operation by operation, on one machine.
+
+Both say what each operation returned, what it allocated and freed, and a checksum of all
+memory, so that not a byte may differ even where the trace looks at none. A crash of the
+kernel's code equals a fault of the emulator at the same operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import arches
+from layout.ckernel.run import SECONDS, run
+from layout.ckernel.sums import SummingRunner
+from layout.replay.transcript import comparable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from layout.ckernel.build import Built
+    from layout.ckernel.source import KernelSource
+    from layout.replay.run import Line
+    from layout.replay.trace import Operation
+
+RESULTS = frozenset(
+    {"ret", "err", "err_at", "entry", "index", "last", "start", "next", "ranges", "ok", "fault"}
+)
+"""Fields that a caller of the kernel sees; the others are states, allocations and memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """An operation that kernel and emulator carried out differently.
+
+    ``fields`` are those of the transcript that differ; ``sum`` among them is memory.
+    """
+
+    operation: Operation
+    fields: tuple[str, ...]
+    kernel: Line
+    emulator: Line
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What has to stay while a trace is made shorter: the operation and the fields."""
+        shown = tuple(name for name in self.fields if name not in {"sum", "na", "nf"})
+        return (self.operation.op, *(shown or self.fields))
+
+    def values(self, field: str) -> tuple[Any, Any]:
+        """What the kernel and the emulator have there; None is nothing."""
+        return self.kernel.get(field), self.emulator.get(field)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a comparison ended: after so many operations, at a mismatch or not.
+
+    ``fault`` is the message of a fault that both had.
+    """
+
+    arch: str
+    operations: int
+    mismatch: Mismatch | None = None
+    fault: str = ""
+
+
+def compare(
+    built: Built,
+    operations: Sequence[Operation],
+    *,
+    results_only: bool = False,
+    seconds: int = SECONDS,
+) -> Verdict:
+    """Run the operations on both sides, up to the first mismatch. Raises what run() raises."""
+    outcome = run(built, operations, sums=with_sums(built.source), seconds=seconds)
+    emulator = SummingRunner(arches.get(built.arch))
+    done = (emulator.execute(operation) for operation in operations)
+    return match(built, operations, outcome.lines, done, results_only=results_only)
+
+
+def with_sums(source: KernelSource) -> bool:
+    """Whether checksums can be compared: not if the kernel's struct maple_tree is another."""
+    return not source.missing_fields
+
+
+def match(
+    built: Built,
+    operations: Iterable[Operation],
+    kernel: Iterable[Line],
+    emulator: Iterable[Line],
+    *,
+    results_only: bool = False,
+) -> Verdict:
+    """Compare two transcripts line by line; the emulator's is read only as far as needed."""
+    count = 0
+    for operation, theirs, ours in zip(operations, kernel, emulator, strict=False):
+        count += 1
+        if "fault" in theirs and "fault" in ours:
+            return Verdict(built.arch, count, fault=ours["fault"]["message"])
+        fields = _different(built.source, theirs, ours, results_only=results_only)
+        if fields:
+            return Verdict(built.arch, count, Mismatch(operation, fields, theirs, ours))
+    return Verdict(built.arch, count)
+
+
+def _different(
+    source: KernelSource, theirs: Line, ours: Line, *, results_only: bool
+) -> tuple[str, ...]:
+    if "fault" in theirs or "fault" in ours:
+        return ("fault",)
+    if theirs == ours:
+        return ()
+    left_out = source.missing_fields
+    a, b = comparable(theirs), comparable(ours)
+    names = [name for name in {**a, **b} if name not in left_out and a.get(name) != b.get(name)]
+    if results_only:
+        names = [name for name in names if name in RESULTS]
+    if not with_sums(source) and "sum" in names:
+        names.remove("sum")
+    return tuple(names)

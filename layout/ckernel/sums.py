@@ -1,0 +1,73 @@
+"""The emulator with a checksum of all its memory after every operation, as the harness has it.
+
+Only what an operation wrote is summed anew, so it costs little.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from layout.machine import Machine
+from layout.node import NODE_SIZE
+from layout.replay.run import Runner
+from layout.replay.trace import TREES
+from layout.replay.tracking import TrackingMemory
+
+if TYPE_CHECKING:
+    from arches import Arch
+    from layout.replay.run import Line
+    from layout.replay.trace import Operation
+
+_PRIME = 0x100000001B3
+_MASK = (1 << 64) - 1
+
+
+class SummingRunner(Runner):
+    """A Runner whose lines carry ``sum``: of the trees, the nodes in use and those just freed."""
+
+    def __init__(self, arch: Arch) -> None:
+        machine = Machine(arch, TrackingMemory)
+        super().__init__(machine)
+        assert isinstance(machine.mem, TrackingMemory)
+        self._memory = machine.mem
+        self._node_words = struct.Struct(f"{arch.order_char}{NODE_SIZE // 8}Q")
+        self._tree_bytes = machine.tree(1) - machine.tree(0)
+        self._tree_words = struct.Struct(f"{arch.order_char}{TREES * self._tree_bytes // 8}Q")
+        self._sums: dict[int, int] = {}
+        self._known = 0
+        self._total = 0
+
+    def execute(self, operation: Operation) -> Line:
+        """Runner.execute(), with a sum unless there is a fault."""
+        line = super().execute(operation)
+        if not self.faulted:
+            line["sum"] = f"{self._sum():x}"
+        return line
+
+    def _sum(self) -> int:
+        mem, cache, sums = self._memory, self.cache, self._sums
+        written = {address - cache.base >> 8 for address in mem.dirty}
+        mem.dirty.clear()
+        for number in range(self._known, cache.allocated):
+            sums[number] = 0
+            written.add(number)
+        self._known = cache.allocated
+        for number in written:
+            if number in sums:  # neither a tree nor freed before
+                words = self._node_words.unpack(mem.read(cache.address(number), NODE_SIZE))
+                new = _sum_of(number + 1, words)
+                self._total += new - sums[number]
+                sums[number] = new
+        trees = mem.read(self.machine.tree(0), self._tree_words.size)
+        total = _sum_of(0, self._tree_words.unpack(trees)) + self._total
+        for number in cache.frees:
+            self._total -= sums.pop(number)
+        return total & _MASK
+
+
+def _sum_of(start: int, words: tuple[int, ...]) -> int:
+    value = start
+    for word in words:
+        value = (value ^ word) * _PRIME & _MASK
+    return value
