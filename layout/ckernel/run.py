@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ def run(
         input=_encode(listed),
         capture_output=True,
         check=False,
+        env=_environment(built),
     )
     reports = done.stderr.decode(errors="replace")
     if done.returncode in (_NO_SUCH_OPERATION, _NO_MEMORY) and reports:
@@ -77,6 +79,11 @@ def run(
         faulted = True
     failed = any(line.get("ok") is False for line in lines)
     return Outcome(lines, faulted, failed, reports)
+
+
+def _environment(built: Built) -> dict[str, str]:
+    """The environment; counts of executed lines go where the program is."""
+    return {**os.environ, "GCOV_PREFIX": str(built.directory), "GCOV_PREFIX_STRIP": "99"}
 
 
 def _ended(operation: Operation, code: int, reports: str) -> Line:

@@ -38,7 +38,15 @@ def count(text: str) -> int:
     return value
 
 
-count.__name__ = "number"  # argparse names it in its complaints
+def positive(text: str) -> int:
+    """A decimal number, 1 or more, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+count.__name__ = positive.__name__ = "number"  # argparse names it in its complaints
 
 
 def add_arch(parser: argparse.ArgumentParser, what: str) -> None:

@@ -1,4 +1,5 @@
 import shutil
+import time
 
 import pytest
 
@@ -10,10 +11,8 @@ pytestmark = pytest.mark.kernel
 
 
 @pytest.fixture
-def copy(kernel_6_12, tmp_path, monkeypatch, built):
-    """6.12's maple tree in a directory of its own, and an empty cache."""
-    built("x86_64")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def copy(kernel_6_12, tmp_path):
+    """6.12's maple tree in a directory of its own."""
     for path in (kernel_6_12.code, kernel_6_12.header):
         target = tmp_path / "linux" / path.relative_to(kernel_6_12.root)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -21,20 +20,24 @@ def copy(kernel_6_12, tmp_path, monkeypatch, built):
     return tmp_path / "linux"
 
 
-def test_builds_are_cached_by_content(copy):
-    first = build(open_source(str(copy)), "x86_64")
-    assert not first.cached
-    assert build(open_source(str(copy)), "x86_64").cached
+def test_builds_are_cached_by_content(copy, built):
+    first = built("x86_64")
+    again = build(open_source(str(copy)), "x86_64")
+    assert again.cached
+    assert again.directory == first.directory
     code = copy / "lib/maple_tree.c"
-    code.write_text(code.read_text() + "/* changed */\n")
+    code.write_text(code.read_text() + f"/* changed at {time.time_ns()} */\n")
     changed = build(open_source(str(copy)), "x86_64")
     assert not changed.cached
     assert changed.directory != first.directory
     assert changed.source.sha256 != first.source.sha256
     assert changed.as_json()["sha256"] == changed.source.sha256
+    shutil.rmtree(changed.directory)
 
 
-def test_what_does_not_compile_is_told_in_one_line(copy):
+def test_what_does_not_compile_is_told_in_one_line(copy, built, monkeypatch):
+    built("x86_64")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(copy.parent / "cache"))
     code = copy / "lib/maple_tree.c"
     code.write_text(code.read_text() + "int broken(void) { return nothing_of_this_name; }\n")
     with pytest.raises(

@@ -47,7 +47,7 @@ def test_an_old_kernel_lacks_operations_and_fields(tmp_path):
         "cnext_range",
         "cfind_range_rev",
     } <= found.missing_operations
-    assert found.missing_fields == {"status", "end", "node", "store_type", "text", "printk"}
+    assert found.missing_fields == {"status", "end", "node", "hex", "store_type", "text", "printk"}
 
 
 def test_no_makefile_no_version(tmp_path):

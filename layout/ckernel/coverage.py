@@ -1,0 +1,71 @@
+"""Which lines of maple_tree.c the traces executed, as gcov counts them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from layout.ckernel.toolchain import ToolMissing
+from layout.errors import InputError
+
+if TYPE_CHECKING:
+    from layout.ckernel.build import Built
+
+_CODE = "maple_tree.c"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Lines of maple_tree.c with code, those of them executed, and functions never entered."""
+
+    lines: int
+    executed: int
+    never: tuple[str, ...]
+
+    def __str__(self) -> str:
+        share = 100 * self.executed / self.lines
+        return f"{self.executed} of {self.lines} lines of {_CODE} executed ({share:.1f} %)"
+
+
+def forget(built: Built) -> None:
+    """Start counting from nothing."""
+    for path in built.directory.glob("*.gcda"):
+        path.unlink(missing_ok=True)
+
+
+def coverage(built: Built) -> Coverage:
+    """What has been executed since forget(). Raises ToolMissing, InputError."""
+    gcov = shutil.which("gcov")
+    if gcov is None:
+        message = "gcov is not installed: apt install gcc"
+        raise ToolMissing(message)
+    data = sorted(path.name for path in built.directory.glob("*.gcda"))
+    if not data:
+        message = "nothing has been executed yet: there is no coverage"
+        raise InputError(message)
+    done = subprocess.run(  # noqa: S603 - gcov, on files that the build made
+        [gcov, "--json-format", "--stdout", *data],
+        cwd=built.directory,
+        capture_output=True,
+        check=False,
+    )
+    lines: dict[int, int] = {}
+    entered: dict[str, int] = {}
+    for text in done.stdout.splitlines():
+        for file in json.loads(text)["files"]:
+            if not file["file"].endswith(_CODE):
+                continue
+            for line in file["lines"]:
+                number = line["line_number"]
+                lines[number] = lines.get(number, 0) + line["count"]
+            for function in file["functions"]:
+                name = function["name"]
+                entered[name] = entered.get(name, 0) + function["execution_count"]
+    if not lines:
+        message = f"gcov has nothing to say about {_CODE}: {done.stderr.decode().strip()}"
+        raise InputError(message)
+    never = tuple(sorted(name for name, count in entered.items() if not count))
+    return Coverage(len(lines), sum(count > 0 for count in lines.values()), never)

@@ -1,0 +1,287 @@
+"""A campaign of generated traces: kernel against emulator, on many machines, for some time.
+
+Every seed is one trace on one machine. What differs is made shorter and saved as a trace that
+``kernel diff`` shows again. The next seed is noted, so that a later run goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import time
+from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+import arches
+from layout.ckernel.diff import Mismatch, match, with_sums
+from layout.ckernel.generate import generate
+from layout.ckernel.run import run
+from layout.ckernel.shrink import shrink_mismatch
+from layout.errors import InputError
+from layout.replay.trace import line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from types import FrameType
+
+    from layout.ckernel.build import Built
+    from layout.replay.trace import Operation
+
+_SECONDS_FOR_OPERATION = 5
+_SECONDS_FOR_TRACE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a campaign does: how long, from which seed, in how many processes.
+
+    ``stop_at_first`` ends it at the first difference.
+    """
+
+    seconds: float = 60
+    seed: int = 0
+    jobs: int = 1
+    abuse: bool = False
+    results_only: bool = False
+    shrink_seconds: float = 20
+    stop_at_first: bool = False
+
+
+@dataclass(slots=True)
+class Trial:
+    """One seed's outcome. ``mismatch`` is None if both sides agree, ``fault`` what both had."""
+
+    seed: int
+    arch: str
+    profile: str
+    operations: list[Operation]
+    compared: int
+    counts: Counter[str]
+    mismatch: Mismatch | None = None
+    fault: str = ""
+    too_long: bool = False
+
+
+@dataclass(slots=True)
+class Found:
+    """A kind of difference: the first seed that showed it, and a shorter trace.
+
+    ``seconds`` is when it was found, since the start of the campaign.
+    """
+
+    arch: str
+    seed: int
+    mismatch: Mismatch
+    shrunk: list[Operation]
+    seconds: float
+    path: Path | None = None
+    times: int = 1
+
+
+@dataclass(slots=True)
+class Campaign:
+    """The sums of a campaign; ``counts`` are operations by name, ``on`` traces by machine.
+
+    ``earlier`` are the files of what the runs before this one found.
+    """
+
+    first_seed: int
+    next_seed: int
+    traces: int = 0
+    operations: int = 0
+    faults: int = 0
+    too_long: int = 0
+    seconds: float = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    on: Counter[str] = field(default_factory=Counter)
+    found: list[Found] = field(default_factory=list)
+    earlier: list[str] = field(default_factory=list)
+
+    def count(self, trial: Trial) -> None:
+        """Add a trial."""
+        self.traces += 1
+        self.operations += trial.compared
+        self.faults += bool(trial.fault)
+        self.too_long += trial.too_long
+        self.counts += trial.counts
+        self.on[trial.arch] += 1
+
+
+def fuzz(
+    builds: Sequence[Built],
+    options: Options,
+    folder: Path | None,
+    progress: Callable[[Campaign], None],
+) -> Campaign:
+    """Run a campaign on these builds of one kernel, seed by seed in turn.
+
+    Differences are saved in ``folder``, and a campaign with the same kernel, machines and first
+    seed goes on where the last one in this folder ended; without one nothing is kept.
+    ``progress`` is called after every trace. Raises InputError, OSError.
+    """
+    campaign = _resume(folder, builds, options)
+    start = time.monotonic()
+    end = start + options.seconds
+    pending: dict[Future[Trial], int] = {}
+    following = campaign.next_seed
+    context = get_context("fork")
+    with ProcessPoolExecutor(options.jobs, mp_context=context, initializer=_start_worker) as pool:
+        try:
+            while True:
+                while time.monotonic() < end and len(pending) < 2 * options.jobs:
+                    built = builds[following % len(builds)]
+                    pending[pool.submit(_try, built, following, options)] = following
+                    following += 1
+                if not pending:
+                    return campaign
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    del pending[future]
+                    trial = future.result()
+                    campaign.seconds = time.monotonic() - start
+                    campaign.count(trial)
+                    if trial.mismatch is not None:
+                        _note(campaign, trial, builds, options, folder)
+                        end = 0.0 if options.stop_at_first else end
+                campaign.next_seed = min([*pending.values(), following])
+                progress(campaign)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            campaign.seconds = time.monotonic() - start
+            _save(folder, campaign, builds, options)
+
+
+# -- one trace, in a process of its own
+
+
+def _start_worker() -> None:
+    """An interrupt is for the parent process; a trace that takes too long ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, _on_alarm)
+
+
+class _TooLong(BaseException):  # no Exception: generate() takes those for findings
+    pass
+
+
+def _on_alarm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
+    raise _TooLong
+
+
+def _try(built: Built, seed: int, options: Options) -> Trial:
+    """Generate a trace on the emulator, run it on the kernel's code, compare."""
+    arch = arches.get(built.arch)
+    signal.alarm(_SECONDS_FOR_TRACE)
+    try:
+        made = generate(seed, arch, abuse=options.abuse, without=built.source.missing_operations)
+        outcome = run(
+            built,
+            made.operations,
+            sums=with_sums(built.source),
+            seconds=_SECONDS_FOR_OPERATION,
+        )
+    except _TooLong:
+        return Trial(seed, built.arch, "", [], 0, Counter(), too_long=True)
+    finally:
+        signal.alarm(0)
+    verdict = match(
+        built, made.operations, outcome.lines, made.lines, results_only=options.results_only
+    )
+    return Trial(
+        seed,
+        built.arch,
+        made.profile,
+        made.operations if verdict.mismatch else [],
+        verdict.operations,
+        Counter(operation.op for operation in made.operations[: verdict.operations]),
+        verdict.mismatch,
+        verdict.fault,
+    )
+
+
+# -- what was found
+
+
+def _note(
+    campaign: Campaign,
+    trial: Trial,
+    builds: Sequence[Built],
+    options: Options,
+    folder: Path | None,
+) -> None:
+    """Shorten and save what is new; count what is not."""
+    mismatch = trial.mismatch
+    assert mismatch is not None
+    for found in campaign.found:
+        if found.mismatch.kind == mismatch.kind and found.arch == trial.arch:
+            found.times += 1
+            return
+    built = next(built for built in builds if built.arch == trial.arch)
+    shrunk = shrink_mismatch(
+        built,
+        trial.operations,
+        mismatch,
+        seconds=options.shrink_seconds,
+        results_only=options.results_only,
+    )
+    found = Found(trial.arch, trial.seed, mismatch, shrunk, campaign.seconds)
+    campaign.found.append(found)
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    found.path = folder / f"{'-'.join(mismatch.kind)}-{trial.arch}-{trial.seed}.trace"[-200:]
+    heading = (
+        f"# {built.source}\n"
+        f"# on {trial.arch} differs from the emulator in: {', '.join(mismatch.fields)}\n"
+        f"# seed {trial.seed}\n"
+    )
+    lines = "".join(f"{line_of(operation)}\n" for operation in shrunk)
+    found.path.write_text(heading + lines)
+
+
+# -- going on from an earlier run
+
+
+def _state_path(folder: Path, builds: Sequence[Built], options: Options) -> Path:
+    """The file of this campaign: same kernel, machines, first seed and ways."""
+    parts = (
+        builds[0].source.sha256,
+        ",".join(built.arch for built in builds),
+        f"{options.seed} {options.abuse} {options.results_only}",
+    )
+    name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    return folder / f"campaign-{name}.json"
+
+
+def _resume(folder: Path | None, builds: Sequence[Built], options: Options) -> Campaign:
+    campaign = Campaign(options.seed, options.seed)
+    path = folder and _state_path(folder, builds, options)
+    if path is None or not path.exists():
+        return campaign
+    try:
+        state = json.loads(path.read_text())
+        campaign.next_seed = int(state["next_seed"])
+        campaign.earlier = [str(name) for name in state["differences"]]
+    except (ValueError, KeyError, TypeError):
+        message = f"{path} can't be read: delete it, or give another folder with --out"
+        raise InputError(message) from None
+    return campaign
+
+
+def _save(
+    folder: Path | None, campaign: Campaign, builds: Sequence[Built], options: Options
+) -> None:
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        "kernel": str(builds[0].source),
+        "arches": [built.arch for built in builds],
+        "next_seed": campaign.next_seed,
+        "differences": [*campaign.earlier, *(str(found.path) for found in campaign.found)],
+    }
+    _state_path(folder, builds, options).write_text(json.dumps(state) + "\n")

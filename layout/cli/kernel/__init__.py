@@ -1,0 +1,34 @@
+"""``maple-layout kernel``: the kernel's own C code, built and run beside the emulator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from layout.cli.kernel.build import add as add_build
+from layout.cli.kernel.diff import add as add_diff
+from layout.cli.kernel.fuzz import add as add_fuzz
+from layout.cli.kernel.run import add as add_run
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add(verbs: Any) -> None:
+    """Register the verb and what it can do, one module an action."""
+    parser = verbs.add_parser(
+        "kernel",
+        help="build and run a kernel's own maple_tree.c, and compare it with the emulator",
+        description=(
+            "Try a kernel's own lib/maple_tree.c, unmodified, on any machine that Debian has a "
+            "compiler and a qemu-user for."
+        ),
+        allow_abbrev=False,
+    )
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    for add_action in (add_build, add_run, add_diff, add_fuzz):
+        add_action(actions)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked for; 1 for a difference or a fault."""
+    return int(args.act(args))

@@ -1,0 +1,150 @@
+"""``maple-layout kernel diff``: the kernel's own code against the emulator, on a trace."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import arches
+from layout.cli.common import count, print_lines, tell
+from layout.cli.kernel.options import (
+    add_action,
+    add_machines,
+    add_results_only,
+    add_trace,
+    machines,
+    source_of,
+)
+
+if TYPE_CHECKING:
+    import argparse
+
+    from layout.ckernel.build import Built
+    from layout.ckernel.diff import Mismatch, Verdict
+    from layout.replay.difference import Difference
+    from layout.replay.trace import Operation
+
+_BRIEF = 200
+
+
+def add(actions: Any) -> None:
+    """Register the action."""
+    parser = add_action(
+        actions,
+        "diff",
+        _act,
+        help="compare the kernel's own code with the emulator on a trace",
+        description=(
+            "Carry out a trace on the kernel's own code and on the emulator: every operation's "
+            "result and every byte of memory has to be equal. At the first difference both "
+            "nodes are shown, and a shorter trace that shows it too."
+        ),
+    )
+    add_trace(parser)
+    add_machines(parser, "all whose compiler and qemu are installed and that the trace fits")
+    add_results_only(parser)
+    parser.add_argument(
+        "--shrink",
+        metavar="S",
+        type=count,
+        default=20,
+        help="seconds to spend on a shorter trace; 20 if left out",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _act(args: argparse.Namespace) -> int:
+    from layout.ckernel.build import build
+    from layout.ckernel.diff import compare
+    from layout.ckernel.explain import explain
+
+    source = source_of(args)
+    report: dict[str, Any] = {}
+    for name, operations in _on_machines(args).items():
+        built = build(source, name)
+        verdict = compare(built, operations, results_only=args.results)
+        entry: dict[str, Any] = {"operations": verdict.operations, "fault": verdict.fault or None}
+        report[name] = entry
+        entry["first_difference"] = entry["shrunk"] = None
+        if verdict.mismatch is None:
+            if not args.json:
+                print(_equal(built, verdict))
+            continue
+        difference = explain(built, operations, verdict.mismatch)
+        entry["first_difference"] = difference.as_json()
+        entry["fields"] = list(verdict.mismatch.fields)
+        if not args.json:
+            _show_difference(name, verdict.mismatch, difference)
+        entry["shrunk"] = _shrunk(built, operations, verdict.mismatch, args)
+        if not args.json:
+            print(f"\nshrunk to {len(entry['shrunk'])} operations:")
+            print("\n".join(entry["shrunk"]))
+    equal = all(entry["first_difference"] is None for entry in report.values())
+    left_out = sorted(source.missing_fields)
+    if args.json:
+        kernel = {"version": source.version, "sha256": source.sha256, "left_out": left_out}
+        print(json.dumps({"equal": equal, "kernel": kernel, "arches": report}))
+    else:
+        if left_out:
+            tell(f"Linux {source.version} has these otherwise, so left out: {', '.join(left_out)}")
+        tell(str(source))
+    return 0 if equal else 1
+
+
+def _on_machines(args: argparse.Namespace) -> dict[str, list[Operation]]:
+    """The trace for each machine asked for; where none is, for those whose words it fits."""
+    from layout.errors import TraceError
+    from layout.replay.inputs import read_trace
+    from layout.replay.snapshot import operations
+
+    data = read_trace(args.trace)
+    source = "stdin" if args.trace == "-" else args.trace
+    found: dict[str, list[Operation]] = {}
+    refused = None
+    for name in machines(args.arch):
+        try:
+            found[name] = list(operations(data, source, arches.get(name)))
+        except TraceError as error:
+            if args.arch or arches.get(name).word_size == 8:
+                raise
+            refused = error
+    if not found and refused:
+        raise refused
+    return found
+
+
+def _equal(built: Built, verdict: Verdict) -> str:
+    end = f"; both end in a fault: {verdict.fault}" if verdict.fault else ""
+    return f"{built.arch:12} equal: {verdict.operations} operations{end}"
+
+
+def _show_difference(name: str, mismatch: Mismatch, difference: Difference) -> None:
+    from layout.render.difference import lines
+    from layout.replay.trace import line_of
+
+    fields = [field for field in mismatch.fields if field != "sum"]
+    print(f"{name:12} differs at line {mismatch.operation.n}: {line_of(mismatch.operation)}")
+    for field in fields:
+        kernel, emulator = mismatch.values(field)
+        print(f"  {field}: kernel {_brief(kernel)}, emulator {_brief(emulator)}")
+    if difference.node is not None:
+        print()
+        print_lines(lines(difference))
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _BRIEF else text[:_BRIEF] + "..."
+
+
+def _shrunk(
+    built: Built, operations: list[Operation], mismatch: Mismatch, args: argparse.Namespace
+) -> list[str]:
+    """The lines of a shorter trace with the same kind of difference."""
+    from layout.ckernel.shrink import shrink_mismatch
+    from layout.replay.trace import line_of
+
+    shorter = shrink_mismatch(
+        built, operations, mismatch, seconds=args.shrink, results_only=args.results
+    )
+    return [line_of(operation) for operation in shorter]

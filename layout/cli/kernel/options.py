@@ -1,0 +1,67 @@
+"""Options that the actions of ``maple-layout kernel`` share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import arches
+from layout.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from layout.ckernel.source import KernelSource
+
+
+def add_action(actions: Any, name: str, act: Any, **texts: str) -> argparse.ArgumentParser:
+    """Register an action; ``act`` carries it out."""
+    parser: argparse.ArgumentParser = actions.add_parser(name, allow_abbrev=False, **texts)
+    parser.add_argument("--source", metavar="DIR", help="the top directory of a kernel tree")
+    parser.add_argument(
+        "--deb",
+        metavar="PACKAGE",
+        help="an installed Debian package of a kernel's source; linux-source-6.12 if left out",
+    )
+    parser.set_defaults(act=act)
+    return parser
+
+
+def add_trace(parser: argparse.ArgumentParser) -> None:
+    """Add the positional trace."""
+    parser.add_argument("trace", metavar="TRACE", help="a trace, packed by xz or not; - is stdin")
+
+
+def add_machines(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add ``--arch`` for several machines."""
+    parser.add_argument("--arch", metavar="A,B,...", help=f"the machines; {default} if left out")
+
+
+def source_of(args: argparse.Namespace) -> KernelSource:
+    """The kernel that ``--source`` or ``--deb`` names."""
+    from layout.ckernel.source import open_source
+
+    return open_source(args.source, args.deb)
+
+
+def machines(text: str | None) -> list[str]:
+    """The machines asked for, or all whose tools are here. Raises UsageError."""
+    from layout.ckernel import toolchain
+
+    if text:
+        return [arches.get(name).name for name in text.split(",")]
+    found = toolchain.available()
+    if not found:
+        message = "no compiler is here: apt install --no-install-recommends " + " ".join(
+            toolchain.packages("x86_64")
+        )
+        raise UsageError(message)
+    return found
+
+
+def add_results_only(parser: argparse.ArgumentParser) -> None:
+    """Add ``--results``."""
+    parser.add_argument(
+        "--results",
+        action="store_true",
+        help="compare what callers see, not states, allocations and memory",
+    )

@@ -1,0 +1,74 @@
+from collections import Counter
+
+import pytest
+
+from layout.ckernel.build import COVERAGE, build
+from layout.ckernel.coverage import coverage, forget
+from layout.ckernel.fuzz import Options, fuzz
+from layout.ckernel.source import open_source
+from layout.errors import InputError
+from layout.replay.trace import parse
+
+pytestmark = pytest.mark.kernel
+
+
+def quiet(_campaign):
+    pass
+
+
+def test_6_12_equals_the_emulator(built, tmp_path):
+    builds = [built(arch) for arch in ("x86_64", "s390x", "sparc64", "mips")]
+    campaign = fuzz(builds, Options(seconds=8, seed=10_000_000, jobs=2), tmp_path, quiet)
+    assert campaign.found == []
+    assert campaign.traces >= 8
+    assert set(campaign.on) == {"x86_64", "s390x", "sparc64", "mips"}
+    assert campaign.counts["store"] > 50
+
+
+def test_a_campaign_goes_on_where_it_ended(built, tmp_path):
+    seen = []
+    builds = [built("x86_64")]
+    first = fuzz(builds, Options(seconds=1), tmp_path, lambda c: seen.append(c.next_seed))
+    assert seen == sorted(seen)
+    again = fuzz(builds, Options(seconds=0.5), tmp_path, quiet)
+    assert (first.first_seed, again.first_seed) == (0, 0)
+    assert again.next_seed == first.next_seed + again.traces
+    other = fuzz(builds, Options(seconds=0.2, seed=7), tmp_path, quiet)
+    assert other.next_seed == 7 + other.traces
+    for path in tmp_path.glob("campaign-*.json"):
+        path.write_text("{}")
+    with pytest.raises(InputError, match="delete it, or give another folder"):
+        fuzz(builds, Options(seconds=1), tmp_path, quiet)
+
+
+def test_differences_are_made_short_and_saved(kernel_6_12, built, tmp_path):
+    built("x86_64")
+    for path in (kernel_6_12.code, kernel_6_12.header):
+        target = tmp_path / "linux" / path.relative_to(kernel_6_12.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(path.read_text().replace("ma_set_meta(node, mt, 0, end);", ";"))
+    changed = build(open_source(str(tmp_path / "linux")), "x86_64")
+    out = tmp_path / "out"
+    options = Options(seconds=60, shrink_seconds=10, stop_at_first=True)
+    campaign = fuzz([changed], options, out, quiet)
+    assert campaign.found
+    found = campaign.found[0]
+    text = found.path.read_text()
+    assert text.startswith(f"# {changed.source}\n# on x86_64 differs from the emulator in: ")
+    assert list(parse(text.split("\n"), 2**64 - 1))[-1].op == found.mismatch.operation.op
+    assert len(found.shrunk) < 10
+    again = fuzz([changed], Options(seconds=0), out, quiet)
+    assert again.earlier == [str(other.path) for other in campaign.found]
+
+
+def test_coverage_is_counted(built, tmp_path):
+    native = built("x86_64", COVERAGE)
+    forget(native)
+    with pytest.raises(InputError, match="nothing has been executed"):
+        coverage(native)
+    fuzz([native], Options(seconds=2), tmp_path, quiet)
+    found = coverage(native)
+    assert 3000 < found.lines < 6000
+    assert 0.5 < found.executed / found.lines < 1
+    assert "mas_store" not in found.never
+    assert Counter(found.never).most_common(1)[0][1] == 1
