@@ -112,6 +112,7 @@ class _Maker:
         self.cursor_set = False
         self.cursor_stale = False
         self.refusing = 0
+        self.reading = False
         weights = {**_USUAL, **PROFILES[self.profile]}
         if abuse:
             weights |= _ABUSE
@@ -136,6 +137,8 @@ class _Maker:
         while len(self.made.operations) < self.length:
             pick.choices(self.moves, self.weights)[0]()
         self.do("fail", NO_LIMIT)
+        if self.reading:
+            self.do("rcu_unlock")
         for number in trees:
             self.do("sel", number)
             for look in ("dump", "treemem", "validate"):
@@ -379,7 +382,15 @@ class _Maker:
         self.refusing = pick.randrange(1, 12)
 
     def _rcu(self) -> None:
-        self.do("rcu", self.random.randrange(2))
+        """Turn RCU mode on or off, or begin or end a read section, which holds callbacks up."""
+        if self.chance(0.5):
+            self.do("rcu", self.random.randrange(2))
+        elif self.reading:
+            self.reading = False
+            self.do("rcu_unlock")
+        else:
+            self.reading = True
+            self.do("rcu_lock")
 
     def _look(self) -> None:
         self.do(self.random.choice(["validate", "validate", "mtdump", "dump", "treemem"]))
@@ -417,6 +428,8 @@ class _Maker:
                 if self.chance(0.2):
                     self.do("cpause")
                 continue
+            if self.chance(0.05):
+                self.do("cwalk")
             op = same or pick.choice([*_FORWARD, *_BACKWARD])
             end = self.top if op in _FORWARD else 0
             self.do(op, end if limit is None else limit)

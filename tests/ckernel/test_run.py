@@ -142,3 +142,13 @@ def test_what_the_kernel_lacks_is_named(built):
     )
     with pytest.raises(TraceError, match=r"line 2: Linux 6\.1 has no dup: take the line out"):
         run(built_old, operations("init 0\ndup 1\n", "x86_64"))
+
+
+def test_a_reader_holds_callbacks_up(built):
+    text = "init 2\nbulk 20 20 0 10 8 1001\nrcu_lock\nstore 4 5 3001\nload 4\nrcu_unlock\n"
+    text = text.replace("init 2", "init 0").replace("rcu_lock", "rcu on\nrcu_lock")
+    lines = run(built("s390x"), operations(text, "s390x")).lines
+    assert [line.get("rcu") for line in lines[-3:]] == [None, None, lines[-1]["rcu"]]
+    assert lines[-1]["fr"]
+    with pytest.raises(TraceError, match="line 2: rcu_unlock without rcu_lock"):
+        run(built("x86_64"), operations("init 0\nrcu_unlock\n", "x86_64"))

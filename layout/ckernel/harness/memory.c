@@ -45,6 +45,7 @@ static struct waiting {
 	void (*func)(struct rcu_head *head);
 } *queue;
 static size_t queue_length, queue_room;
+static unsigned long readers;	/* read sections that hold the callbacks up */
 
 #ifdef __SANITIZE_ADDRESS__
 /*
@@ -244,6 +245,8 @@ static unsigned long run_callbacks(void)
 {
 	unsigned long run = 0;
 
+	if (readers)
+		return 0;
 	for (; run < queue_length; run++)
 		queue[run].func(queue[run].head);
 	queue_length = 0;

@@ -63,6 +63,14 @@ static void say_node(const void *node, bool first)
 
 static void op_init(const word *a) { mt_init_flags(tree, a[0]); }
 static void op_destroy(const word *a) { mtree_destroy(tree); }
+static void op_rcu_lock(const word *a) { readers++; }
+
+static void op_rcu_unlock(const word *a)
+{
+	if (!readers)
+		give_up("rcu_unlock without rcu_lock: put rcu_lock before it");
+	readers--;
+}
 
 static void op_sel(const word *a)
 {
@@ -321,6 +329,7 @@ static void op_cprev_range(const word *a) { say_moved(mas_prev_range(&cursor, a[
 static void op_cfind_range(const word *a) { say_moved(mas_find_range(&cursor, a[0])); }
 static void op_cfind_range_rev(const word *a) { say_moved(mas_find_range_rev(&cursor, a[0])); }
 #endif
+static void op_cwalk(const word *a) { say_moved(mas_walk(&cursor)); }
 static void op_creset(const word *a) { mas_reset(&cursor); }
 static void op_cerase(const word *a) { say_moved(mas_erase(&cursor)); }
 
@@ -467,7 +476,9 @@ static const struct operation {
 #ifdef HAVE_MTREE_DUP
 	{ "dup", op_dup, CHANGES }, { "dup_noinit", op_dup_noinit, CHANGES },
 #endif
-	{ "destroy", op_destroy, CHANGES }, { "rcu", op_rcu, CHANGES }, { "fail", op_fail, READS },
+	{ "destroy", op_destroy, CHANGES }, { "rcu", op_rcu, CHANGES },
+	{ "rcu_lock", op_rcu_lock, READS }, { "rcu_unlock", op_rcu_unlock, CHANGES },
+	{ "fail", op_fail, READS },
 	{ "failnw", op_failnw, READS }, { "cset", op_cset, READS }, { "cnext", op_cnext, READS },
 	{ "cprev", op_cprev, READS }, { "cfind", op_cfind, READS },
 	{ "cfind_rev", op_cfind_rev, READS },
@@ -477,6 +488,7 @@ static const struct operation {
 	{ "cfind_range_rev", op_cfind_range_rev, READS },
 #endif
 	{ "cpause", op_cpause, READS }, { "creset", op_creset, READS },
+	{ "cwalk", op_cwalk, READS },
 	{ "cstore", op_cstore, CHANGES }, { "cerase", op_cerase, CHANGES },
 	{ "validate", op_validate, READS }, { "mtdump", op_mtdump, READS },
 	{ "dump", op_dump, READS }, { "memdump", op_memdump, READS },
