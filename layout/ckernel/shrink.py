@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from layout.ckernel.diff import Mismatch
     from layout.replay.trace import Operation
 
-_SECONDS_FOR_OPERATION = 2
-"""Shorter than usual: a livelock may be met many times."""
+_SECONDS_FOR_OPERATION = 1
+"""Shorter than usual: a livelock is met again and again."""
 
 
 def shrink_mismatch(

@@ -5,7 +5,6 @@ import pytest
 from layout.ckernel.build import COVERAGE, build
 from layout.ckernel.coverage import coverage, forget
 from layout.ckernel.fuzz import Options, fuzz
-from layout.ckernel.source import open_source
 from layout.errors import InputError
 from layout.replay.trace import parse
 
@@ -41,13 +40,9 @@ def test_a_campaign_goes_on_where_it_ended(built, tmp_path):
         fuzz(builds, Options(seconds=1), tmp_path, quiet)
 
 
-def test_differences_are_made_short_and_saved(kernel_6_12, built, tmp_path):
+def test_differences_are_made_short_and_saved(changed_6_12, built, tmp_path):
     built("x86_64")
-    for path in (kernel_6_12.code, kernel_6_12.header):
-        target = tmp_path / "linux" / path.relative_to(kernel_6_12.root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(path.read_text().replace("ma_set_meta(node, mt, 0, end);", ";"))
-    changed = build(open_source(str(tmp_path / "linux")), "x86_64")
+    changed = build(changed_6_12, "x86_64")
     out = tmp_path / "out"
     options = Options(seconds=60, shrink_seconds=10, stop_at_first=True)
     campaign = fuzz([changed], options, out, quiet)
