@@ -11,6 +11,9 @@ from layout.cli.common import add_arch, add_defect, tell
 if TYPE_CHECKING:
     import argparse
 
+_REPORTS = 10
+"""Reports that are told on stderr, beside the transcript."""
+
 
 def add(verbs: Any) -> None:
     """Register the verb."""
@@ -24,6 +27,11 @@ def add(verbs: Any) -> None:
     add_arch(parser, "the machine, x86_64 if left out")
     add_defect(parser)
     parser.add_argument(
+        "--check",
+        action="store_true",
+        help="report every access to bytes of a node that are not what they are read as",
+    )
+    parser.add_argument(
         "--ledger",
         action="store_true",
         help="tell what each operation cost in nodes and written bytes, and what was in vain",
@@ -31,16 +39,18 @@ def add(verbs: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the transcript; 1 if a validate failed or the machine stopped the kernel."""
+    """Print the transcript; 1 if a validate failed, the machine stopped or a rule was broken."""
     from layout.equip import equip
     from layout.replay.inputs import open_trace
     from layout.replay.run import Runner
     from layout.replay.transcript import encode
+    from layout.watch.check import CHECK, reports_of
     from layout.watch.ledger import LEDGER, ledger_of
     from layout.watch.table import summary
 
     arch = arches.get(args.arch or "x86_64")
-    machine = equip(arch, defects=args.defect, watch=[LEDGER] if args.ledger else [])
+    watch = [CHECK] * args.check + [LEDGER] * args.ledger
+    machine = equip(arch, defects=args.defect, watch=watch)
     runner = Runner(machine)
     try:
         for operation in open_trace(args.trace, arch):
@@ -55,4 +65,9 @@ def run(args: argparse.Namespace) -> int:
     if args.ledger:
         for text in summary(ledger_of(machine)):
             print(text, file=sys.stderr)
-    return 1 if runner.failed or runner.faulted else 0
+    reports = reports_of(machine) if args.check else []
+    for report in reports[:_REPORTS]:
+        tell(str(report))
+    if len(reports) > _REPORTS:
+        tell(f"and {len(reports) - _REPORTS} reports more, in the transcript")
+    return 1 if runner.failed or runner.faulted or reports else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from layout.pointers import NODE_MASK
 from layout.slab import GFP_NOWAIT
 from layout.tree.base import Base
+from layout.tree.peeks import peeks
 from layout.tree.state import ENOMEM, MA_START, MA_STATE_PREALLOC, MaState
 
 RCU_FREE_NODE = 0xF1
@@ -175,6 +176,7 @@ class Alloc(Base):
 
     # -- freeing
 
+    @peeks("read past data end", why="the caller counted the leaves; the end may be zeroed by now")
     def mt_free_bulk(self, count: int, address: int) -> None:
         """Free the ``count`` nodes whose addresses lie at ``address``."""
         free = self.cache.free

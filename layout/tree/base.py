@@ -19,6 +19,7 @@ from layout.pointers import (
     RANGE_64,
     ROOT_PARENT,
 )
+from layout.tree.peeks import peeks
 from layout.tree.state import MA_ERROR, MA_START, MaState
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ class Base:
 
     # -- the end of the data
 
+    @peeks("read past data end", why="the last pivot is 0 where there is metadata")
     def ma_data_end(self, node: int, mt: int, words: Words, limit: int) -> int:
         """The offset of the last slot in use; ``limit`` is the node's largest index."""
         if mt == ARANGE_64:

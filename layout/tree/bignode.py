@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from layout.node import PIVOT, NodeMemory
 from layout.pointers import ENODE_NULL, NODE_MASK
 from layout.tree.destroy import Destroy
+from layout.tree.peeks import peeks
 from layout.tree.state import MA_STATE_BULK, MA_STATE_REBALANCE, BigNode, MaState, WrState
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class BigNodes(Destroy):
         if end < self.mt_slots[mt] - 1:
             self.mem.set_meta(node, mt, 0, end)
 
+    @peeks("pivot overwritten as slot", why="of 16 pivots the last lies where slot 0 goes next")
     def mab_mas_cp(
         self, bn: BigNode, first: int, last: int, mas: MaState, *, new_max: bool
     ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from layout.pointers import ARANGE_64, MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, xa_is_node
 from layout.tree.alloc import RCU_FREE_NODE, RCU_FREE_WALK
 from layout.tree.base import MAX_DESCENT
+from layout.tree.peeks import peeks
 from layout.tree.search import Search
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ class Destroy(Search):
             mem.set_slot(node, mt, offset, leaf & ~NODE_MASK)
         return self.mt_slots[mt]
 
+    @peeks(
+        *("read past data end", "metadata read as slot"),
+        why="neither an unused slot nor metadata has both an address and a type",
+    )
     def leaf_to_free(self, node: int, mt: int, offset: int) -> int:
         """The leaf's enode in a slot; 0 behind the last one.
 
@@ -68,6 +73,7 @@ class Destroy(Search):
                 return enode
         self.livelock("mte_destroy_descend: the tree has a cycle", enode & ~NODE_MASK)
 
+    @peeks("dead node read untested", why="nobody else is in a subtree that was cut off")
     def mt_destroy_walk(self, enode: int, *, free: bool) -> None:
         """Kill a subtree; free its nodes now, or leave that to mt_free_walk()."""
         mem = self.mem
@@ -98,6 +104,10 @@ class Destroy(Search):
         self._free_leaves(enode, node, free=free)
         self._free_start(node, free=free)
 
+    @peeks(
+        *("read past data end", "metadata read as slot"),
+        why="neither an unused slot nor metadata has both an address and a type",
+    )
     def child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The enode in a slot of an upper node; 0 behind the last one, as for leaves."""
         entry = self.mem.slot(node, mt, offset)
@@ -115,6 +125,8 @@ class Destroy(Search):
         else:
             self.mt_clear_meta(node, self.mem.dead_type(node))
 
+    @peeks("read past data end", why="the last pivot is 0 where there is metadata")
+    @peeks("metadata read as slot", why="with an address and a type it is taken for a child")
     def mt_clear_meta(self, node: int, mt: int) -> None:
         """Clear the metadata of a dead internal node, if that word is not its last child."""
         mem = self.mem
@@ -165,6 +177,11 @@ class Destroy(Search):
                 return node, slots
         self.livelock("mte_dead_walk: the tree has a cycle", node)
 
+    @peeks("dead node read untested", why="its readers are gone after the grace period")
+    @peeks(
+        *("read past data end", "metadata read as slot"),
+        why="mt_clear_meta() zeroed the metadata: slots are 0 where no child is",
+    )
     def mt_free_walk(self, node: int) -> None:
         """Free a subtree that mt_destroy_walk() prepared (RCU callback)."""
         mem = self.mem
@@ -205,6 +222,7 @@ class Destroy(Search):
             dead[0] = enode
         dead[1] = enode
 
+    @peeks("dead node read untested", why="the list links dead nodes")
     def mas_mat_destroy(self, mas: MaState, dead: list[int]) -> None:
         """Free every subtree of the list."""
         in_rcu = self.mt_in_rcu(mas.tree)

@@ -16,6 +16,7 @@ from layout.pointers import (
 )
 from layout.tree.base import MAX_DESCENT
 from layout.tree.dup import Dup
+from layout.tree.peeks import peeks
 from layout.tree.state import STATUS_NAMES, STORE_TYPE_NAMES, MaState
 
 
@@ -93,6 +94,9 @@ class Dump(Dup):
         else:
             self._dump_slots(enode, low, high, depth, decimal)
 
+    @peeks(
+        *("read past data end", "metadata read as slot"), why="the dump shows all words of a node"
+    )
     def _dump_contents(self, words: tuple[int, ...], node: int, mt: int, decimal: bool) -> None:
         mem = self.mem
         pointer = mem.arch.hex_pointer
@@ -109,6 +113,8 @@ class Dump(Dup):
         parts.append(f"{pointer(words[slot0 + slots - 1])}\n")
         self.printk("".join(parts))
 
+    @peeks("read past data end", why="it stops where an entry or a pivot is missing")
+    @peeks("metadata read as slot", why="the last word tells whether the node is full")
     def _dump_slots(
         self,
         enode: int,

@@ -18,14 +18,14 @@ PEEKS: dict[CodeType, dict[str, str]] = {}
 """What each function may read although it is something else: kind of report to reason."""
 
 
-def peeks(kind: str, why: str) -> Callable[[F], F]:
-    """Declare that the function's own reads may be of this ``kind``, and ``why``.
+def peeks(*kinds: str, why: str) -> Callable[[F], F]:
+    """Declare that the function's own reads may be of these ``kinds`` of report, and why.
 
     A function that replaces it, as one with a defect does, is not exempt.
     """
 
     def declare(function: F) -> F:
-        PEEKS.setdefault(function.__code__, {})[kind] = why
+        PEEKS.setdefault(function.__code__, {}).update(dict.fromkeys(kinds, why))
         return function
 
     return declare

@@ -6,6 +6,7 @@ from layout.node import PIVOT
 from layout.pointers import NODE_MASK, PARENT_RANGE64, ROOT_NODE, ROOT_PARENT
 from layout.tree.base import MAX_DESCENT
 from layout.tree.bignode import BigNodes
+from layout.tree.peeks import peeks
 from layout.tree.state import MA_ACTIVE, MA_NONE, MaState
 
 
@@ -92,6 +93,7 @@ class Replace(BigNodes):
         states[1].status = states[2].status = MA_NONE
         return states
 
+    @peeks("dead node read untested", why="the writer goes through the subtree that it cut off")
     def mas_topiary_replace(self, mas: MaState, old_enode: int) -> None:
         """Put a new subtree in place of an old one and free what is not in use any more.
 

@@ -11,6 +11,7 @@ from layout.pointers import (
     xa_is_advanced,
 )
 from layout.slab import GFP_KERNEL
+from layout.tree.peeks import peeks
 from layout.tree.state import (
     EEXIST,
     EINVAL,
@@ -117,6 +118,10 @@ class Store(Write):
         mas.mas_flags |= MA_STATE_PREALLOC
         return 0
 
+    @peeks(
+        *("never written", "pivot read as alloc.slot"),
+        why="the last node of the chain holds no other: what is read is dropped",
+    )
     def mas_destroy(self, mas: MaState) -> None:
         """Give back the nodes in reserve; after a bulk load, mend the last leaf first."""
         mem = self.mem

@@ -6,6 +6,7 @@ from layout.node import PIVOT
 from layout.pointers import ARANGE_64, NODE_MASK
 from layout.tree.base import MAX_DESCENT
 from layout.tree.dump import Dump
+from layout.tree.peeks import peeks
 from layout.tree.state import MA_ACTIVE, MA_NONE, MA_OVERFLOW, MA_ROOT, MA_UNDERFLOW, MaState
 
 _MAX_NODES = 1 << 24
@@ -88,6 +89,10 @@ class Validate(Dump):
                 return
         self.livelock("mt_validate: the tree has a cycle", mas.node & ~NODE_MASK)
 
+    @peeks(
+        *("read past data end", "metadata read as slot"),
+        why="all slots are searched for the child, in use or not",
+    )
     def _validate_parent_slot(self, mas: MaState, name: str) -> None:
         where = "mas_validate_parent_slot"
         node = mas.node & ~NODE_MASK
@@ -110,6 +115,8 @@ class Validate(Dump):
                 )
                 self._check(True, where, mas.tree)
 
+    @peeks("read past data end", why="what is behind the data is looked at to see that it is 0")
+    @peeks("metadata read as slot", why="the last word is read with the rest and left out")
     def _validate_limits(self, mas: MaState, name: str) -> None:
         where = "mas_validate_limits"
         mt = mas.node >> 3 & 0xF
@@ -171,6 +178,7 @@ class Validate(Dump):
             if i < self.mt_pivots[mt] and words[PIVOT + i] == mas.max:
                 break
 
+    @peeks("read past data end", why="what is behind the data is looked at to see that it is 0")
     def _validate_gaps(self, mas: MaState, name: str) -> None:
         where = "mas_validate_gaps"
         top = self.ulong_max
