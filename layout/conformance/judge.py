@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "not known"
 NOT_SAID = "damage not noticed: it ended with status 0 and nothing on stderr"
+FELL = "right, but it ended with an error"
 OUT_OF_ORDER = "ranges out of order"
 
 _SMALL = 64
@@ -58,34 +59,31 @@ class Judge:
         """Whether the answer is right; if it is not, there is one more of ``failures``."""
         wanted = self.rows(built.expected)
         wrong = self._obvious(case, wanted, answer)
-        if wrong is None and answer.rows == wanted:
+        if wrong is None:
             if len(wanted) <= _SMALL and not case.damaged:
                 self._passed.append(built)
             return True
-        if wrong is None:
+        if wrong in (UNKNOWN, FELL):
             self._mistakes[case.name] = self._explain(built, answer)
-        if wrong == "":
-            return True
         expected: list[Row] | str = wanted
         if case.damaged:
             expected = f"an end within {self.seconds:g} s that says that something is wrong"
-        causes = [wrong] if wrong else [UNKNOWN]
         self.failures.append(
-            Failure(case.name, case.arch.name, case.about, causes, expected, answer)
+            Failure(case.name, case.arch.name, case.about, [wrong], expected, answer)
         )
         return False
 
     def _obvious(self, case: Case, wanted: list[Row], answer: Answer) -> str | None:
-        """What is wrong without a closer look; empty if nothing is, None if it needs one."""
+        """What is wrong as far as it shows without a closer look, None if nothing is."""
         if not answer.ended:
             return f"did not end within {self.seconds:g} s"
         if case.damaged:
-            return "" if answer.status or answer.said else NOT_SAID
+            return None if answer.status or answer.said else NOT_SAID
         if answer.strange is not None:
             return "output not understood"
         if answer.rows == wanted:
-            return "right, but it ended with an error" if answer.status else None
-        return OUT_OF_ORDER if sorted(answer.rows) == sorted(wanted) else None
+            return FELL if answer.status else None
+        return OUT_OF_ORDER if sorted(answer.rows) == sorted(wanted) else UNKNOWN
 
     def _explain(self, built: Built, answer: Answer) -> list[type[Reader]]:
         """The mistakes that give exactly this answer.

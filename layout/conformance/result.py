@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from layout.conformance.cases import Case
 
 _NOT_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd]")
-_SHOWN = 4
-"""Rows around a difference that a text shows."""
+_ROWS = 2000
+"""So many rows that a reader gave are in JSON; more come only of cycles."""
 
 
 @dataclass(slots=True)
@@ -74,7 +74,8 @@ class Failure:
             "cause": self.cause,
             "other_causes": self.causes[1:],
             "expected": expected if isinstance(expected, str) else _hex(expected),
-            "got": _hex(self.answer.rows),
+            "got": _hex(self.answer.rows[:_ROWS]),
+            "rows": len(self.answer.rows),
             "status": self.answer.status if self.answer.ended else None,
             "said": self.answer.said,
         }

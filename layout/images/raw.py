@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from arches import Arch
+    from layout.structs import Profile
 
 _FILE_MAX = 1 << 62
 _LOCK_MAX = 4096
@@ -42,12 +43,7 @@ def read_raw(  # noqa: PLR0913 - what the caller may know
     word_size = doc.get("word_size")
     if word_size is not None and word_size.count(_LOCK_MAX) != machine.word_size:
         word_size.fail(f"{machine.name} has words of {machine.word_size} bytes")
-    said = doc.get("lock_size")
-    if lock_size is None:
-        lock_size = 4 if said is None else said.count(_LOCK_MAX)
-    if config is None and (named := doc.get("config")) is not None:
-        config = named.text() or None
-    profile = structs.profile(machine, kernel or _kernel(doc), lock_size, config=config)
+    profile = _profile(doc, machine, kernel, lock_size, config)
     memory = NodeMemory(machine, profile)
     path = folder / doc["memory"].text()
     raw = read_bytes(str(path))
@@ -61,6 +57,18 @@ def read_raw(  # noqa: PLR0913 - what the caller may know
         tree = at.number(machine.ulong_max)
     require_tree(memory, tree, source)
     return Image(machine, profile, memory, tree, source, "raw")
+
+
+def _profile(
+    doc: Json, machine: Arch, kernel: str | None, lock_size: int | None, config: str | None
+) -> Profile:
+    """The kernel's profile: as the caller says, else as the JSON says."""
+    if lock_size is None and config is None:
+        named, size = doc.get("config"), doc.get("lock_size")
+        config = (named.text() or None) if named else None
+        lock_size = size.count(_LOCK_MAX) if size else None
+    lock_size = 4 if lock_size is None else lock_size
+    return structs.profile(machine, kernel or _kernel(doc), lock_size, config=config)
 
 
 def _kernel(doc: Json) -> str:

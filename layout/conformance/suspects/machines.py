@@ -78,6 +78,15 @@ class EntriesCutTo32(EntriesCutTo48):
     width = 32
 
 
+class SignExtended(Reader):
+    """Entries of 32-bit machines are told with 64 bits, the upper ones copies of the highest."""
+
+    CAUSE = "entries sign-extended to 64 bits"
+
+    def entry(self, first: int, last: int, entry: int) -> None:
+        super().entry(first, last, self.signed(entry) & 0xFFFFFFFFFFFFFFFF)
+
+
 class IndexesCutTo48(Reader):
     """Indexes are told without the bits above 48."""
 

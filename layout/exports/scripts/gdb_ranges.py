@@ -22,12 +22,13 @@ def ranges(gdb: Any, tree: int) -> Iterator[tuple[int, int, int]]:
 
     Raises gdb.error for memory that can't be read, ValueError for a tree that is broken.
     """
+    top = (1 << 8 * gdb.lookup_type("unsigned long").sizeof) - 1
     root = int(gdb.Value(tree).cast(gdb.lookup_type("struct maple_tree").pointer())["ma_root"])
+    root &= top  # pointers of mips are signed to gdb
     if root & 3 != 2 or root < 4096:
         if root:
             yield 0, 0, root
         return
-    top = (1 << 8 * gdb.lookup_type("unsigned long").sizeof) - 1
     todo, seen = [(root, 0, top)], set()
     while todo:
         word, low, high = todo.pop()
@@ -35,7 +36,7 @@ def ranges(gdb: Any, tree: int) -> Iterator[tuple[int, int, int]]:
             message = f"node {word & ~0xFF:x} is in the tree twice"
             raise ValueError(message)
         seen.add(word & ~0xFF)
-        slots = node_slots(gdb, word, low, high)
+        slots = [(a, b, slot & top) for a, b, slot in node_slots(gdb, word, low, high)]
         if word >> 3 & 15 == LEAF:
             yield from (slot for slot in slots if slot[2])
         else:
