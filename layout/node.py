@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from layout import structs
 from layout.memory import Memory
 from layout.pointers import ARANGE_64, LEAF_64
 
@@ -37,6 +38,7 @@ class NodeMemory(Memory):
         w = self.word_size
         node, r64 = profile.layout("maple_node"), profile.layout("maple_range_64")
         a64 = profile.layout("maple_arange_64")
+        alloc = structs.profile(arch).layout("maple_alloc")  # 6.12's, as the operations are
         tree, rcu = profile.layout("maple_tree"), profile.layout("rcu_head")
         if node.size != NODE_SIZE or not r64.offset("pivot") == a64.offset("pivot") == w:
             message = f"{arch.name}: nodes of this layout cannot be read as words"
@@ -66,13 +68,11 @@ class NodeMemory(Memory):
         self._type = node.offset("type")
         self._slot_len = node.offset("slot_len")
         self._topiary_next = profile.layout("maple_topiary").offset("next")
-        if "maple_alloc" in profile.structs:  # not since 7.2, whose trees are only read
-            alloc = profile.layout("maple_alloc")
-            self._alloc_total = alloc.offset("total")
-            self._alloc_count = alloc.offset("node_count")
-            self._alloc_request = alloc.offset("request_count")
-            self.alloc_slot_offset = alloc.offset("slot")
-            self.alloc_size = alloc.size
+        self._alloc_total = alloc.offset("total")
+        self._alloc_count = alloc.offset("node_count")
+        self._alloc_request = alloc.offset("request_count")
+        self.alloc_slot_offset = alloc.offset("slot")
+        self.alloc_size = alloc.size
         self._flags = tree.offset("ma_flags")
         self._root = tree.offset("ma_root")
         self.tree_size = tree.size

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import platform
 import struct
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from layout.proof.found import TypeInfo
 
 _ELF = b"\x7fELF"
+_RUNNING = "/sys/kernel/btf/"
 
 # what pyelftools lets through of a damaged header
 _PARSE_ERRORS = (
@@ -46,15 +49,16 @@ def read_types(
     """The machine of a file, and its structs and enums of these names; ``-`` is stdin.
 
     The file need not have them all; ``needed`` are looked for longest. An ELF header names the
-    machine; raw BTF does not, and is of ``arch``, x86_64 if left out. Raises OSError,
-    InputError for a file without type information, UsageError where ``arch`` is another.
+    machine. Raw BTF does not: it is of ``arch``, or if left out of x86_64, or in /sys of the
+    machine that runs. Raises OSError, InputError for a file without type information, UsageError
+    where ``arch`` is another.
     """
     source = "stdin" if path == "-" else path
     data = read_bytes(path)
     names = {*needed, *welcome}
     if is_btf(data):
         info = read_btf(data, source, names)
-        machine = arch or arches.get("x86_64")
+        machine = arch or _raw_machine(path)
         if (info.byteorder, info.word_size or machine.word_size) != (
             machine.byteorder,
             machine.word_size,
@@ -73,6 +77,14 @@ def read_types(
         )
         raise InputError(message)
     return _read_elf(data, source, arch, needed, welcome)
+
+
+def _raw_machine(path: str) -> Arch:
+    """The machine that raw BTF is taken to be of."""
+    if path.startswith(_RUNNING):
+        with contextlib.suppress(arches.UnknownArchError):
+            return arches.get(platform.machine())
+    return arches.get("x86_64")
 
 
 def _read_elf(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layout import structs
 from layout.node import PIVOT, NodeMemory
 from layout.pointers import ENODE_NULL, NODE_MASK
 from layout.tree.destroy import Destroy
@@ -19,7 +20,7 @@ class BigNodes(Destroy):
 
     def __init__(self, mem: NodeMemory, cache: NodeCache) -> None:
         super().__init__(mem, cache)
-        layout = mem.profile.layout("maple_big_node")
+        layout = structs.profile(mem.arch).layout("maple_big_node")  # whatever kernel is read
         word = mem.word_size
         self._big = (
             layout.offset("pivot") // word,

@@ -165,3 +165,11 @@ def test_a_full_disk():
     assert done.returncode == 2
     assert done.stderr.count(b"\n") == 1
     assert b"No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("kernel", ["6.18", "7.2"])
+@pytest.mark.parametrize("form", ["fields", "mt", "json"])
+def test_later_kernels_trees_look_alike(run, form, kernel):
+    words = ("dump", CAPTURES / "s390x-6.12.95.core.xz", "--tree", "2038100", "--format", form)
+    code, out, _ = run(*words, "--kernel", kernel, "--config", "smp")
+    assert (code, out) == run(*words, "--kernel", "6.12")[:2]

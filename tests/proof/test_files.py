@@ -9,6 +9,7 @@ import pytest
 
 import arches
 from layout.errors import InputError, UsageError
+from layout.proof import files
 from layout.proof.files import read_types
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -33,6 +34,14 @@ def test_dwarf():
 def test_raw_btf_is_of_the_machine_that_was_given():
     machine, info = read("maple-s390x.btf", "s390x")
     assert (machine.name, info.byteorder) == ("s390x", "big")
+    assert read("maple-x86_64.btf")[0].name == "x86_64"
+
+
+def test_the_running_kernels_btf_is_of_the_running_machine(monkeypatch):
+    monkeypatch.setattr(files, "_RUNNING", str(PROOF))
+    monkeypatch.setattr("platform.machine", lambda: "s390x")
+    assert read("maple-s390x.btf")[0].name == "s390x"
+    monkeypatch.setattr("platform.machine", lambda: "riscv32")
     assert read("maple-x86_64.btf")[0].name == "x86_64"
 
 
