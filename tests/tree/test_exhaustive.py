@@ -8,11 +8,11 @@ from itertools import combinations_with_replacement
 
 import pytest
 from machines import THREE
-from plain_model import Model
 
 import arches
 from layout.images.decode import decode
 from layout.machine import Machine
+from layout.testing.model import Model
 
 VALUES = (0x3001, 0x4000)
 STORES = [
