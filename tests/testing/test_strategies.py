@@ -104,8 +104,8 @@ def test_counts_reach_metadata_in_a_root(arch):
 
 @MACHINES
 def test_traces_are_right_on_a_right_kernel(arch):
-    @settings(QUICK, max_examples=15)
-    @given(traces(arch, max_steps=12))
+    @settings(QUICK, max_examples=12)
+    @given(traces(arch, max_steps=4 if arch == "m68k" else 10))
     def hold(trace):
         assert trace.arch == arch
         check(trace, every=50)
