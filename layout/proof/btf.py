@@ -60,15 +60,18 @@ def is_btf(data: bytes) -> bool:
     return data[:2] in (_MAGIC.to_bytes(2, "little"), _MAGIC.to_bytes(2, "big"))
 
 
-def read_btf(data: bytes, source: str, names: Iterable[str] | None = None) -> TypeInfo:
+def read_btf(
+    data: bytes, source: str, names: Iterable[str] | None = None, word_size: int = 8
+) -> TypeInfo:
     """The structs, unions and enums in raw BTF; with ``names``, only those called so.
 
-    Raises InputError for data that is cut short, damaged, or the BTF of a module, whose types
-    refer to the kernel's.
+    ``word_size`` is the size of pointers in bytes where there is no long to tell it. Raises
+    InputError for data that is cut short, damaged, or the BTF of a module, whose types refer to
+    the kernel's.
     """
     wanted = None if names is None else set(names)
     try:
-        return _Reader(data, source).read(wanted)
+        return _Reader(data, source, word_size).read(wanted)
     except (struct.error, IndexError, UnicodeDecodeError, ValueError) as error:
         message = (
             f"{source}: the BTF is cut short or damaged ({error}), or of a module: give the "
@@ -81,6 +84,7 @@ def read_btf(data: bytes, source: str, names: Iterable[str] | None = None) -> Ty
 class _Reader:
     data: bytes
     source: str
+    default_word_size: int
 
     @cached_property
     def byteorder(self) -> Literal["little", "big"]:
@@ -132,7 +136,7 @@ class _Reader:
         return self.data[at : self.data.index(b"\0", at)].decode()
 
     def read(self, wanted: set[str] | None) -> TypeInfo:
-        info = TypeInfo(f"{self.source} (BTF)", self.byteorder, self.word_size())
+        info = TypeInfo(f"{self.source} (BTF)", self.byteorder, self.word_size)
         for found in self.types:
             if not found.name or (wanted is not None and found.name not in wanted):
                 continue
@@ -143,6 +147,7 @@ class _Reader:
                 info.enums.setdefault(found.name, []).append(self.enum(found))
         return info
 
+    @cached_property
     def word_size(self) -> int | None:
         """The size of a long, from the integer type of that name."""
         for found in self.types:
@@ -191,7 +196,7 @@ class _Reader:
         if depth > _MOST_DEEP:
             self.fail(f"type {number} is made of itself")
         if of.kind == _PTR:
-            return self.word_size() or 8
+            return self.word_size or self.default_word_size
         if of.kind == _ARRAY:
             element, _, count = self.words(of.at, 3)
             return count * self.size(element, depth + 1)

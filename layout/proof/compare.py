@@ -125,7 +125,7 @@ def declared(profile: Profile, name: str) -> FoundStruct | FoundEnum | None:
 def _inside_a_typedef(name: str, types: dict[str, str]) -> bool:
     """Whether a member belongs to a type of its own, whose inside is not this struct's matter."""
     parent = name.rpartition(".")[0]
-    return bool(parent) and not types[parent.replace("[0]", "")].startswith(("struct", "union"))
+    return bool(parent) and not types[parent.removesuffix("[0]")].startswith(("struct", "union"))
 
 
 def _check_one(profile: Profile, name: str, info: TypeInfo) -> Comparison:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import platform
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import arches
@@ -17,6 +18,7 @@ from layout.proof.dwarf import read_dwarf
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import BinaryIO
 
     from elftools.elf.elffile import ELFFile
 
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 _ELF = b"\x7fELF"
 _RUNNING = "/sys/kernel/btf/"
 
-# what pyelftools lets through of a damaged header
+# what pyelftools lets through of a damaged header; OSError where it seeks to nowhere
 _PARSE_ERRORS = (
-    *(AssertionError, AttributeError, LookupError, OverflowError),
+    *(AssertionError, AttributeError, LookupError, OSError, OverflowError),
     *(TypeError, ValueError, struct.error),
 )
 
@@ -54,29 +56,41 @@ def read_types(
     where ``arch`` is another.
     """
     source = "stdin" if path == "-" else path
-    data = read_bytes(path)
-    names = {*needed, *welcome}
-    if is_btf(data):
-        info = read_btf(data, source, names)
-        machine = arch or _raw_machine(path)
-        if (info.byteorder, info.word_size or machine.word_size) != (
-            machine.byteorder,
-            machine.word_size,
-        ):
-            bits = f" {8 * info.word_size}-bit" if info.word_size else ""
-            message = (
-                f"{source}: BTF of a {info.byteorder}-endian{bits} machine, which {machine.name} "
-                "is not: give the machine as --arch"
-            )
-            raise UsageError(message)
-        return machine, info
-    if not data.startswith(_ELF):
+    with _opened(path) as file:
+        head = file.read(len(_ELF))
+        file.seek(0)
+        if head == _ELF:
+            return _read_elf(file, source, arch, needed, welcome)
+        if is_btf(head):
+            return _read_raw(file.read(), source, arch or _raw_machine(path), {*needed, *welcome})
+    message = (
+        f"{source}: neither BTF nor ELF: give /sys/kernel/btf/vmlinux, a vmlinux (not the "
+        "compressed vmlinuz) or an object file with debug information"
+    )
+    raise InputError(message)
+
+
+def _opened(path: str) -> BinaryIO:
+    """An ELF file, which may be larger than memory; of any other all, unpacked if it is xz."""
+    if path != "-":
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(Path(path).open("rb"))
+            if file.peek(len(_ELF)).startswith(_ELF):
+                stack.pop_all()
+                return file
+    return io.BytesIO(read_bytes(path))
+
+
+def _read_raw(data: bytes, source: str, machine: Arch, names: set[str]) -> tuple[Arch, TypeInfo]:
+    info = read_btf(data, source, names, machine.word_size)
+    word_size = info.word_size or machine.word_size
+    if (info.byteorder, word_size) != (machine.byteorder, machine.word_size):
         message = (
-            f"{source}: neither BTF nor ELF: give /sys/kernel/btf/vmlinux, a vmlinux (not the "
-            "compressed vmlinuz) or an object file with debug information"
+            f"{source}: BTF of a {info.byteorder}-endian {8 * word_size}-bit machine, which "
+            f"{machine.name} is not: give the machine as --arch"
         )
-        raise InputError(message)
-    return _read_elf(data, source, arch, needed, welcome)
+        raise UsageError(message)
+    return machine, info
 
 
 def _raw_machine(path: str) -> Arch:
@@ -88,7 +102,11 @@ def _raw_machine(path: str) -> Arch:
 
 
 def _read_elf(
-    data: bytes, source: str, arch: Arch | None, needed: Collection[str], welcome: Collection[str]
+    file: BinaryIO,
+    source: str,
+    arch: Arch | None,
+    needed: Collection[str],
+    welcome: Collection[str],
 ) -> tuple[Arch, TypeInfo]:
     from elftools.common.exceptions import DWARFError, ELFError  # noqa: PLC0415 - slow to import
     from elftools.construct import ConstructError  # noqa: PLC0415
@@ -96,11 +114,12 @@ def _read_elf(
     try:
         from elftools.elf.elffile import ELFFile  # noqa: PLC0415
 
-        elf = ELFFile(io.BytesIO(data))
+        elf = ELFFile(file)
         machine = elf_machine(elf, source, arch, "a file")
         section = elf.get_section_by_name(".BTF")
         if section is not None:
-            return machine, read_btf(section.data(), source, [*needed, *welcome])
+            names = {*needed, *welcome}
+            return machine, read_btf(section.data(), source, names, machine.word_size)
         if not elf.has_dwarf_info():
             message = (
                 f"{source} has no type information: build it with -g, or take a kernel's vmlinux "
@@ -108,7 +127,7 @@ def _read_elf(
             )
             raise InputError(message)
         if elf["e_type"] == "ET_REL" and elf["e_machine"] in _ABSOLUTE:
-            elf = ELFFile(io.BytesIO(_relocated(elf, data)))
+            elf = ELFFile(io.BytesIO(_relocated(elf, file)))
             dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
         else:
             dwarf = elf.get_dwarf_info()
@@ -119,12 +138,13 @@ def _read_elf(
     return machine, read_dwarf(dwarf, source, machine.word_size, needed, welcome)
 
 
-def _relocated(elf: ELFFile, data: bytes) -> bytes:
+def _relocated(elf: ELFFile, file: BinaryIO) -> bytes:
     """An object file whose debug sections have been relocated."""
     from elftools.elf.relocation import RelocationSection  # noqa: PLC0415 - slow to import
     from elftools.elf.sections import SymbolTableSection  # noqa: PLC0415
 
-    patched = bytearray(data)
+    file.seek(0)
+    patched = bytearray(file.read())
     widths = _ABSOLUTE[elf["e_machine"]]
     order = "little" if elf.little_endian else "big"
     for section in elf.iter_sections():
