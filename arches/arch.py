@@ -39,7 +39,9 @@ class UserSpace:
     asks for more. ``hole`` is a range nobody may touch (exclusive of the guard that the kernel
     keeps on both sides, which is included here). ``table_limits`` are the sizes at which page
     tables get another level. ``shared_align`` is the alignment that file and shared mappings
-    need, 1 for none. ``data_exec``: heap and stack are executable unless a program says otherwise.
+    need, 1 for none. ``huge_page`` is the size that large mappings are aligned to if the kernel
+    has transparent huge pages, 0 if not. ``data_exec``: heap and stack are executable unless a
+    program says otherwise.
     """
 
     task_size: int
@@ -51,6 +53,7 @@ class UserSpace:
     hole: AddressRange | None = None
     table_limits: tuple[int, ...] = ()
     shared_align: int = 1
+    huge_page: int = 0
     data_exec: bool = False
 
 

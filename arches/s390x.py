@@ -38,6 +38,7 @@ ARCH = Arch(
         topdown=True,
         unmapped_base=0x0000020000000000,
         map_window=0xFFFFFFFFFFFFF000,
+        huge_page=0x100000,
         # three, four and five levels: an mmap() beyond one of these adds levels
         table_limits=(1 << 42, 1 << 53, 0xFFFFFFFFFFFFF000),
     ),

@@ -38,5 +38,6 @@ ARCH = Arch(
         topdown=True,
         unmapped_base=0x00002AAAAAAAB000,  # a third of task_size
         map_window=0x00007FFFFFFFF000,
+        huge_page=0x200000,
     ),
 )

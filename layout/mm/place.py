@@ -1,7 +1,8 @@
 """Where a new mapping goes: the search through the tree's gaps, by each machine's rules.
 
-Addresses are not randomised; huge pages do not influence them.
-Source: mm/mmap.c, arch/x86/kernel/sys_x86_64.c, arch/s390/mm/mmap.c,
+Addresses are not randomised. Files are taken to lie on a file system that aligns large mappings
+to huge pages, as ext4 does.
+Source: mm/mmap.c, mm/huge_memory.c, arch/x86/kernel/sys_x86_64.c, arch/s390/mm/mmap.c,
 arch/sparc/kernel/sys_sparc_64.c.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.mm.flags import MAP_FIXED, MAP_SHARED, VM_GROWSDOWN
+from layout.mm.flags import MAP_FIXED, MAP_HUGETLB, MAP_SHARED, VM_GROWSDOWN
 from layout.mm.unmap import Unmap
 from layout.tree.state import EINVAL, ENOMEM
 
@@ -115,7 +116,9 @@ class Place(Unmap):
             return -EINVAL
         if length > space.task_size:
             return -ENOMEM
-        found = self._search(address, length, flags, pgoff, file)
+        found = self._search_aligned(length, flags, pgoff, file) if not address else 0
+        if not found:
+            found = self._search(address, length, flags, pgoff, file)
         if found < 0:
             return found
         if found > space.task_size - length:
@@ -126,6 +129,23 @@ class Place(Unmap):
             if found + length > self.table_limit < limit:
                 self.table_limit = limit
         return found
+
+    def _search_aligned(self, length: int, flags: int, pgoff: int, file: int) -> int:
+        """An address at which huge pages fit, for a mapping that has room for one; else 0."""
+        size, offset = self.space.huge_page, pgoff * self.page_size
+        if not size or flags & (MAP_FIXED | MAP_HUGETLB) or (flags & MAP_SHARED and not file):
+            return 0
+        if not file:
+            offset = 0
+            if length % size:
+                return 0
+        if offset + length - -(-offset // size) * size < size:
+            return 0
+        found = self._search(0, length + size, flags, pgoff, file)
+        if found < 0:
+            return 0
+        rest = (offset - found) % size
+        return found + (size if self.space.topdown and not rest else rest)
 
     def _search(self, address: int, length: int, flags: int, pgoff: int, file: int) -> int:
         space = self.space

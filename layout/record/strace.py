@@ -138,7 +138,7 @@ class _Reader:
             return
         call.args = args
         value = result["value"]
-        call.result = None if value == "?" else int(value, 0)
+        call.result = None if value == "?" else int(value, 16 if value.startswith("0x") else 10)
         call.errno = result["errno"]
         self._add(call)
 

@@ -35,15 +35,17 @@ def names(profile: Profile) -> list[str]:
     return [*profile.structs, *(f"enum {name}" for name in profile.enums)]
 
 
-def find(profile: Profile, name: str) -> tuple[str, bool]:
+def find(profile: Profile, name: str, *, with_mm: bool = False) -> tuple[str, bool]:
     """The bare name of a struct or enum, and whether it is an enum.
 
-    ``name`` may start with ``struct`` or ``enum``. Raises UsageError, listing all names.
+    ``name`` may start with ``struct`` or ``enum``; ``with_mm`` finds the structs of address
+    spaces too. Raises UsageError, listing all names.
     """
     words = name.split()
     bare = words[-1] if words else ""
     keyword = " ".join(words[:-1])
-    if keyword in ("", "struct") and bare in profile.structs:
+    structs = profile.structs | profile.mm_structs if with_mm else profile.structs
+    if keyword in ("", "struct") and bare in structs:
         return bare, False
     if keyword in ("", "enum") and bare in profile.enums:
         return bare, True
@@ -56,7 +58,7 @@ def as_json(profile: Profile, name: str) -> dict[str, object]:
 
     Raises UsageError.
     """
-    bare, is_enum = find(profile, name)
+    bare, is_enum = find(profile, name, with_mm=True)
     if is_enum:
         values = {value: i for i, value in enumerate(profile.enums[bare])}
         return {"size": _INT_SIZE, "values": values}
@@ -72,14 +74,14 @@ def pahole(profile: Profile, name: str) -> Iterator[str]:
 
     Raises UsageError.
     """
-    bare, is_enum = find(profile, name)
+    bare, is_enum = find(profile, name, with_mm=True)
     if is_enum:
         yield f"enum {bare} {{"
         for i, value in enumerate(profile.enums[bare]):
             yield f"        {value} = {i},"
         yield "};"
         return
-    con = profile.structs[bare]
+    con = (profile.structs | profile.mm_structs)[bare]
     yield f"struct {bare} {{"
     tally = yield from _body(con, 0, 1)
     yield ""

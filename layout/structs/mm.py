@@ -1,9 +1,10 @@
 """struct vm_area_struct, declared once for every machine: what a process's tree points to.
 
 Source: include/linux/mm_types.h of Linux 6.12. Which members there are depends on the kernel's
-configuration; CONFIGS has that of the kernels in ``fixtures/captures`` (Debian's for x86_64 and
-s390x, a minimal one without SMP for sparc64). Up to ``vm_private_data`` only PER_VMA_LOCK moves
-anything.
+configuration: CONFIGS has one for each machine that the captured kernels' VMAs fit in size
+(Debian's for x86_64 and s390x, a minimal one without SMP for sparc64). Which options give the
+last members of s390x's is not known for certain; up to ``vm_private_data`` only PER_VMA_LOCK
+moves anything.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def declare_mm(arch: Arch, version: str) -> dict[str, CStruct]:
         return {}
     m, config = CModel(arch), CONFIGS.get(arch.name, ())
     s: dict[str, CStruct] = {}
-    s["list_head"] = CStruct(m.pointer("next", "struct list_head"), m.pointer("prev", "list_head"))
+    s["list_head"] = CStruct(
+        m.pointer("next", "struct list_head"), m.pointer("prev", "struct list_head")
+    )
     s["rb_node"] = CStruct(
         m.ulong_("__rb_parent_color"),
         m.pointer("rb_right", "struct rb_node"),
