@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from layout.structs import Profile
 
 _DEFAULT_ARCH = "x86_64"
-_DEFAULT_KERNEL = "6.12"
 _DEFAULT_LOCK_SIZE = 4
 FORMATS = ("pahole", "c", "ksy", "json")
 _OTHER = re.compile(r"(?P<arch>[^@+]+)?(@(?P<kernel>[^+]+))?(\+(?P<config>.+))?")
@@ -39,8 +38,8 @@ def add(verbs: Any) -> None:
         "name",
         metavar="NAME",
         nargs="*",
-        help="maple_node, struct maple_node, enum maple_type; all where --check and --diff "
-        "have none",
+        help="maple_node, struct maple_node, enum maple_type; left out, all are compared by "
+        "--check and --diff, and written by --format c and json",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list the names instead")
@@ -86,23 +85,25 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         print(json.dumps(known) if args.json else "\n".join(known))
         return 0
-    names = [" ".join(args.name)] if args.name else []
-    if args.format == "c":
-        from layout.render import cheader
+    return _print(args, profile, [" ".join(args.name)] if args.name else known)
 
-        print("\n".join(cheader.header(profile, names or known)))
-        return 0
-    if not names:
-        message = f"struct needs the NAME of one: {', '.join(known)}"
+
+def _print(args: argparse.Namespace, profile: Profile, names: list[str]) -> int:
+    """Print a layout, or where the form allows it several."""
+    from layout.render import cheader, ksy, pahole
+
+    form = "json" if args.json else args.format
+    if form == "c":
+        print("\n".join(cheader.header(profile, names)))
+    elif form == "json":
+        layouts = {name: pahole.as_json(profile, name) for name in names}
+        print(json.dumps(layouts[names[0]] if args.name else layouts))
+    elif not args.name:
+        message = f"struct needs the NAME of one: {', '.join(names)}"
         raise UsageError(message)
-    if args.json or args.format == "json":
-        print(json.dumps(pahole.as_json(profile, names[0])))
-    elif args.format == "ksy":
-        from layout.render import ksy
-
-        print("\n".join(ksy.kaitai(profile, names[0])))
     else:
-        print("\n".join(pahole.pahole(profile, names[0])))
+        lines = ksy.kaitai if form == "ksy" else pahole.pahole
+        print("\n".join(lines(profile, names[0])))
     return 0
 
 
@@ -115,7 +116,8 @@ def _profile(args: argparse.Namespace, arch: Arch) -> Profile:
     from layout import structs
 
     lock_size = _DEFAULT_LOCK_SIZE if args.lock_size is None else args.lock_size
-    return structs.profile(arch, args.kernel or _DEFAULT_KERNEL, lock_size, config=args.config)
+    version = args.kernel or structs.DEFAULT_VERSION
+    return structs.profile(arch, version, lock_size, config=args.config)
 
 
 def _wanted(args: argparse.Namespace, profile: Profile) -> list[str]:

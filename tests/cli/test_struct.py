@@ -23,6 +23,24 @@ def test_json(run, version, arch):
         assert json.loads(out) == known[name]
 
 
+def test_all_at_once(run):
+    known = json.loads((LAYOUTS / "layouts-6.12.json").read_text())["m68k"]
+    code, out, _ = run("struct", "--format", "json", "--arch", "m68k")
+    assert (code, json.loads(out)) == (
+        0,
+        {name: layout for name, layout in known.items() if name not in {"tables", "byteorder"}},
+    )
+    code, out, _ = run("struct", "--format", "c")
+    assert (code, out.count("_Static_assert(sizeof(struct "), out.count("sizeof(enum ")) == (
+        0,
+        13,
+        3,
+    )
+    assert run("struct", "ma_state", "--format", "pahole") == run("struct", "ma_state")
+    assert run("struct", "ma_state", "--format", "json") == run("struct", "ma_state", "--json")
+    assert run("struct", "ma_state", "--format", "ksy")[1].startswith("# Made by maple-layout")
+
+
 def test_defaults_are_x86_64_and_6_12(run):
     assert run("struct", "ma_state") == run(
         "struct", "ma_state", "--arch", "x86_64", "--kernel", "6.12.117", "--lock-size", "4"
@@ -149,6 +167,8 @@ def test_diff(run):
         (["ma_state", "--config", "x"], "no configuration 'x'"),
         (["ma_state", "--config", "up", "--lock-size", "4"], "not allowed with argument"),
         (["--diff", "arm", "--check", "f"], "not allowed with argument"),
+        (["--format", "ksy"], "struct needs the NAME of one: maple_metadata, "),
+        (["maple_type", "--format", "ksy"], "enum maple_type has no layout of its own"),
         (["ma_state", "--format", "xml"], "invalid choice: 'xml'"),
         (["ma_state", "--diff", "arm", "--format", "c"], "--format is for layouts, not for"),
         (["ma_state", "--format", "c", "--json"], "--json is --format json: leave out one"),

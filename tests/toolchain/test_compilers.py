@@ -9,7 +9,7 @@ import pytest
 
 import arches
 from layout import structs
-from layout.ckernel.toolchain import compiler_name
+from layout.ckernel.toolchain import compiler_name, packages
 from layout.proof.compare import check, names_of
 from layout.proof.files import read_types
 from layout.render.cheader import header
@@ -41,7 +41,7 @@ def compiled(missing, tmp_path):
     def make(profile, *flags):
         compiler = shutil.which(name := compiler_name(profile.arch.name))
         if not compiler:
-            package = f"gcc-{name.removesuffix('-gcc').replace('_', '-')}"
+            package = packages(profile.arch.name)[0]
             missing(name, f"apt install --no-install-recommends {package}")
         lines = list(header(profile, names_of(profile)))
         uses = [f"struct {name} use_{name};" for name in profile.structs]
