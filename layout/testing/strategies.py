@@ -9,7 +9,7 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from hypothesis import note
+from hypothesis import note, reject
 from hypothesis import strategies as st
 
 from layout.machine import Machine
@@ -24,6 +24,7 @@ from layout.replay.run import Runner
 from layout.structs import profile
 from layout.testing.checked import Trace
 from layout.testing.machines import DEFAULT, find, select
+from layout.testing.oddities import ODDITIES, Corruption
 from layout.testing.recording import Recorder
 from layout.testing.steps import (
     BACKWARD,
@@ -50,7 +51,9 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
     from arches import Arch
+    from layout.mapletree import MapleTree
     from layout.replay.trace import Operation
+    from layout.testing.oddities import Odd
     from layout.testing.recording import RecordedTree
     from layout.testing.steps import Step
 
@@ -224,6 +227,40 @@ def trees(
     recorder.operations += others
     recorder.machine.cache.begin()
     return tree
+
+
+# -- images
+
+
+def images(arch: str = "x86_64") -> SearchStrategy[Odd]:
+    """Trees that are right but look odd, with the ranges that every reader has to find."""
+    machine = find(arch)
+    last = machine.ulong_max - 8 * profile(machine).sizes.slots[LEAF_64]
+    first = indexes(arch).map(lambda index: min(index, last))
+    builders = st.sampled_from(ODDITIES)
+    return st.builds(lambda build, *args: build(arch, *args), builders, first, _first_entries(arch))
+
+
+@st.composite
+def corruptions(draw: DrawFn, tree: MapleTree) -> Corruption:
+    """Single bytes of a tree's nodes and what to overwrite them with; nothing is written yet.
+
+    All fields of a node are as likely, metadata and unused ones among them.
+    """
+    nodes = tree.nodes()
+    if not nodes:
+        reject()
+    node = draw(st.sampled_from(nodes))
+    field = draw(st.sampled_from([f for f in node.fields() if f.name not in ("pad", "tail")]))
+    offset = field.offset + draw(st.integers(0, field.size - 1))
+    was = node.raw[offset]
+    now = was ^ draw(
+        st.one_of(st.sampled_from([1 << bit for bit in range(8)]), st.integers(1, 255))
+    )
+    return Corruption(node.address, offset, was, now, field.name)
+
+
+# -- steps of traces
 
 
 @cache

@@ -4,14 +4,17 @@ from hypothesis import strategies as st
 
 import arches
 from layout import MapleTree
+from layout.images.decode import decode
 from layout.pointers import LEAF_64, XA_ZERO_ENTRY, xa_is_advanced
 from layout.testing.checked import check
 from layout.testing.machines import DEFAULT
 from layout.testing.strategies import (
     KINDS,
     architectures,
+    corruptions,
     counts,
     entries,
+    images,
     indexes,
     nearly_full_root,
     operations,
@@ -154,3 +157,30 @@ def test_trees_know_how_they_grew(data):
     tree.check()
     assert tree.recorder.replays()
     assert str(tree.recorder.operations[0]).startswith("init")
+
+
+def test_images_are_right_however_they_look():
+    seen = set()
+    for arch in ("s390x", "m68k"):
+        for odd in drawn(images(arch), 30):
+            seen.add(odd.oddity)
+            found = decode(odd.image.memory, odd.tree.address)
+            assert (tuple(found.ranges), found.problems) == (odd.ranges, [])
+            assert len(odd.ranges) == len({first for first, _, _ in odd.ranges}) > 4
+    assert len(seen) == 4
+
+
+@settings(QUICK, max_examples=60)
+@given(st.data())
+def test_a_corruption_changes_one_byte(data):
+    tree = data.draw(images(data.draw(architectures()))).tree
+    before = tree.nodes()
+    damage = data.draw(corruptions(tree))
+    mem = tree.machine.mem
+    raw = mem.read(damage.node, 256)
+    damage.apply(mem)
+    changed = mem.read(damage.node, 256)
+    assert [i for i in range(256) if raw[i] != changed[i]] == [damage.offset]
+    assert str(damage) == f"poke {damage.node:x} {damage.offset:x} {changed[damage.offset]:x}"
+    damage.undo(mem)
+    assert [node.raw for node in tree.nodes()] == [node.raw for node in before]
