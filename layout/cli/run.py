@@ -29,7 +29,8 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="report every access to bytes of a node that are not what they are read as",
+        help="report every access to bytes of a node that are not what they are read as, "
+        "and states used in another RCU read section",
     )
     parser.add_argument(
         "--ledger",
@@ -44,12 +45,14 @@ def run(args: argparse.Namespace) -> int:
     from layout.replay.inputs import open_trace
     from layout.replay.run import Runner
     from layout.replay.transcript import encode
-    from layout.watch.check import CHECK, reports_of
+    from layout.watch.check import CHECK
     from layout.watch.ledger import LEDGER, ledger_of
+    from layout.watch.sections import SECTIONS
     from layout.watch.table import summary
+    from layout.watch.watch import reports_of
 
     arch = arches.get(args.arch or "x86_64")
-    watch = [CHECK] * args.check + [LEDGER] * args.ledger
+    watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
     machine = equip(arch, defects=args.defect, watch=watch)
     runner = Runner(machine)
     try:

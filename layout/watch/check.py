@@ -11,8 +11,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.errors import UsageError
-from layout.machine import Machine
 from layout.node import NODE_SIZE
 from layout.slab import NodeCache
 from layout.tree.peeks import PEEKS
@@ -20,7 +18,7 @@ from layout.watch import shadow
 from layout.watch.history import HistoryMemory, View
 from layout.watch.report import Report
 from layout.watch.shadow import tag
-from layout.watch.watch import Watch
+from layout.watch.watch import ReportingMachine, Watch
 
 if TYPE_CHECKING:
     from array import array
@@ -207,7 +205,7 @@ class CheckedCache(NodeCache):
         return nodes
 
 
-class CheckedMachine(Machine):
+class CheckedMachine(ReportingMachine):
     """A machine whose operations end with the reports of the access checker.
 
     Outside a trace, operations are counted from 1; each ends with its RCU callbacks.
@@ -223,7 +221,7 @@ class CheckedMachine(Machine):
     @property
     def reports(self) -> list[Report]:
         """All reports so far."""
-        return self._past + self.mem.finish()
+        return [*super().reports, *self._past, *self.mem.finish()]
 
     def _next(self, number: int) -> None:
         self._past += self.mem.finish()
@@ -238,7 +236,7 @@ class CheckedMachine(Machine):
         """Machine.finish(), with the operation's reports if there are any."""
         line = super().finish()
         reports = [report.to_json() for report in self.mem.finish()]
-        return {**line, "reports": reports} if reports else line
+        return {**line, "reports": line.get("reports", []) + reports} if reports else line
 
     def quiesce(self) -> int:
         """Machine.quiesce(); the next operation begins."""
@@ -249,11 +247,3 @@ class CheckedMachine(Machine):
 
 CHECK = Watch(machine=CheckedMachine, memory=CheckedMemory, cache=CheckedCache)
 """The access checker, for ``equip(watch=[CHECK])``."""
-
-
-def reports_of(machine: Machine) -> list[Report]:
-    """All reports of a machine's access checker. Raises UsageError if it has none."""
-    if not isinstance(machine, CheckedMachine):
-        message = "this machine has no access checker: equip(arch, watch=[CHECK]) makes one"
-        raise UsageError(message)
-    return machine.reports

@@ -12,19 +12,18 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from layout.errors import UsageError
-from layout.machine import Machine
 from layout.node import NODE_SIZE
 from layout.pointers import NODE_MASK
 from layout.slab import NodeCache
 from layout.tree.kernel import Kernel
 from layout.watch.report import Report
 from layout.watch.state import StateKernel, WatchedState
-from layout.watch.watch import Watch
+from layout.watch.watch import ReportingMachine, Watch
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from layout.machine import Saved
+    from layout.machine import Machine, Saved
     from layout.node import NodeMemory
     from layout.tree.state import MaState
 
@@ -237,7 +236,7 @@ class SectionKernel(StateKernel):
         return done
 
 
-class SectionMachine(Machine):
+class SectionMachine(ReportingMachine):
     """A machine whose tasks, read sections and grace periods are watched.
 
     With ``manual_grace`` callbacks run in :meth:`grace` alone: not at the end of an operation,
@@ -253,6 +252,11 @@ class SectionMachine(Machine):
     def sections(self) -> Sections:
         """The sections, histories and reports."""
         return self.kernel.sections
+
+    @property
+    def reports(self) -> list[Report]:
+        """All reports so far."""
+        return [*super().reports, *self.sections.reports]
 
     def begin(self, number: int, name: str) -> None:
         """Machine.begin(); events and reports carry the number."""

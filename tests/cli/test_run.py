@@ -127,3 +127,19 @@ def test_ledger_up_to_a_fault(tmp_path, capsys):
     last = json.loads(out[-1])
     assert (last["n"], last["ledger"]["bytes_written"]) == (3, 0)
     assert "ledger of 3 operations" in err
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+def test_check_reports_states_of_another_section(tmp_path, capsys, arch):
+    text = (
+        "init 2\nstore 1000 1fff 3001\nstore 3000 3fff 3003\nrcu_lock\ncset 1000\ncwalk\n"
+        "{}store 1000 17ff 3005\n{}cnext ffff\nrcu_unlock\n"
+    )
+    stale = text.format("rcu_unlock\n", "rcu_lock\n")
+    code, out, err = run(tmp_path, capsys, stale, "--check", "--arch", arch)
+    assert code == 1
+    kinds = [[r["kind"] for r in json.loads(line).get("reports", [])] for line in out]
+    assert kinds == [[]] * 9 + [["stale maple state"]] + [[]]
+    assert "stale maple state" in err
+    code, out, err = run(tmp_path, capsys, text.format("", ""), "--check", "--arch", arch)
+    assert (code, err) == (0, "")

@@ -15,9 +15,10 @@ from layout.pointers import LEAF_64, NODE_MASK, RANGE_64
 from layout.replay.run import Runner
 from layout.replay.trace import parse
 from layout.tree.kernel import Kernel
-from layout.watch.check import CHECK, reports_of
+from layout.watch.check import CHECK
 from layout.watch.ledger import LEDGER
 from layout.watch.report import Report
+from layout.watch.watch import reports_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 GOLDEN = sorted((FIXTURES / "golden").glob("*.trace"))
