@@ -292,3 +292,22 @@ def test_trees_of_the_python_api():
     assert accounts[-1].warnings[0].startswith(NEVER_USED)
     with pytest.raises(UsageError, match="watches are of a machine"):
         MapleTree(machine=tree.machine, watch=[LEDGER])
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (GOLDEN.parent / "written").glob("*.txt"))
+)
+def test_writes_are_those_of_the_kernels_own_code(name):
+    lines = [
+        line.split("\t")
+        for line in (GOLDEN.parent / f"written/{name}.txt").read_text().splitlines()
+    ]
+    done, _ = run("\n".join(operation for operation, _ in lines), "x86_64")
+    for (operation, figures), line in zip(lines, done, strict=True):
+        ledger = line["ledger"]
+        ours = f"{ledger['bytes_written']} {ledger['words_written']} {ledger['cache_lines']}"
+        assert ours == figures, operation
+
+
+def test_figures_of_the_kernels_own_code_are_there():
+    assert len(list((GOLDEN.parent / "written").glob("*.txt"))) == 4
