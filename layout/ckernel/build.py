@@ -22,6 +22,7 @@ from layout.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from layout.ckernel.source import KernelSource
+    from layout.ckernel.testcase import TestCase
 
 PLAIN, SANITIZE, COVERAGE = "plain", "sanitize", "coverage"
 MODES = (PLAIN, SANITIZE, COVERAGE)
@@ -75,8 +76,12 @@ class Built:
         }
 
 
-def build(source: KernelSource, arch: str, mode: str = PLAIN) -> Built:
+def build(
+    source: KernelSource, arch: str, mode: str = PLAIN, *, test: TestCase | None = None
+) -> Built:
     """The program for a machine, compiled if the cache does not have it.
+
+    With ``test`` it runs that test function, and no traces.
 
     Raises ToolMissing; UsageError for a mode that needs the machine itself; InputError, with
     the compiler's first complaint, for a kernel that the harness does not fit.
@@ -87,6 +92,11 @@ def build(source: KernelSource, arch: str, mode: str = PLAIN) -> Built:
         raise UsageError(message)
     harness = _harness()
     flags = [*_FLAGS, *_MODE_FLAGS[mode], *(f"-D{name}" for name in sorted(source.features))]
+    main = "main.c"
+    if test is not None:
+        main = "testcase.c"
+        harness["case.c"] = test.text
+        flags += ['-DTEST_CASE="case.c"', f"-DTEST_FUNCTION={test.name}"]
     identity = hashlib.sha256()
     for part in (
         *(text for item in sorted(harness.items()) for text in item),
@@ -100,7 +110,7 @@ def build(source: KernelSource, arch: str, mode: str = PLAIN) -> Built:
     directory = cache_directory() / "builds" / identity.hexdigest()[:32]
     cached = (directory / _PROGRAM).is_file()
     if not cached:
-        _compile(source, harness, [tools.compiler, *flags], directory)
+        _compile(source, harness, [tools.compiler, *flags], main, directory)
     return Built(arch, mode, source, directory, tools.runner, cached)
 
 
@@ -113,7 +123,11 @@ def _harness() -> dict[str, str]:
 
 
 def _compile(
-    source: KernelSource, harness: dict[str, str], compiler: list[str], directory: Path
+    source: KernelSource,
+    harness: dict[str, str],
+    compiler: list[str],
+    main: str,
+    directory: Path,
 ) -> None:
     """Compile in a directory of its own, which then takes its place in the cache."""
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -127,19 +141,8 @@ def _compile(
             stub.touch()
         shutil.copy(source.header, work / "include" / "linux" / "maple_tree.h")
         shutil.copy(source.code, work / "maple_tree.c")
-        steps = (
-            [
-                "-idirafter",
-                "include",
-                '-DMAPLE_TREE_C="maple_tree.c"',
-                "-c",
-                "main.c",
-                "-o",
-                "main.o",
-            ],
-            ["main.o", "-o", _PROGRAM],
-        )
-        for step in steps:
+        around = ["-idirafter", "include", '-DMAPLE_TREE_C="maple_tree.c"']
+        for step in ([*around, "-c", main, "-o", "main.o"], ["main.o", "-o", _PROGRAM]):
             done = subprocess.run(  # noqa: S603 - the compiler that toolchain.py found
                 [*compiler, *step], cwd=work, capture_output=True, text=True, check=False
             )

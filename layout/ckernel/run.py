@@ -81,6 +81,21 @@ def run(
     return Outcome(lines, faulted, failed, reports)
 
 
+def run_test(built: Built) -> str:
+    """Run a program that was built with a test; what failed, or nothing."""
+    done = subprocess.run(  # noqa: S603 - the program that build.py made
+        built.command, capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        return ""
+    lines = done.stdout.splitlines()
+    if not lines:
+        return f"exit status {done.returncode}: {done.stderr.strip()}"
+    line = json.loads(lines[-1])
+    failed = [text for text in line.get("printk", "").splitlines() if text.startswith("BUG at")]
+    return str((failed or [line["fault"]["message"]])[0])
+
+
 def _environment(built: Built) -> dict[str, str]:
     """The environment; counts of executed lines go where the program is."""
     return {**os.environ, "GCOV_PREFIX": str(built.directory), "GCOV_PREFIX_STRIP": "99"}

@@ -8,6 +8,7 @@ from layout.cli.kernel.build import add as add_build
 from layout.cli.kernel.diff import add as add_diff
 from layout.cli.kernel.fuzz import add as add_fuzz
 from layout.cli.kernel.run import add as add_run
+from layout.cli.kernel.test import add as add_test
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +26,7 @@ def add(verbs: Any) -> None:
         allow_abbrev=False,
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    for add_action in (add_build, add_run, add_diff, add_fuzz):
+    for add_action in (add_build, add_run, add_diff, add_fuzz, add_test):
         add_action(actions)
 
 

@@ -1,0 +1,360 @@
+"""A trace as a function for the kernel's own test file: calls, and checks of what they return.
+
+The function takes an empty tree, as those of lib/test_maple_tree.c do, and leaves an empty one.
+What it checks is what the emulator returned. Operations that only look at memory have no place
+in it; one that needs an allocator that refuses can't be part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from layout.errors import TraceError
+from layout.machine import Machine
+from layout.pointers import MT_FLAGS_HEIGHT_MASK
+from layout.replay.run import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from arches import Arch
+    from layout.replay.run import Line
+    from layout.replay.trace import Operation
+
+LOOKS = frozenset({"dump", "memdump", "mtdump", "treemem", "prealloc_raw", "expect_raw"})
+"""Operations that are left out: they show memory and change nothing that stays."""
+
+_REFUSED = {
+    "fail": "needs an allocator that refuses",
+    "failnw": "needs an allocator that refuses",
+    "poke": "damages memory",
+    "rcu_lock": "holds a read section open, in which stores may not sleep",
+    "rcu_unlock": "ends a read section",
+}
+_WIDTH = 100
+
+
+@dataclass(slots=True)
+class TestCase:
+    """The function's name and text, and the trace lines that it leaves out."""
+
+    name: str
+    text: str
+    left_out: list[int]
+
+
+def function_name(source: str) -> str:
+    """A C name for the test of a trace file."""
+    stem = source.replace("\\", "/").rpartition("/")[2].removesuffix(".xz").removesuffix(".trace")
+    name = re.sub(r"\W+", "_", stem).strip("_").lower()
+    return f"check_trace_{name or 'case'}"
+
+
+def write_test(operations: Iterable[Operation], arch: Arch, name: str) -> TestCase:
+    """The test function of a trace. Raises TraceError for a line that can't be in it."""
+    writer = _Writer(arch)
+    for operation in operations:
+        writer.add(operation)
+    return TestCase(name, writer.function(name), writer.left_out)
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Runs the trace and writes C beside it. ``wide`` tells that a number needs 64 bits."""
+
+    arch: Arch
+    lines: list[str] = field(default_factory=list)
+    left_out: list[int] = field(default_factory=list)
+    trees: set[int] = field(default_factory=lambda: {0})
+    current: int = 0
+    cursor_tree: int = 0
+    with_cursor: bool = False
+    wide: bool = False
+    runner: Runner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.runner = Runner(Machine(self.arch))
+
+    def add(self, operation: Operation) -> None:
+        """Carry an operation out and write it down."""
+        if operation.op in _REFUSED:
+            reason = f"{operation.op} {_REFUSED[operation.op]}: take it out for a kernel test"
+            raise TraceError(operation.n, reason)
+        line = self.runner.execute(operation)
+        if "fault" in line:
+            reason = f"{operation.op} ends in a fault, a kernel test would crash: end before it"
+            raise TraceError(operation.n, reason)
+        if operation.op in LOOKS:
+            self.left_out.append(operation.n)
+            return
+        if operation.op in _CALLS:
+            self._call(*_CALLS[operation.op], operation, line)
+            return
+        write: Callable[[Operation, Line], None] = getattr(self, f"_{operation.op}", None) or (
+            self._cursor_step
+        )
+        write(operation, line)
+
+    def function(self, name: str) -> str:
+        """The whole function."""
+        others = sorted(self.trees - {0})
+        head = [f"static noinline void __init {name}(struct maple_tree *mt)", "{"]
+        if others:
+            head.append(f"\tstruct maple_tree {', '.join(f'tree{k}' for k in others)};")
+        if self.with_cursor:
+            head.append("\tMA_STATE(cursor, mt, 0, 0);")
+        if len(head) > 2:
+            head.append("")
+        head += [f"\tmt_init_flags(&tree{k}, 0);" for k in others]
+        tail = [f"\tmtree_destroy({self.tree(k)});" for k in [0, *others]]
+        text = "\n".join([*head, *self.lines, *tail, "}"]) + "\n"
+        return f"#if defined(CONFIG_64BIT)\n{text}#endif\n" if self.wide else text
+
+    # -- pieces of C
+
+    def tree(self, number: int | None = None) -> str:
+        """The expression for a tree."""
+        number = self.current if number is None else number
+        self.trees.add(number)
+        return f"&tree{number}" if number else "mt"
+
+    def number(self, value: int | str) -> str:
+        """A number as C has it."""
+        value = int(value, 16) if isinstance(value, str) else value
+        if value == self.arch.ulong_max:
+            return "ULONG_MAX"
+        self.wide = self.wide or value > 0xFFFFFFFF
+        return str(value) if value < 10 else f"0x{value:x}UL"
+
+    def pointer(self, value: int | str) -> str:
+        """An entry as C has it."""
+        value = int(value, 16) if isinstance(value, str) else value
+        return f"(void *){self.number(value)}" if value else "NULL"
+
+    def put(self, text: str, *, depth: int = 1) -> None:
+        """Append a statement, broken at its commas if it is too long."""
+        indent = "\t" * depth
+        while len(text) + 8 * depth > _WIDTH:
+            at = text.rfind(", ", 0, _WIDTH - 8 * depth)
+            if at < 0:
+                break
+            self.lines.append(indent + text[: at + 1])
+            text = text[at + 2 :]
+            indent = "\t" * (depth + 2)
+        self.lines.append(indent + text)
+
+    def check(self, got: str, wanted: str, *, depth: int = 1) -> None:
+        """Append a check that two expressions are equal."""
+        self.put(f"MT_BUG_ON({self.tree()}, {got} != {wanted});", depth=depth)
+
+    def block(self, *declarations: str) -> None:
+        """Open a block with variables of its own."""
+        self.put("{")
+        for declaration in declarations:
+            self.put(declaration, depth=2)
+        self.lines.append("")
+
+    # -- operations that are one call
+
+    def _call(self, function: str, kinds: str, operation: Operation, line: Line) -> None:
+        """``kinds``: n a number, e an entry, g and w how to allocate, i and s pointers to results.
+
+        A block is opened if there are variables.
+        """
+        args = iter(operation.args)
+        words = [self.tree()]
+        results = {"i": "index", "s": "start", "x": "next"}
+        opened = [kind for kind in kinds if kind in results]
+        values: list[str] = []
+        for kind in kinds:
+            if kind == "n":
+                words.append(self.number(next(args)))
+            elif kind == "e":
+                words.append(self.pointer(next(args)))
+            elif kind in "gw":
+                words.append("GFP_KERNEL" if kind == "g" else "GFP_NOWAIT")
+            else:
+                first = "0" if kind == "s" else self.number(next(args))
+                values.append(f"{results[kind]} = {first}")
+                words.append(f"&{results[kind]}")
+        depth = 1
+        if opened:
+            self.block(f"unsigned long {', '.join(values)};")
+            depth = 2
+        call = f"{function}({', '.join(words)})"
+        if "ret" in line:
+            self.check(call, str(line["ret"]), depth=depth)
+        else:
+            self.check(call, self.pointer(line["entry"]), depth=depth)
+        if line.get("ret", 0) >= 0:
+            for kind in opened:
+                name = results[kind]
+                self.check(name, self.number(line[name]), depth=depth)
+        if opened:
+            self.put("}")
+
+    # -- trees
+
+    def _init(self, operation: Operation, _line: Line) -> None:
+        self.put(f"mtree_destroy({self.tree()});")
+        self.put(f"mt_init_flags({self.tree()}, 0x{operation.args[0]:x});")
+
+    def _sel(self, operation: Operation, _line: Line) -> None:
+        self.current = operation.args[0]
+
+    def _destroy(self, _operation: Operation, _line: Line) -> None:
+        self.put(f"mtree_destroy({self.tree()});")
+
+    def _rcu(self, operation: Operation, _line: Line) -> None:
+        name = "mt_set_in_rcu" if operation.args[0] else "mt_clear_in_rcu"
+        self.put(f"{name}({self.tree()});")
+
+    def _dup(self, operation: Operation, line: Line) -> None:
+        copy = self.tree(operation.args[0])
+        if copy != self.tree():
+            self.put(f"mtree_destroy({copy});")
+        flags = self.runner.mem.ma_flags(self.runner.tree) & ~MT_FLAGS_HEIGHT_MASK
+        self.put(f"mt_init_flags({copy}, 0x{flags:x});")
+        self._dup_noinit(operation, line)
+
+    def _dup_noinit(self, operation: Operation, line: Line) -> None:
+        copy = self.tree(operation.args[0])
+        self.check(f"mtree_dup({self.tree()}, {copy}, GFP_KERNEL)", str(line["ret"]))
+
+    def _validate(self, _operation: Operation, _line: Line) -> None:
+        self.put(f"mt_validate({self.tree()});")
+
+    # -- the advanced API, with a state of its own
+
+    def _state(self, first: str, last: str) -> None:
+        self.block(f"MA_STATE(mas, {self.tree()}, {first}, {last});")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Statements under the tree's lock, at the end of a block."""
+        self.put(f"mtree_lock({self.tree()});", depth=2)
+        yield
+        self.put(f"mtree_unlock({self.tree()});", depth=2)
+        self.put("}")
+
+    def _place(self, line: Line, state: str = "mas", depth: int = 2) -> None:
+        self.check(f"{state}.index", self.number(line["index"]), depth=depth)
+        self.check(f"{state}.last", self.number(line["last"]), depth=depth)
+
+    def _walk(self, operation: Operation, line: Line) -> None:
+        index = self.number(operation.args[0])
+        self._state(index, index)
+        with self._locked():
+            self.check("mas_walk(&mas)", self.pointer(line["entry"]), depth=2)
+            self._place(line)
+
+    def _empty_area(self, operation: Operation, line: Line) -> None:
+        words = ", ".join(self.number(value) for value in operation.args)
+        self._state("0", "0")
+        with self._locked():
+            self.check(f"mas_{operation.op}(&mas, {words})", str(line["ret"]), depth=2)
+            if not line["ret"]:
+                self._place(line)
+
+    _empty_area_rev = _empty_area
+
+    def _mstore(self, operation: Operation, line: Line) -> None:
+        first, last, entry = operation.args
+        self._state(self.number(first), self.number(last))
+        store = f"mas_store(&mas, {self.pointer(entry)})"
+        with self._locked():
+            if line["err"]:
+                self.put(f"{store};", depth=2)
+                self.put(f"MT_BUG_ON({self.tree()}, !mas_is_err(&mas));", depth=2)
+            else:
+                self.check(store, self.pointer(line["entry"]), depth=2)
+            self.put("mas_destroy(&mas);", depth=2)
+
+    def _prealloc(self, operation: Operation, line: Line) -> None:
+        first, last, entry = operation.args
+        self._state(self.number(first), self.number(last))
+        stored = self.pointer(entry)
+        with self._locked():
+            call = f"mas_preallocate(&mas, {stored}, GFP_KERNEL)"
+            self.check(call, str(line["ret"]), depth=2)
+            if not line["ret"]:
+                self.put(f"mas_store_prealloc(&mas, {stored});", depth=2)
+
+    def _bulk(self, operation: Operation, line: Line) -> None:
+        expected, count, first, step, length, value = map(self.number, operation.args)
+        stored = count if "err_at" not in line else self.number(line["err_at"])
+        self.block(f"MA_STATE(mas, {self.tree()}, 0, 0);", "unsigned long i;")
+        with self._locked():
+            self.check(f"mas_expected_entries(&mas, {expected})", str(line["ret"]), depth=2)
+            self.put(f"for (i = 0; i < {stored}; i++) {{", depth=2)
+            self.put(f"mas.index = {first} + i * {step};", depth=3)
+            self.put(f"mas.last = mas.index + {length} - 1;", depth=3)
+            self.put(f"mas_store(&mas, (void *)({value} + i * 0x1000UL));", depth=3)
+            self.put("}", depth=2)
+            self.put("mas_destroy(&mas);", depth=2)
+
+    def _iter(self, operation: Operation, line: Line) -> None:
+        low, high = map(self.number, operation.args)
+        ranges = line["ranges"]
+        table = [f"\t{{ {', '.join(map(self.number, found))} }}," for found in ranges]
+        if ranges:
+            table = ["static const unsigned long ranges[][3] = {", *table, "};"]
+        state = f"MA_STATE(mas, {self.tree()}, {low}, {low});"
+        self.block(*table, state, "unsigned long i = 0;", "void *entry;")
+        with self._locked():
+            self.put(f"mas_for_each(&mas, entry, {high}) {{", depth=2)
+            self.put(f"MT_BUG_ON({self.tree()}, i >= {len(ranges)});", depth=3)
+            for place, got in enumerate(("mas.index", "mas.last", "(unsigned long)entry")):
+                if ranges:
+                    self.check(got, f"ranges[i][{place}]", depth=3)
+            self.put("i++;", depth=3)
+            self.put("}", depth=2)
+            self.check("i", str(len(ranges)), depth=2)
+
+    # -- the cursor
+
+    def _cset(self, operation: Operation, _line: Line) -> None:
+        first, last = operation.args[0], operation.args[-1]
+        self.with_cursor = True
+        self.cursor_tree = self.current
+        self.put(f"cursor.tree = {self.tree()};")
+        self.put(f"mas_set_range(&cursor, {self.number(first)}, {self.number(last)});")
+
+    def _creset(self, _operation: Operation, _line: Line) -> None:
+        self.put("mas_reset(&cursor);")
+
+    def _cursor_step(self, operation: Operation, line: Line) -> None:
+        """One call with the cursor: the operation's name without c is the kernel's without mas_."""
+        tree = self.tree(self.cursor_tree)
+        words = ["&cursor", *map(self.number, operation.args)]
+        name = f"mas_{operation.op[1:]}"
+        self.put(f"mtree_lock({tree});")
+        if operation.op == "cstore":
+            call = f"mas_store_gfp(&cursor, {self.pointer(operation.args[0])}, GFP_KERNEL)"
+            self.check(call, str(line["ret"]))
+        elif operation.op == "cpause":
+            self.put("mas_pause(&cursor);")
+        else:
+            self.check(f"{name}({', '.join(words)})", self.pointer(line["entry"]))
+        self._place(line, "cursor", 1)
+        self.put(f"mtree_unlock({tree});")
+
+
+_CALLS = {
+    "store": ("mtree_store_range", "nneg"),
+    "storenw": ("mtree_store_range", "nnew"),
+    "insert": ("mtree_insert_range", "nneg"),
+    "erase": ("mtree_erase", "n"),
+    "load": ("mtree_load", "n"),
+    "find": ("mt_find", "in"),
+    "find_after": ("mt_find_after", "in"),
+    "next": ("mt_next", "nn"),
+    "prev": ("mt_prev", "nn"),
+    "alloc_range": ("mtree_alloc_range", "sennng"),
+    "alloc_rrange": ("mtree_alloc_rrange", "sennng"),
+    "alloc_cyclic": ("mtree_alloc_cyclic", "sennxg"),
+}
+"""Operations that are one call of a function on a tree, and the kinds of its arguments."""

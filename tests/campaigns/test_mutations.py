@@ -1,0 +1,27 @@
+"""The rules of the campaign of mutations fit the kernel that they are made for."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from mutations import MUTATIONS
+
+pytestmark = pytest.mark.kernel
+
+
+def test_every_rule_changes_one_line_of_6_12(kernel_6_12):
+    code = kernel_6_12.code.read_text()
+    assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS) >= 20
+    for mutation in MUTATIONS:
+        before, after = code.splitlines(), mutation.apply(code).splitlines()
+        assert len(before) == len(after)
+        assert sum(a != b for a, b in zip(before, after, strict=True)) == 1, mutation.name
+
+
+def test_a_rule_that_does_not_fit_is_named():
+    with pytest.raises(ValueError, match="end-not-written: ma_set_meta has no "):
+        MUTATIONS[0].apply("static void ma_set_meta(int a)\n{\n\treturn;\n}\n")
+    with pytest.raises(ValueError, match="there is no function ma_set_meta"):
+        MUTATIONS[0].apply("")
