@@ -97,7 +97,7 @@ def _table(defect: Defect, trials: list[Trial]) -> None:
         ("fault", [escape(trial.fault) for trial in trials]),
         ("first wrong byte", [escape(trial.wrong_byte) for trial in trials]),
         ("checker", [", ".join(trial.checker) for trial in trials]),
-        ("nodes", [trial.nodes for trial in trials]),
+        ("ledger", [_cost(trial) for trial in trials]),
         ("without it", [trial.correct for trial in trials]),
     )
     for name, cells in rows:
@@ -111,6 +111,14 @@ def _table(defect: Defect, trials: list[Trial]) -> None:
         wanted = "ok without it" if expected is None else f"{expected.outcome}: {expected.detail}"
         out.print(escape(f"{defect.id} does not show as documented on {trial.arch}: {wanted}"))
     out.print()
+
+
+def _cost(trial: Trial) -> str:
+    cost = trial.ledger
+    return (
+        f"{cost['requested']} nodes requested, {cost['given_back']} given back unused, "
+        f"{cost['freed']} freed, {cost['bytes_written']} bytes written"
+    )
 
 
 def _facts(defect: Defect) -> dict[str, Any]:

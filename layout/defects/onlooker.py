@@ -20,12 +20,12 @@ def looking_on(
     def watched(name: str) -> Callable[..., object]:
         method = getattr(mem, name)
 
-        def then_look(*args: int) -> object:
+        def _then_look(*args: int) -> object:
             result = method(*args)
             look(name, *args)
             return result
 
-        return then_look
+        return _then_look
 
     names = tuple(methods)
     for name in names:

@@ -6,19 +6,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import arches
+from layout.defects import Shows
 from layout.node import NODE_SIZE
 from layout.replay.difference import between_nodes
 from layout.replay.live import live_node
 from layout.scenes.stage import Seen, Stage
+from layout.watch.check import CHECK, reports_of
+from layout.watch.ledger import LEDGER, ledger_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from arches import Arch
     from layout.defects import Defect
-    from layout.defects.defect import Outcome, Shows
+    from layout.defects.defect import Outcome
     from layout.machine import Machine
+    from layout.watch.watch import Watch
 
+_FIGURES = ("requested", "used", "given_back", "freed", "bytes_written", "cache_lines")
 _SHOWN = 8
 """Differing sightings that a detail tells; the rest is counted."""
 
@@ -29,8 +34,8 @@ class Trial:
 
     ``outcome`` and ``detail`` are those with the defect, ``checker`` the kinds of report that
     the access checker makes, ``correct`` the outcome without the defect. ``wrong_byte`` is the
-    first byte of a node that the defect left different, ``nodes`` what was asked for and given
-    back with and without it, ``expected`` what history says.
+    first byte of a node that the defect left different, ``ledger`` what the operations cost,
+    ``expected`` what history says.
     """
 
     arch: str
@@ -40,17 +45,14 @@ class Trial:
     correct: Outcome
     fault: str
     wrong_byte: str
-    nodes: str
+    ledger: dict[str, int]
     expected: Shows | None
 
     @property
     def as_documented(self) -> bool:
         """Whether it shows as history says."""
-        expected = self.expected
-        found = (self.outcome, self.detail)
-        return self.correct == "ok" and (
-            expected is None or found == (expected.outcome, expected.detail)
-        )
+        found = Shows(self.outcome, self.detail, self.checker)
+        return self.correct == "ok" and self.expected in (found, None)
 
     def as_json(self) -> dict[str, Any]:
         """The trial as JSON has it."""
@@ -61,7 +63,7 @@ class Trial:
             "correct": self.correct,
             "first_wrong_byte": self.wrong_byte or None,
             "fault": self.fault or None,
-            "nodes": self.nodes,
+            "ledger": self.ledger,
         }
 
 
@@ -74,29 +76,34 @@ def show(defect: Defect, machines: Iterable[Arch] | None = None) -> list[Trial]:
 
 def trial(defect: Defect, arch: Arch) -> Trial:
     """The trigger on one machine, with the defect and without it."""
-    bad, good = play(defect, arch), play(defect, arch, correct=True)
+    bad, good = _judged(play(defect, arch)), _judged(play(defect, arch, correct=True))
+    watched = play(defect, arch, watch=[CHECK, LEDGER])
     outcome = _outcome(bad, good)
     changed = outcome in ("corrupt", "wrong result")
     return Trial(
         arch.name,
         outcome,
         _detail(bad, good),
-        (),
+        _reports(watched),
         _outcome(good, good),
         bad.faults[0][1].message if bad.faults else "",
         _first_wrong_byte(bad, good) if changed else "",
-        _nodes(bad, good),
+        _ledger(watched),
         defect.shows.get(arch.name),
     )
 
 
-def play(defect: Defect, arch: Arch, *, correct: bool = False, check: bool = False) -> Seen:
-    """What is seen of the scene on one machine."""
+def play(defect: Defect, arch: Arch, *, correct: bool = False, watch: Sequence[Watch] = ()) -> Seen:
+    """What is seen of the scene on one machine, with the defect or without it."""
     seen = Seen()
-    stage = Stage(arch, None if correct else defect, seen, check=check)
-    defect.scene(stage)
-    for each in seen.stages:
-        each.validate()
+    defect.scene(Stage(arch, None if correct else defect, seen, watch=watch))
+    return seen
+
+
+def _judged(seen: Seen) -> Seen:
+    """What was seen, and what the validator says of the trees at the end."""
+    for stage in seen.stages:
+        stage.validate()
     return seen
 
 
@@ -144,10 +151,13 @@ def _wrong_byte(bad: Machine, good: Machine) -> str:
     return ""
 
 
-def _nodes(bad: Seen, good: Seen) -> str:
-    texts = []
-    for seen in (bad, good):
-        caches = [stage.machine.cache for stage in seen.stages]
-        allocated, freed = sum(c.allocated for c in caches), sum(c.freed for c in caches)
-        texts.append(f"{allocated} requested, {freed} freed")
-    return texts[0] if texts[0] == texts[1] else f"{texts[0]} (without it {texts[1]})"
+def _reports(seen: Seen) -> tuple[str, ...]:
+    """The kinds of report, in the order in which they came up."""
+    found = [report for stage in seen.stages for report in reports_of(stage.machine)]
+    return tuple(dict.fromkeys(report.kind for report in found))
+
+
+def _ledger(seen: Seen) -> dict[str, int]:
+    """What all operations cost, nodes and bytes."""
+    accounts = [each for stage in seen.stages for each in ledger_of(stage.machine).accounts]
+    return {name: sum(getattr(each, name) for each in accounts) for name in _FIGURES}

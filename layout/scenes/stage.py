@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from layout.equip import equip
 from layout.errors import MachineFault
@@ -12,12 +12,13 @@ from layout.replay.run import Runner
 from layout.replay.trace import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from arches import Arch
     from layout.defects import Defect
     from layout.replay.run import Line
     from layout.tree.kernel import Kernel
+    from layout.watch.watch import Watch
 
 
 @dataclass(slots=True)
@@ -26,14 +27,13 @@ class Seen:
 
     ``results`` is in order what operations returned and what the scene said; ``leaks`` what was
     not given back, ``faults`` what stopped a machine, ``broken`` what the kernel's validator
-    says of the trees at the end, ``reports`` what the access checker says.
+    says of the trees at the end.
     """
 
     results: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     faults: list[tuple[str, MachineFault]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
-    reports: list[dict[str, Any]] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -54,19 +54,20 @@ class Stage:
         defect: Defect | None,
         seen: Seen,
         *,
-        check: bool = False,
+        watch: Sequence[Watch] = (),
         name: str = "",
         kernel: type[Kernel] | None = None,
     ) -> None:
         self.arch = arch
         self._defect = defect
-        self._check = check
+        self._watch = watch
         self._name = f"{name}: " if name else ""
         self._seen = seen
         self.stopped = False
         if defect is not None and kernel is None:
             kernel = defect.kernel
-        self.machine = equip(arch, kernels=[] if defect is None or kernel is None else [kernel])
+        replaced = [] if defect is None or kernel is None else [kernel]
+        self.machine = equip(arch, kernels=replaced, watch=watch)
         self.kernel = self.machine.kernel
         self.mem = self.machine.mem
         self.tree = self.machine.tree(0)
@@ -76,7 +77,7 @@ class Stage:
     def fresh(self, name: str, kernel: type[Kernel] | None = None) -> Stage:
         """Another machine, called ``name``; with ``kernel`` in place of the defect's own code."""
         return Stage(
-            self.arch, self._defect, self._seen, check=self._check, name=name, kernel=kernel
+            self.arch, self._defect, self._seen, watch=self._watch, name=name, kernel=kernel
         )
 
     # -- steps
@@ -90,7 +91,6 @@ class Stage:
             if self.stopped:
                 return
             line = self._runner.execute(operation)
-            self._seen.reports += line.get("reports", ())
             words = " ".join([operation.op, *(f"{arg:x}" for arg in operation.args)])
             if "fault" in line:
                 fault = line["fault"]
@@ -121,7 +121,7 @@ class Stage:
         if not entry or self.stopped:
             return
         try:
-            value = self.mem.read_word(entry, "what the entry points to")
+            value = self.machine.dereference(entry)
         except MachineFault as fault:
             self._stop("following it", fault)
             return
