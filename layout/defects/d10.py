@@ -62,6 +62,8 @@ def scene(stage: Stage) -> None:
 
 _BIG = "; ".join(f"load {index} = 2a001300" for index in ("14000", "18000", "19000", "1d000"))
 
+_SEEN = ("slot read as metadata",)
+
 DEFECT = Defect(
     id="D10",
     title="a lookup takes a full leaf's last entry for metadata",
@@ -77,8 +79,8 @@ DEFECT = Defect(
     scene=scene,
     trace=TRACE,
     shows={
-        "x86_64": Shows("wrong result", "load 19000 = 2a001800; load 1d000 = 2a001800"),
-        "s390x": Shows("wrong result", _BIG),
-        "sparc64": Shows("wrong result", _BIG),
+        "x86_64": Shows("wrong result", "load 19000 = 2a001800; load 1d000 = 2a001800", _SEEN),
+        "s390x": Shows("wrong result", _BIG, _SEEN),
+        "sparc64": Shows("wrong result", _BIG, _SEEN),
     },
 )

@@ -65,5 +65,12 @@ DEFECT = Defect(
         "alone: the word behind the leaf is 3a000000; "
         "root behind it: the word behind the leaf is 3a000000; "
         "root behind it: tree 0: the validator is stopped",
+        (
+            "slot read as pivot",
+            "slot overwritten as pivot",
+            "written past the node",
+            "pivot read as slot",
+            "slot read as parent",
+        ),
     ),
 )

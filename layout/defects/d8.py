@@ -61,5 +61,6 @@ DEFECT = Defect(
         "fault",
         "slot[255] is read, 2056 bytes from the start of node 1000000000; "
         "using all nodes: null at 0000000000000000",
+        ("read past the node", "written past the node"),
     ),
 )

@@ -65,5 +65,6 @@ DEFECT = Defect(
         "corrupt",
         "iter 16000 1ffff = 1e000-1dfff 2a001d00; "
         "mt_validate: node0000001000001200: data_end 10 != the last slot offset 9",
+        ("slot read as pivot",),
     ),
 )
