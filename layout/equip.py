@@ -46,7 +46,7 @@ def equip(
 
     >>> machine = equip("s390x", defects=["R1"])
     >>> [layer.__name__ for layer in type(machine.kernel).__mro__[:4]]
-    ['Kernel', 'OldNext', 'Loops2022', 'Kernel']
+    ['Kernel', 'OldNext', 'Next2022', 'Kernel']
     """
     found = arches.get(arch) if isinstance(arch, str) else arch
     replaced = [registry.get(name).kernel for name in defects]

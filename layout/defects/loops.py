@@ -16,13 +16,11 @@ if TYPE_CHECKING:
     from layout.tree.state import MaState
 
 
-class Loops2022(Kernel):
-    """mas_find(), mas_next() and mas_prev() with the states and loops of 2022.
+class Next2022(Kernel):
+    """mas_find() and mas_next() with the states and the loop of 2022.
 
     A move that finds nothing leaves index and last at its limit.
     """
-
-    # -- forwards
 
     def mas_find(self, mas: MaState, limit: int) -> int:
         """Leave the state at the limit when nothing is found."""
@@ -104,7 +102,9 @@ class Loops2022(Kernel):
         """Whether ``offset`` is above the end of the node's data."""
         return offset > count
 
-    # -- backwards
+
+class Loops2022(Next2022):
+    """mas_prev() with the loop of 2022, too."""
 
     def mas_prev(self, mas: MaState, low: int) -> int:
         """Move back by mas_prev_entry() in place of mas_prev_slot()."""
@@ -141,10 +141,12 @@ class Loops2022(Kernel):
             offset -= 1
             entry = self.mem.slot(node, mt, offset)
             first = self.mem.pivot(node, offset - 1) + 1 & top if offset else mas.min
+            last = self.mem.pivot(node, offset) if offset < pivots else mas.max
+            if last < low:
+                mas.index = low
+                return 0
             if entry:
-                mas.offset = offset
-                mas.index = first
-                mas.last = self.mem.pivot(node, offset) if offset < pivots else mas.max
+                mas.offset, mas.index, mas.last = offset, first, last
                 return entry
             if first <= low:
                 mas.index = low

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from layout.defects.defect import Defect, Shows, Stage
-from layout.defects.loops import Loops2022
+from layout.defects.loops import Next2022
 
 
-class OldNext(Loops2022):
+class OldNext(Next2022):
     """The loop of 2022 without its test for an offset above the data's end."""
 
     def beyond(self, offset: int, count: int) -> bool:  # noqa: ARG002 - the test that was missing

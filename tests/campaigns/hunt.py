@@ -1,0 +1,189 @@
+"""Random search for defects: Hypothesis is not told what triggers them.
+
+    python tests/campaigns/hunt.py [--defects R1,D1] [--arch x86_64,s390x] [--seeds 5]
+                                   [--seconds 600] [--markdown]
+
+Traces of stores, fills, erases, reads, cursor moves and destroys run on a machine with a defect,
+each line held against a plain model; what fails is shrunk. With the access checker a report
+counts as well. Prints one line for each defect, machine and mode: how many seeds found it, after
+how many seconds and traces, and the shortest trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import time
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+
+from layout.equip import equip
+from layout.testing.checked import CheckedRunner, Trace, WrongResultError
+from layout.testing.strategies import traces
+from layout.watch.check import CHECK
+
+WANTED = ("R1", "R2", "R3a", "R3b", "D1", "D2", "D5")
+MACHINES = ("x86_64", "s390x", "sparc64")
+KINDS = ("store", "fill", "erase", "read", "cursor", "destroy")
+MAX_STEPS = 25
+EVERY = 100
+"""Writes after which whole trees are compared, and once at the end."""
+
+
+class OutOfTimeError(BaseException):
+    """Ends a search; no Exception, so that Hypothesis lets it through."""
+
+
+class FoundError(AssertionError):
+    """A trace that fails; the message says how."""
+
+
+@dataclass
+class Hunt:
+    """One search: ``trace`` is the shortest that fails, None if none was found."""
+
+    tries: int = 0
+    seconds: float = 0.0
+    trace: Trace | None = None
+    why: str = ""
+    history: list[int] = field(default_factory=list)
+
+
+def why_it_fails(trace: Trace, arch: str, defects: tuple[str, ...], *, check: bool) -> str:
+    """How a trace fails, or nothing."""
+    machine = equip(arch, defects=defects, watch=[CHECK] if check else [])
+    runner = CheckedRunner(machine, every=EVERY)
+    try:
+        for operation in trace.operations():
+            line = runner.execute(operation)
+            if line.get("reports"):
+                return f"{operation}: {line['reports'][0]['kind']}"
+        runner.check_trees()
+    except WrongResultError as wrong:
+        return str(wrong)
+    return ""
+
+
+def hunt(
+    arch: str, defects: tuple[str, ...], *, check: bool, start: int, seconds: float, shrink: float
+) -> Hunt:
+    """Search for at most ``seconds`` of processor time, then shrink for at most ``shrink``."""
+    found = Hunt()
+    began = time.process_time()
+    limit = began + seconds
+
+    @seed(start)
+    @settings(
+        max_examples=10**9,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @given(traces(arch, only=KINDS, max_steps=MAX_STEPS, rcu=False))
+    def search(trace: Trace) -> None:
+        nonlocal limit
+        if time.process_time() > limit:
+            raise OutOfTimeError
+        found.tries += found.trace is None
+        why = why_it_fails(trace, arch, defects, check=check)
+        if not why:
+            return
+        if found.trace is None:
+            found.seconds = time.process_time() - began
+            limit = time.process_time() + shrink
+        if found.trace is None or size(trace) < size(found.trace):
+            found.trace, found.why = trace, why
+        raise FoundError(why)
+
+    try:
+        search()
+    except (FoundError, OutOfTimeError):
+        pass
+    return found
+
+
+def steps(trace: Trace) -> list[str]:
+    """A trace's lines, contiguous stores of one size as one: ``fill N``."""
+    lines: list[str] = []
+    run: list[tuple[int, int]] = []
+
+    def end_run() -> None:
+        if len(run) > 2:
+            size = run[0][1] - run[0][0] + 1
+            lines.append(f"fill {len(run)} ranges of {size:x} from {run[0][0]:x} on")
+        else:
+            lines.extend(f"store {first:x} {last:x} ..." for first, last in run)
+        run.clear()
+
+    for operation in trace.operations():
+        if operation.op == "store" and operation.args[2]:
+            first, last, _ = operation.args
+            if run and (first != run[-1][1] + 1 or last - first != run[-1][1] - run[-1][0]):
+                end_run()
+            run.append((first, last))
+            continue
+        end_run()
+        lines.append(str(operation))
+    end_run()
+    return lines
+
+
+def size(trace: Trace) -> tuple[int, int]:
+    """What makes a trace short: its steps, then its lines."""
+    return len(steps(trace)), len(trace.operations())
+
+
+def report(name: str, arch: str, hunts: list[Hunt], *, check: bool) -> list[str]:
+    """The cells of one line of the table."""
+    hits = [each for each in hunts if each.trace is not None]
+    cells = [name, arch, "with" if check else "without", f"{len(hits)} of {len(hunts)}"]
+    if not hits:
+        return [*cells, "-", "-", "-", "-"]
+    best = min((each for each in hits if each.trace), key=lambda each: size(each.trace))
+    middle = statistics.median(each.seconds for each in hits)
+    tries = round(statistics.median(each.tries for each in hits))
+    why = re.sub(r"^line \d+ \([^)]*\): ", "", best.why)
+    return [*cells, f"{middle:.0f} s", str(tries), str(size(best.trace)[0]), why]
+
+
+def main() -> None:
+    """Run the searches that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--defects", default=",".join(WANTED))
+    parser.add_argument("--arch", default=",".join(MACHINES))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--shrink", type=float, default=60)
+    parser.add_argument("--check", choices=("with", "without", "both"), default="both")
+    args = parser.parse_args()
+    head = ["defect", "machine", "checker", "found", "after", "traces", "steps", "as"]
+    print("|", " | ".join(head), "|\n|" + "---|" * len(head), flush=True)
+    modes = {"with": [True], "without": [False], "both": [False, True]}[args.check]
+    for name in args.defects.split(","):
+        defects = () if name == "none" else (name,)
+        for arch in args.arch.split(","):
+            for check in modes:
+                hunts = [
+                    hunt(
+                        arch,
+                        defects,
+                        check=check,
+                        start=n,
+                        seconds=args.seconds,
+                        shrink=args.shrink,
+                    )
+                    for n in range(1, args.seeds + 1)
+                ]
+                print("|", " | ".join(report(name, arch, hunts, check=check)), "|", flush=True)
+                shortest = min((h.trace for h in hunts if h.trace), key=size, default=None)
+                if shortest is not None:
+                    print("<!--", "; ".join(steps(shortest)), "-->", flush=True)
+
+
+if __name__ == "__main__":
+    main()
