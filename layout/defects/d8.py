@@ -46,8 +46,11 @@ def _use_up(kernel: Kernel, mas: MaState) -> int:
 DEFECT = Defect(
     id="D8",
     title="nodes in reserve are forgotten when more are asked for",
-    kernels="6.1 to 6.2",
-    fix=None,
+    kernels="6.1 to 6.3-rc",
+    fix=(
+        "the patch 'maple_tree: fix a potential memory leak, OOB access, or other "
+        "unpredictable bug' of 2023"
+    ),
     source="the reset put into 6.12, which was not run; requests made by mas_node_count()",
     changes=(
         "mas_alloc_nodes() clears the count of the next node in the chain after each bulk "

@@ -40,7 +40,10 @@ DEFECT = Defect(
     id="R1",
     title="the metadata byte pair comes back as an entry",
     kernels="before 6.1: linux-next of May 2022",
-    fix=None,
+    fix=(
+        "the patch 'maple_tree: fix mas_next() when already on the last node entry', folded in "
+        "before 6.1"
+    ),
     source="run: the loop of 2022 put back into the kernel's own 6.12 code",
     changes=(
         "mas_find() leaves index and last at the limit when it returns NULL, and mas_next() is "

@@ -1,0 +1,62 @@
+"""The commands in the documentation, run as a user would: what they print is what is printed here.
+
+In a ``console`` block of the pages below, lines that start with ``$`` are commands, those that
+start with ``>`` go on with one, and what follows is all they print, stderr included. The commands
+of a page share a directory. A line ``...`` stands for any lines.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("tutorial.md", "defects.md")
+_BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+
+
+def sessions(page):
+    """(command, output) in order."""
+    found = []
+    for block in _BLOCK.findall((ROOT / "docs" / page).read_text()):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            lines = part.splitlines()
+            count = 1
+            while count < len(lines) and lines[count].startswith("> "):
+                count += 1
+            command = "\n".join([lines[0], *(line[2:] for line in lines[1:count])])
+            found.append((command, lines[count:]))
+    return found
+
+
+def pattern(lines):
+    parts = [r"(?:.*\n)*" if line.strip() == "..." else re.escape(line.rstrip()) + r" *\n" for line in lines]
+    return re.compile("".join(parts))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_print_what_the_page_says(page, tmp_path):
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "80",
+        "NO_COLOR": "1",
+    }
+    commands = sessions(page)
+    assert commands
+    for command, wanted in commands:
+        ran = subprocess.run(
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert pattern(wanted).fullmatch(ran.stdout), f"$ {command}\n{ran.stdout}"
