@@ -27,7 +27,7 @@ class AllButLast(Kernel):
 class OnlyNode(Kernel):
     """The walk over upper nodes stops at a NULL node alone."""
 
-    @peeks("read past data end", "unused slots are 0, which ends the list")
+    @peeks("read past data end", why="unused slots are 0, which ends the list")
     def child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its node is not NULL."""
         entry = self.mem.slot(node, mt, offset)
@@ -37,7 +37,7 @@ class OnlyNode(Kernel):
 class OnlyType(Kernel):
     """The walk over upper nodes stops at type 0 alone."""
 
-    @peeks("read past data end", "unused slots are 0, which ends the list")
+    @peeks("read past data end", why="unused slots are 0, which ends the list")
     def child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its type is not 0."""
         entry = self.mem.slot(node, mt, offset)
@@ -47,7 +47,7 @@ class OnlyType(Kernel):
 class NotZero(Kernel):
     """The walk over upper nodes stops at an empty slot alone."""
 
-    @peeks("read past data end", "unused slots are 0, which ends the list")
+    @peeks("read past data end", why="unused slots are 0, which ends the list")
     def child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot."""
         return self.mem.slot(node, mt, offset)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class OnlyNode(Kernel):
     """The walk over dead leaves stops at a NULL node alone."""
 
-    @peeks("read past data end", "unused slots are 0, which ends the list")
+    @peeks("read past data end", why="unused slots are 0, which ends the list")
     def leaf_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its node is not NULL."""
         entry = self.mem.slot(node, mt, offset)
@@ -26,7 +26,7 @@ class OnlyNode(Kernel):
 class OnlyType(Kernel):
     """The walk over dead leaves stops at type 0 alone."""
 
-    @peeks("read past data end", "unused slots are 0, which ends the list")
+    @peeks("read past data end", why="unused slots are 0, which ends the list")
     def leaf_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its type is not 0."""
         entry = self.mem.slot(node, mt, offset)
