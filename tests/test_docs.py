@@ -35,7 +35,10 @@ def sessions(page):
 
 
 def pattern(lines):
-    parts = [r"(?:.*\n)*" if line.strip() == "..." else re.escape(line.rstrip()) + r" *\n" for line in lines]
+    parts = [
+        r"(?:.*\n)*" if line.strip() == "..." else re.escape(line.rstrip()) + r" *\n"
+        for line in lines
+    ]
     return re.compile("".join(parts))
 
 

@@ -38,7 +38,10 @@ def test_one_json(run):
         "sparc64": "fault",
     }
     assert found["arches"]["s390x"]["detail"].startswith("next = 0e00000000000000; ")
-    assert all(one["correct"] == "ok" for one in found["arches"].values())
+    for one in found["arches"].values():
+        assert one["correct"] == "ok"
+        assert one["checker"] == ["metadata read as slot"]
+        assert one["ledger"]["requested"] == 1
 
 
 def test_all_variants(run):
