@@ -36,6 +36,7 @@ def scene(stage: Stage) -> None:
     for first, last, entry in OLD:
         kernel.mtree_store_range(tree, first, last, entry)
     kernel.run_rcu()
+    stage.machine.rcu_read_lock()
     reader = kernel.new_state(tree, OLD[-1][0])
     kernel.mas_walk(reader)
     order: list[str] = []

@@ -36,6 +36,7 @@ def scene(stage: Stage) -> None:
     for i in range(4):
         kernel.mtree_store_range(tree, 0x10000 * i, 0x10000 * i + 0xFFFF, 0x2A000000 + 0x100 * i)
     kernel.run_rcu()
+    stage.machine.rcu_read_lock()
     reader = kernel.new_state(tree, 0)
     kernel.mas_walk(reader)
     kernel.mtree_store_range(tree, 0x30000, 0x37FFF, 0x3A000000)

@@ -11,8 +11,10 @@ from layout.node import NODE_SIZE
 from layout.replay.difference import between_nodes
 from layout.replay.live import live_node
 from layout.scenes.stage import Seen, Stage
-from layout.watch.check import CHECK, reports_of
+from layout.watch.check import CHECK
 from layout.watch.ledger import LEDGER, ledger_of
+from layout.watch.sections import SECTIONS
+from layout.watch.watch import reports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -77,7 +79,7 @@ def show(defect: Defect, machines: Iterable[Arch] | None = None) -> list[Trial]:
 def trial(defect: Defect, arch: Arch) -> Trial:
     """The trigger on one machine, with the defect and without it."""
     bad, good = _judged(play(defect, arch)), _judged(play(defect, arch, correct=True))
-    watched = play(defect, arch, watch=[CHECK, LEDGER])
+    watched = play(defect, arch, watch=[CHECK, SECTIONS, LEDGER])
     outcome = _outcome(bad, good)
     changed = outcome in ("corrupt", "wrong result")
     return Trial(
