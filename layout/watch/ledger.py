@@ -369,7 +369,7 @@ class LedgerKernel(StateKernel):
             if name in _STORES:
                 self._note_overwritten(mas)
             used, gone = ledger.used, ledger.gone
-            result = call()
+            result = self._around_read(call, name, args) if name in _WITH_RESULT else call()
             if mas.reserve is not None:
                 ours = name not in _STORES or mas.reserve.is_for(bounds, args[1])
                 self._note_spent(mas, ledger.used - used, ledger.gone - gone, bounds, ours=ours)
@@ -417,11 +417,13 @@ _STORES = frozenset({"mas_store", "mas_store_gfp", "mas_store_prealloc"})
 _RESERVES = frozenset({"mas_preallocate", "mas_expected_entries"})
 _BY_STATE = ("mas_erase", "mas_destroy", *_STORES, *_RESERVES)
 _WITH_RANGE = frozenset({"mtree_store_range", "mtree_insert_range"})
-_WITH_RESULT = frozenset({"mtree_erase", "mtree_dup"})  # they read what they erase or copy
+_WITH_RESULT = frozenset(
+    {"mtree_erase", "mas_erase", "mtree_dup"}
+)  # they read what they erase or copy
 _WRITES = (
     *("mtree_alloc_range", "mtree_alloc_rrange", "mtree_alloc_cyclic", "mt_destroy", "run_rcu"),
     *_WITH_RANGE,
-    *_WITH_RESULT,
+    *("mtree_erase", "mtree_dup"),
 )
 _READS = (
     *("mtree_load", "mt_find", "mt_find_after", "mt_next", "mt_prev", "mas_walk"),
@@ -438,7 +440,8 @@ def _wrap(name: str, around: str) -> None:
             return inner(*args, **options)
         self._inside = True
         try:
-            return getattr(self, around)(functools.partial(inner, *args, **options), name, args)
+            call = functools.partial(inner, *args, **options)
+            return getattr(self, around)(call, name, (*args, *options.values()))
         finally:
             self._inside = False
 

@@ -133,7 +133,7 @@ def test_store_overwritten_by_the_same_state():
     text = "init 0\ncset 1000 1fff\ncstore 3001\n{between}\ncset 800 1fff\ncstore 3003"
     lines, _ = run(text.format(between="treemem"))
     assert warnings(lines) == {6: [f"line 3, cstore 1000-1fff: {OVERWRITTEN}"]}
-    for between in ("load 1000", "iter 0 ffff", "cfind ffff", "erase 5000"):
+    for between in ("load 1000", "iter 0 ffff", "cfind ffff", "erase 5000", "cerase"):
         assert warnings(run(text.format(between=between))[0]) == {}
     # another state's store reads nothing and is no reason
     assert list(warnings(run(text.format(between="store 7000 7fff 3001"))[0])) == [6]
@@ -311,3 +311,10 @@ def test_writes_are_those_of_the_kernels_own_code(name):
 
 def test_figures_of_the_kernels_own_code_are_there():
     assert len(list((GOLDEN.parent / "written").glob("*.txt"))) == 4
+
+
+def test_arguments_by_name():
+    made = machine()
+    made.kernel.mtree_store_range(tree=made.tree(0), index=16, last=31, entry=0x3001)
+    assert made.kernel.mtree_load(tree=made.tree(0), index=20) == 0x3001
+    assert [a.name for a in made.ledger.accounts] == ["mtree_store_range 10-1f"]
