@@ -22,13 +22,17 @@ from layout.proof.found import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Literal
 
     from elftools.dwarf.compileunit import CompileUnit
     from elftools.dwarf.die import DIE
     from elftools.dwarf.dwarfinfo import DWARFInfo
 
-_FIRST = "maple_tree.c"
+_FIRST = b"maple_tree.c\0"
 """Units of a source of this name are read before all others."""
+
+_NAMED_WITHIN = 48
+"""How many bytes from its start a unit has referred to its name, generously."""
 
 _PARSE_ERRORS = (
     *(AssertionError, AttributeError, LookupError, OverflowError),
@@ -93,14 +97,36 @@ def _read(
 
 
 def _units(dwarf: DWARFInfo) -> Iterator[CompileUnit]:
-    """All compilation units, those of the maple tree first."""
-    later = []
+    """All compilation units, those of the maple tree first.
+
+    Which these are is guessed from the first bytes of each, since reading a unit's name takes
+    its whole table of abbreviations: half a minute for all of a kernel's.
+    """
+    signs = [_FIRST, *_references(dwarf)]
+    if dwarf.debug_info_sec is None:
+        return
+    info = dwarf.debug_info_sec.stream
+    likely: list[CompileUnit] = []
+    later: list[CompileUnit] = []
     for unit in dwarf.iter_CUs():
-        if _text(unit.get_top_DIE(), "DW_AT_name").endswith(_FIRST):
-            yield unit
-        else:
-            later.append(unit)
+        info.seek(unit.cu_die_offset)
+        start = info.read(_NAMED_WITHIN)
+        (likely if any(sign in start for sign in signs) else later).append(unit)
+    yield from likely
     yield from later
+
+
+def _references(dwarf: DWARFInfo) -> Iterator[bytes]:
+    """How a unit refers to the name of the maple tree's source in the sections of strings."""
+    order: Literal["little", "big"] = "little" if dwarf.config.little_endian else "big"
+    for section in (dwarf.debug_str_sec, dwarf.debug_line_str_sec):
+        if section is None:
+            continue
+        section.stream.seek(0)
+        strings = section.stream.read()
+        at = strings.find(_FIRST)
+        if at >= 0:
+            yield (strings.rfind(b"\0", 0, at) + 1).to_bytes(4, order)
 
 
 def _add(found: dict[str, list[_Found]], name: str, one: _Found) -> None:

@@ -120,7 +120,7 @@ def _read_elf(
         if section is not None:
             names = {*needed, *welcome}
             return machine, read_btf(section.data(), source, names, machine.word_size)
-        if not elf.has_dwarf_info():
+        if not elf.has_dwarf_info(strict=True):
             message = (
                 f"{source} has no type information: build it with -g, or take a kernel's vmlinux "
                 "with CONFIG_DEBUG_INFO"

@@ -65,6 +65,18 @@ def test_a_struct_with_everything(name, word, at):
     assert info.enums["color"] == [FoundEnum(4, {"red": 0, "green": 5, "dark": -1})]
 
 
+@pytest.mark.parametrize("name", ["x86_64", "s390x"])
+def test_the_maple_trees_own_unit_is_read_first(name):
+    # a unit before that of maple_tree.c has a struct of the same name
+    path = str(PROOF / f"two-units-{name}.o.xz")
+    _, info = read_types(path, None, ["maple_metadata"])
+    [found] = info.structs["maple_metadata"]
+    assert [member.name for member in found.members] == ["end", "gap"]
+    _, info = read_types(path, None, ["maple_metadata", "decoy"])
+    assert [s.size for s in info.structs["maple_metadata"]] == [2, 16]
+    assert info.structs["decoy"][0].size == 8
+
+
 def test_cut_files_are_told(tmp_path):
     whole = lzma.decompress((PROOF / "maple-sparc64.o.xz").read_bytes())
     assert len(whole) > 6000
