@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arches
@@ -54,10 +55,12 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(message)
         from layout.record.start import from_maps
 
+        _check_output(args)
         _write(args.output, from_maps(parse(_text(args.from_maps), args.from_maps), arch))
         return 0
     from layout.record.processes import record
 
+    _check_output(args)
     maps = parse(_text(args.maps), args.maps) if args.maps is not None else None
     done = record(_text(args.log), args.log, arch, pid=args.pid, maps=maps)
     _tell_notes(args.log, done.notes)
@@ -76,13 +79,21 @@ def _text(path: str) -> str:
     return data.decode("utf-8", errors="replace")
 
 
+def _check_output(args: argparse.Namespace) -> None:
+    """Refuse to write over what is read. Raises UsageError."""
+    target = Path(args.output)
+    for path in (args.log, args.maps, args.from_maps):
+        if path is not None and target.exists() and Path(path).exists() and target.samefile(path):
+            message = f"-o {args.output} is the input: choose another name for the trace"
+            raise UsageError(message)
+
+
 def _write(path: str, lines: Sequence[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     if path == "-":
         print(text, end="")
         return
-    with open(path, "w", encoding="ascii") as file:  # noqa: PTH123 - a path as it was given
-        file.write(text)
+    Path(path).write_text(text, encoding="ascii")
 
 
 def _tell_notes(source: str, notes: list[tuple[int, str]]) -> None:
@@ -106,6 +117,8 @@ def _tell_agreement(args: argparse.Namespace, done: Recording) -> int:
     if done.closest is not None:
         line, difference = done.closest
         why = f"closest is line {line}, where {difference}"
+    if done.others and args.pid is None:
+        why += f"; this was process {done.pid}: choose another with --pid"
     say(f"{args.maps} agrees with no line of {args.log}: {why}")
     return 1
 

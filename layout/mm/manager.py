@@ -16,6 +16,10 @@ DETACH_TREE = TREES - 1
 """The number of the tree that holds VMAs on their way out: mt_detach on the kernel's stack."""
 
 
+class TooManySpaces(UsageError):  # noqa: N818 - a finding about a log or a scene
+    """A machine has no tree left for another address space."""
+
+
 class MemoryManager:
     """The memory management of one machine.
 
@@ -44,7 +48,7 @@ class MemoryManager:
     # -- address spaces
 
     def new_mm(self) -> AddressSpace:
-        """mm_alloc: an empty address space, its tree in RCU mode. Raises UsageError."""
+        """mm_alloc: an empty address space, its tree in RCU mode. Raises TooManySpaces."""
         from layout.mm.addressspace import AddressSpace  # noqa: PLC0415 - it is built on this
 
         if not self._free_trees:
@@ -52,7 +56,7 @@ class MemoryManager:
                 f"more than {DETACH_TREE} address spaces at once: a machine has {TREES} trees, "
                 "one of which munmap needs"
             )
-            raise UsageError(message)
+            raise TooManySpaces(message)
         return AddressSpace(self, self._free_trees.pop(0))
 
     def drop_mm(self, number: int) -> None:

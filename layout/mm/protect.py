@@ -149,7 +149,7 @@ class Protect(Mapping):
 
     def _madvise(self, start: int, length: int, advice: int) -> int:
         end = start + self.page_align(length)
-        if start % self.page_size or end < start or end > self.ulong_max:
+        if start % self.page_size or end > self.ulong_max or (length and end == start):
             return -EINVAL
         if end == start or advice not in _ADVICE:
             return 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.errors import InputError, UsageError
-from layout.mm.manager import MemoryManager
+from layout.mm.manager import MemoryManager, TooManySpaces
 from layout.record import strace
 from layout.record.agreement import Agreement, Borders, Difference
 from layout.record.space import NotUnderstood, Space
@@ -48,12 +48,17 @@ class Found(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """A trace; notes on log lines; and, if maps were given, where they agree or why not."""
+    """A trace; notes on log lines; and, if maps were given, where they agree or why not.
+
+    ``pid`` is the process compared, ``others`` whether the log has more.
+    """
 
     trace: list[str]
     notes: list[tuple[int, str]]
     found: Found | None
     closest: tuple[int, Difference] | None
+    pid: int | None
+    others: bool
 
 
 @dataclass(slots=True)
@@ -217,7 +222,8 @@ class _Recorder:
                 self._settle(call, late)
             self._take(call)
         self.notes.sort()
-        return Recording(self.lines, self.notes, self.found, self.closest)
+        others = len(self.log.seen) > 1
+        return Recording(self.lines, self.notes, self.found, self.closest, self.wanted, others)
 
     def _settle(self, call: Call, late: list[Call]) -> None:
         """If a call was given a range that is in use here, find what must have come before it.
@@ -225,14 +231,15 @@ class _Recorder:
         That is what another thread had begun by then, or a fork that copied earlier than it
         seemed: raises _ForkWasEarlier then.
         """
-        space = self._process(call).space
+        process = self.processes.get(call.pid)
+        space = process.space if process is not None else None
         given = _given(call, space) if space is not None else None
         if space is None or given is None or space.mm.find_vma_intersection(*given) is None:
             return
         for other in late:
             if other.begun <= call.line < other.line and other.name in ("munmap", "mremap", "brk"):
-                process = self.processes.get(other.pid)
-                if process is not None and process.space is space and id(other) not in self.done:
+                by = self.processes.get(other.pid)
+                if by is not None and by.space is space and id(other) not in self.done:
                     self.done.add(id(other))
                     self._take(other)
         born = self.forks.get(space.mm.number)
@@ -272,7 +279,7 @@ class _Recorder:
                 self.notes.append((call.line, f"{call.name} is not carried out here"))
         except NotUnderstood as error:
             self.notes.append((call.line, f"{call.name}: {error}: left out"))
-        except UsageError as error:
+        except TooManySpaces as error:
             message = f"{self.source}, line {call.line}: {error}: record one process with --pid"
             raise UsageError(message) from None
         if space := self.processes[call.pid].space if call.pid in self.processes else None:

@@ -39,6 +39,60 @@ def test_from_maps(tmp_path, capsys):
     assert capsys.readouterr().out.count('"op":"prealloc"') == 37
 
 
+def test_the_input_is_not_written_over(tmp_path, capsys):
+    log = tmp_path / "log"
+    log.write_bytes(Path(CAT).read_bytes())
+    assert main(["record", str(log), "-o", str(log)]) == 2
+    assert "is the input: choose another name" in capsys.readouterr().err
+    assert log.read_bytes() == Path(CAT).read_bytes()
+
+
+def test_many_notes(tmp_path, capsys):
+    log = tmp_path / "log"
+    log.write_text("1 brk(NULL) = 0x1000\n" + "odd\n" * 30)
+    assert main(["record", str(log), "-o", str(tmp_path / "t")]) == 0
+    err = capsys.readouterr().err
+    assert f"{log}, line 2: no line of strace" in err
+    assert err.endswith(f"{log}: and 10 more lines\n")
+
+
+def test_borders_that_are_only_on_one_side(tmp_path, capsys):
+    log, maps = tmp_path / "log", tmp_path / "maps"
+    log.write_text(
+        "1 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x10000\n"
+        "1 mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x20000\n"
+        "1 mmap(NULL, 4096, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS, -1, 0) = 0x22000\n"
+        "1 mmap(0x21000, 4096, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = 0x21000\n"
+        "2 fork() = 3\n"
+    )
+    maps.write_text(
+        "00010000-00011000 r--p 00000000 00:00 0\n00011000-00012000 r--p 00000000 00:00 0\n"
+        "00020000-00021000 ---p 00000000 00:00 0\n00021000-00023000 ---s 00000000 00:01 9\n"
+    )
+    assert main(["record", str(log), "--maps", str(maps), "-o", str(tmp_path / "t")]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "borders of VMAs: 5 the same; 1 only in the log (22000); 1 only in the maps (11000)"
+    )
+
+
+def test_another_process_may_be_meant(tmp_path, capsys):
+    log = tmp_path / "log"
+    log.write_text("1 fork() = 2\n2 brk(NULL) = 0x1000\n")
+    args = ["record", str(log), "--maps", str(STRACE / "cat.maps"), "-o", str(tmp_path / "t")]
+    assert main(args) == 1
+    out = capsys.readouterr().out
+    assert "no call of that process has left a page mapped" in out
+    assert "this was process 1: choose another with --pid" in out
+    assert main(["record", "--from-maps", CAT + "x", "-o", str(tmp_path / "t")]) == 2
+
+
+def test_no_text(tmp_path, capsys):
+    path = tmp_path / "log"
+    path.write_bytes(bytes(100))
+    assert main(["record", str(path), "-o", str(tmp_path / "t")]) == 2
+    assert "this is no text" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("args", "why"),
     [

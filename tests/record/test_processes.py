@@ -240,9 +240,90 @@ def test_a_fork_that_was_earlier_than_it_seemed():
     assert ranges(replay(done.trace)) == [(0x10000, 0x10FFF), (0x20000, 0x21FFF)]
 
 
+def test_a_log_without_numbers():
+    """strace names no process until there are two; the first then has a number it had not."""
+    head = f"mmap(NULL, 4096, {RW}) = 0x10000\n"
+    done = go(head)
+    assert ranges(replay(done.trace)) == [(0x10000, 0x10FFF)]
+    done = go(
+        f"{head}fork() = 8\n[pid 7] mmap(NULL, 4096, {RW}) = 0x20000\n"
+        f"[pid 8] mmap(NULL, 4096, {RW}) = 0x30000\n",
+        pid=7,
+    )
+    assert ranges(replay(done.trace)) == [(0x10000, 0x10FFF), (0x20000, 0x20FFF)]
+    assert done.notes == []
+    done = go(head, pid=9)
+    assert done.trace[0].startswith("# log line 1, process 9: mmap(")
+
+
+def test_numbers_are_used_again():
+    done = go(
+        f"1 mmap(NULL, 4096, {RW}) = 0x10000\n1 fork() = 2\n2 brk(NULL) = 0x1000\n1 fork() = 2\n"
+    )
+    assert done.notes == [(4, "process 2 begins anew, its end is not in the log")]
+
+
+def test_a_process_from_nowhere():
+    done = go(f"1 brk(NULL) = 0x1000\n2 mmap(NULL, 4096, {RW}) = 0x10000\n")
+    assert done.notes == [(2, "process 2 appears from nowhere")]
+
+
+def test_a_thread_that_execs_ends_the_others():
+    done = go(
+        f"1 mmap(NULL, 4096, {RW}) = 0x10000\n"
+        "1 clone(child_stack=0x1, flags=CLONE_VM|CLONE_THREAD) = 2\n"
+        '2 execve("/x", [], 0x0 <unfinished ...>\n1 +++ superseded by execve in pid 2 +++\n'
+        f"1 <... execve resumed>) = 0\n1 mmap(NULL, 4096, {RW}) = 0x20000\n"
+    )
+    assert ranges(replay(done.trace)) == [(0x20000, 0x20FFF)]
+
+
+def test_a_fork_without_flags():
+    done = go(f"1 mmap(NULL, 4096, {RW}) = 0x10000\n1 clone(0x7f00) = 2\n")
+    assert done.notes == [(2, "clone: no flags in its arguments: left out")]
+
+
+def test_a_program_that_does_not_follow():
+    done = go(
+        f"1 mmap(NULL, 4096, {RW}) = 0x10000\n1 mmap(NULL, 4096, {RW}) = 0x10000\n"
+        f"1 mremap(0x10000, 4096, 8192, MREMAP_MAYMOVE) = 0x20000\n"
+        f"1 mmap(NULL, 4096, {RW}) = 0x30000\n"
+        f"1 mremap(0x30000, 4096, 8192, MREMAP_MAYMOVE) = 0x20000\n"
+        "1 brk(0x50000) = 0x50000\n1 brk(0x51000) = 0x52000\n1 shmdt(0x1000) = 0\n"
+        "1 shmat(3, NULL, 0) = 0x60000\n1 munmap(0x7000) = 0\n1 mmap(NULL, 4096) = 0x90000\n"
+    )
+    assert done.notes == [
+        (
+            2,
+            "mmap: the kernel gave 10000-11000, which is in use here: the log lacks the call that freed it",
+        ),
+        (5, "mremap: the kernel moved to 20000, which is in use here"),
+        (6, "brk: no brk(NULL) before it: the heap is taken to begin here"),
+        (7, "brk: the heap ends at 52000, at 50000 here"),
+        (8, "shmdt: nothing was attached at 1000: left out"),
+        (9, "shmat: its size is not in the log: trace shmget too: left out"),
+        (10, "munmap: argument 2 is 'nothing', not a number: left out"),
+        (11, "mmap: argument 3 is missing: left out"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("calls", "wanted"),
     [
+        ("mlockall(MCL_CURRENT|MCL_ONFAULT) = 0", [(0x10000, 0x13FFF)]),
+        (
+            f"mlockall(MCL_FUTURE|MCL_ONFAULT) = 0\nmmap(NULL, 4096, {RW}) = 0x14000\n"
+            f"munlockall() = 0\nmmap(NULL, 4096, {RW}) = 0x15000",
+            [(0x10000, 0x15FFF)],
+        ),
+        (
+            "mlock2(0x10000, 4096, MLOCK_ONFAULT) = 0\nmlock2(0x11000, 4096, 0) = 0",
+            [(0x10000, 0x10FFF), (0x11000, 0x11FFF), (0x12000, 0x13FFF)],
+        ),
+        ("mlock(0x10000, 4096) = 0\nmunlock(0x10000, 8192) = 0", [(0x10000, 0x13FFF)]),
+        ("map_shadow_stack(NULL, 4096, 0) = 0x14000", [(0x10000, 0x14FFF)]),
+        ("madvise(0x10000, 4096, 0x66 /* MADV_??? */) = 0", [(0x10000, 0x13FFF)]),
+        ("mprotect(0x10000, 0, PROT_READ) = 0", [(0x10000, 0x13FFF)]),
         ("mremap(0x10000, 16384, 4096, MREMAP_MAYMOVE) = 0x10000", [(0x10000, 0x10FFF)]),
         ("mremap(0x10000, 16384, 32768, MREMAP_MAYMOVE) = 0x10000", [(0x10000, 0x17FFF)]),
         ("mremap(0x10000, 16384, 32768, MREMAP_MAYMOVE) = 0x50000", [(0x50000, 0x57FFF)]),
