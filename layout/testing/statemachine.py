@@ -27,7 +27,7 @@ from layout.replay.trace import NO_LIMIT, Operation
 from layout.testing.checked import CheckedRunner, Trace
 from layout.testing.machines import find
 from layout.testing.steps import BACKWARD, FORWARD, is_stuck
-from layout.testing.strategies import entries, indexes, sizes
+from layout.testing.strategies import either, entries, indexes, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ _near = st.builds(
     st.integers(0, 40),
     st.sampled_from((0, -1, 1)),
 )
-_index = _of_machine(lambda arch: st.one_of(indexes(arch), _near))
+_index = _of_machine(lambda arch: either(indexes(arch), _near))
 _size = _of_machine(sizes)
 _entry = _of_machine(entries)
 _entry_or_null = _of_machine(lambda arch: entries(arch, null=True))

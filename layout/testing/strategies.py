@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import note, reject
 from hypothesis import strategies as st
@@ -83,7 +83,7 @@ def indexes(arch: str | Arch = "x86_64", near: Sequence[int] = ()) -> SearchStra
     ends = [end for span in (*machine.user, machine.kernel_nodes) for end in span]
     edges = sorted({0, 1, *ends, top // 2, top // 2 + 1, top - page, top - 1, top})
     pages = st.integers(0, PAGES).map(lambda n: n * page)
-    kinds = [st.integers(0, SMALL), st.integers(0, SMALL), pages, _beside(pages, top)]
+    kinds = [st.integers(0, SMALL), pages, _beside(pages, top)]
     if near:
         kinds.insert(1, _beside(st.sampled_from(list(near)), top))
     return st.one_of(*kinds, _beside(st.sampled_from(edges), top))
@@ -270,7 +270,12 @@ def _steps(arch: str, kinds: tuple[str, ...]) -> SearchStrategy[Step]:
 
 @cache
 def _at(arch: str) -> SearchStrategy[int | Near]:
-    return st.one_of(indexes(arch), _near())
+    return either(indexes(arch), _near())
+
+
+def either(first: SearchStrategy[Any], second: SearchStrategy[Any]) -> SearchStrategy[Any]:
+    """One of two, each as often, however many alternatives the first has; shrinks to the first."""
+    return st.booleans().flatmap(lambda other: second if other else first)
 
 
 def _near() -> SearchStrategy[Near]:

@@ -14,6 +14,7 @@ from layout.testing.report import command, sections
 from layout.tree.kernel import Kernel
 
 TOP = 2**64 - 1
+pytestmark = pytest.mark.maple_arch("x86_64", "s390x", "sparc64")
 
 
 @pytest.fixture

@@ -1,19 +1,18 @@
 """Readers that hold a node which a writer replaces: they meet a dead node and start again."""
 
 import pytest
-from machines import THREE
 
-from layout import MapleTree
 from layout.errors import MachineFault
 from layout.pointers import NODE_MASK
 from layout.tree.state import MA_ACTIVE
 
 TOP = 2**64 - 1
+pytestmark = pytest.mark.maple_arch("x86_64", "s390x", "sparc64")
 
 
-@pytest.fixture(params=THREE)
-def tree(request):
-    tree = MapleTree(request.param, rcu=True)
+@pytest.fixture
+def tree(make_maple_tree):
+    tree = make_maple_tree(rcu=True)
     for i in range(60):
         tree.store(i * 10, i * 10 + 4, i << 1 | 1)
     return tree
