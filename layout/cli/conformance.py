@@ -88,7 +88,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(message)
     from layout.conformance.command import Commands
 
-    commands = Commands(command, judge, jobs=args.jobs, keep=Path(args.keep) if args.keep else None)
+    keep = Path(args.keep) if args.keep else None
+    commands = Commands(command, judge, jobs=args.jobs, keep=keep)
+    if args.junit:
+        Path(args.junit).touch()  # a path that can't be written is told before the run
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
     result = commands.run(cases, _progress(len(cases)))
     if args.junit:
         Path(args.junit).write_bytes(result.junit())

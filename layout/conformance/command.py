@@ -40,7 +40,7 @@ class Commands:
     """Runs a command over cases, several at a time.
 
     In ``command`` {core} and {tree} stand for the core's path and the tree's address; without
-    them they are appended. ``keep`` is a directory for the files of cases that fail.
+    them they are appended. ``keep`` is a directory that takes the files of cases that fail.
     """
 
     def __init__(
@@ -87,7 +87,6 @@ class Commands:
     def _clear(self, case: Case, built: Built, folder: Path, *, keep: bool) -> None:
         """Remove the files of a case, or move them to where they are kept."""
         if keep and self._keep:
-            self._keep.mkdir(parents=True, exist_ok=True)
             write_expected(case, built, self._judge, folder / f"{case.name}.core")
         for file in folder.glob(f"{case.name}.*"):
             if keep and self._keep:
