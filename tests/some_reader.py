@@ -152,7 +152,7 @@ def main(mistake, core, tree):
         time.sleep(60)
     if mistake == "floods":
         while True:
-            print("1 2 3")
+            print("1 2 3\n" * 1000)
     if mistake == "talks":
         print("Hello, I am a reader.")
     reader = Reader(

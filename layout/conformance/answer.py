@@ -20,15 +20,20 @@ class Answer:
     """``rows`` as the reader gave them; ``status`` is 0, or says how it failed.
 
     ``said`` is the last line of its errors, ``strange`` the first line that could not be
-    understood. ``ended`` is false for a reader that had to be stopped.
+    understood. ``stopped`` says why a reader had to be stopped, and is empty if it ended.
     """
 
     rows: list[Row] = field(default_factory=list)
     status: int = 0
     said: str = ""
     strange: str | None = None
-    ended: bool = True
+    stopped: str = ""
     seconds: float = 0.0
+
+
+def too_slow(seconds: float) -> str:
+    """What is wrong with a reader that was stopped after so many seconds."""
+    return f"did not end within {seconds:g} s"
 
 
 def parse(text: str, *, entries: bool) -> tuple[list[Row], str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from layout.conformance.answer import Answer
+from layout.conformance.answer import Answer, too_slow
 from layout.conformance.cases import corpus
 from layout.conformance.judge import Judge
 from layout.conformance.result import Result
@@ -92,7 +92,7 @@ def _ask(reader: Callback, built: Built, seconds: float) -> Answer:
         for first, last, entry in reader(CaseMemory(built, seconds), built.image.tree):
             answer.rows.append((first, last, entry))
     except OutOfTimeError:
-        answer.ended = False
+        answer.stopped = too_slow(seconds)
     except Exception as error:  # noqa: BLE001 - whatever the reader raises is its answer
         answer.status = 1
         answer.said = f"{type(error).__name__}: {error}"

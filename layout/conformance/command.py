@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from layout.conformance.answer import Answer, parse
+from layout.conformance.answer import Answer, parse, too_slow
 from layout.conformance.result import Result
 from layout.errors import UsageError
 from layout.exports import elf, raw
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from layout.conformance.cases import Built, Case
     from layout.conformance.judge import Judge
 
-_OUTPUT_MAX = 1 << 26
+_OUTPUT_MAX = 1 << 22
 """A reader that prints more bytes than this is stopped."""
+_STOPPED_SHOWS = 1 << 16
+"""So many bytes of what a stopped reader printed are looked at."""
 _SLICE = 0.1
 """How often a running reader is looked at, in seconds."""
 _CORE, _TREE = "{core}", "{tree}"
@@ -106,31 +108,35 @@ class Commands:
                 stderr=err,
                 start_new_session=True,
             )
-            ended = self._wait(process, start + self._judge.seconds, out)
+            stopped = self._wait(process, start + self._judge.seconds, out)
             seconds = time.monotonic() - start
-        rows, strange = parse(_text(out_path), entries=self._judge.entries)
-        lines = _text(err_path).strip().splitlines()
+        shown = _STOPPED_SHOWS if stopped else _OUTPUT_MAX
+        rows, strange = parse(_text(out_path, shown), entries=self._judge.entries)
+        lines = _text(err_path, _OUTPUT_MAX).strip().splitlines()
         said = lines[-1].strip() if lines else ""
-        return Answer(rows, process.returncode, said, strange, ended, seconds)
+        if stopped:  # its last line may be cut
+            strange = None
+        return Answer(rows, process.returncode, said, strange, stopped, seconds)
 
-    def _wait(self, process: subprocess.Popen[bytes], end: float, out: IO[bytes]) -> bool:
-        """Whether the process ended by itself; what is left of it is killed."""
-        ended = False
-        while not ended and time.monotonic() < end and not self._stop.is_set():
-            if os.fstat(out.fileno()).st_size > _OUTPUT_MAX:
-                break
+    def _wait(self, process: subprocess.Popen[bytes], end: float, out: IO[bytes]) -> str:
+        """Wait for the end of a process, and kill what is left; why it had to be stopped."""
+        stopped = ""
+        while process.poll() is None and not stopped:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(min(_SLICE, max(end - time.monotonic(), 0)))
-                ended = True
+            if os.fstat(out.fileno()).st_size > _OUTPUT_MAX:
+                stopped = f"printed more than {_OUTPUT_MAX >> 20} MiB"
+            elif process.returncode is None and (time.monotonic() >= end or self._stop.is_set()):
+                stopped = too_slow(self._judge.seconds)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        return ended
+        return stopped
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, size: int) -> str:
     with path.open("rb") as file:
-        return file.read(_OUTPUT_MAX).decode(errors="replace")
+        return file.read(size).decode(errors="replace")
 
 
 def write_case(built: Built, core: Path) -> None:

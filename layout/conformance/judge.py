@@ -75,8 +75,8 @@ class Judge:
 
     def _obvious(self, case: Case, wanted: list[Row], answer: Answer) -> str | None:
         """What is wrong as far as it shows without a closer look, None if nothing is."""
-        if not answer.ended:
-            return f"did not end within {self.seconds:g} s"
+        if answer.stopped:
+            return answer.stopped
         if case.damaged:
             return None if answer.status or answer.said else NOT_SAID
         if answer.strange is not None:

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from layout.conformance.cases import Case
 
 _NOT_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd]")
-_ROWS = 2000
-"""So many rows that a reader gave are in JSON; more come only of cycles."""
 
 
 @dataclass(slots=True)
@@ -40,7 +38,7 @@ class Failure:
         """The reader's end in words, empty if it was as it should be."""
         answer = self.answer
         words = []
-        if not answer.ended:
+        if answer.stopped:
             words.append("it was stopped")
         elif answer.status < 0:
             words.append(f"killed by signal {-answer.status}")
@@ -52,6 +50,8 @@ class Failure:
 
     def difference(self) -> str:
         """The first row that is not as expected, both sides, in words."""
+        if self.answer.stopped:
+            return ""
         if self.answer.strange is not None:
             return f"line {self.answer.strange!r}"
         got = self.answer.rows
@@ -74,9 +74,8 @@ class Failure:
             "cause": self.cause,
             "other_causes": self.causes[1:],
             "expected": expected if isinstance(expected, str) else _hex(expected),
-            "got": _hex(self.answer.rows[:_ROWS]),
-            "rows": len(self.answer.rows),
-            "status": self.answer.status if self.answer.ended else None,
+            "got": _hex(self.answer.rows),
+            "status": None if self.answer.stopped else self.answer.status,
             "said": self.answer.said,
         }
 

@@ -82,13 +82,13 @@ def test_failures_as_json_and_junit(conformance, tmp_path):
             "no ranges told",
         ),
         ("hangs", "*-one-range", "did not end within 1 s", "it was stopped"),
-        ("floods", "*-one-range", "did not end within 1 s", "it was stopped"),
+        ("floods", "*-one-range", "printed more than 4 MiB", "it was stopped"),
     ],
 )
 def test_how_a_reader_fails(conformance, mistake, case, cause, tells):
     start = time.monotonic()
     code, out, _ = conformance(mistake, "--arch", "s390x", "-k", case, "--timeout", 1)
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 30  # not the 60 that it sleeps
     assert code == 1
     assert cause in out.splitlines()[0]
     assert tells in out.splitlines()[0]
