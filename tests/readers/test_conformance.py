@@ -10,6 +10,7 @@ from layout.conformance.judge import NOT_SAID, Judge
 
 pytestmark = pytest.mark.readers
 
+ALL_SLOTS = "all slots read, in use or not, and metadata; words below 16 dropped"
 MACHINES = ["x86_64", "s390x", "sparc64"]
 
 
@@ -29,7 +30,8 @@ def test_drgn_reads_every_tree_and_does_not_look_for_damage(drgn):
 
 def test_drgn_follows_a_cycle_for_ever(drgn):
     failed, _ = run(drgn, corpus(["s390x"], ["cycle"]))
-    assert failed == {"s390x-6.12-cycle": "did not end within 10 s"}
+    [cause] = failed.values()
+    assert cause in ("did not end within 10 s", "printed more than 4 MiB")
 
 
 def test_gdb_with_our_script_reads_everything(gdb):
@@ -45,10 +47,10 @@ def test_volatility3_on_x86_64(volatility3):
         "x86_64-6.12-root-entry": "a root that is an entry followed as a node",
         "x86_64-6.12-up-root-entry": "a root that is an entry followed as a node",
         "x86_64-6.12-root-value": "a root that is an entry followed as a node",
-        "x86_64-6.12-values": "entries below 16 dropped",
-        "x86_64-6.12-stale-leaf": "slots behind the data end visited",
-        "x86_64-6.12-stale-range-root": "slots behind the data end visited",
-        "x86_64-6.12-stale-arange-root": "slots behind the data end visited",
+        "x86_64-6.12-values": ALL_SLOTS,
+        "x86_64-6.12-stale-leaf": ALL_SLOTS,
+        "x86_64-6.12-stale-range-root": ALL_SLOTS,
+        "x86_64-6.12-stale-arange-root": ALL_SLOTS,
         "x86_64-6.12-cycle": NOT_SAID,
         "x86_64-6.12-smeared-leaf": NOT_SAID,
         "x86_64-6.12-smeared-metadata": NOT_SAID,
@@ -60,6 +62,6 @@ def test_volatility3_takes_metadata_for_an_entry_on_s390x(volatility3):
     failed, result = run(volatility3, cases, entries=True)
     names = ("almost-full-leaf", "almost-full-leaf-to-max", "process-map")
     assert set(failed) == {f"s390x-6.12-{name}" for name in names}
-    assert all(cause.startswith("metadata read as") for cause in failed.values())
+    assert all(ALL_SLOTS in failure.causes for failure in result.failures)
     almost_full = next(f for f in result.failures if f.case == "s390x-6.12-almost-full-leaf")
     assert almost_full.answer.rows == [*almost_full.expected, (0x0E00000000000000,)]

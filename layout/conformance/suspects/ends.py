@@ -85,6 +85,15 @@ class MetadataAsBothInAllSlots(_AllSlots):
     CAUSE = "metadata read as a slot"
 
 
+class AllSlotsAbove15(_AllSlots):
+    """All slots of all nodes, but words that have only their lowest four bits."""
+
+    CAUSE = "all slots read, in use or not, and metadata; words below 16 dropped"
+
+    def visit(self, word: int, mt: int, first: int, last: int, level: int) -> None:
+        super().visit(word if word >> 4 else 0, mt, first, last, level)
+
+
 class LastSlotDropped(Reader):
     """Full nodes end one slot early."""
 

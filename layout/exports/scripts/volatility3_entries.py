@@ -36,7 +36,7 @@ def segments(path: str) -> tuple[int, list[tuple[int, bytes]]]:
     return 64 if wide else 32, found
 
 
-def main(core: str, tree: str) -> None:
+def main(core: str, tree: str, isf: str) -> None:
     """Print the entries of the tree at ``tree``."""
     from volatility3.framework import contexts, exceptions, interfaces
     from volatility3.framework.symbols import intermed
@@ -70,13 +70,12 @@ def main(core: str, tree: str) -> None:
 
     context = contexts.Context()
     context.add_layer(Segments(context, "memory", "memory"))
-    isf = Path(core).with_name(ISF) if ISF else Path(f"{core}.isf")
     context.symbol_space.append(
         intermed.IntermediateSymbolTable(
             context,
             "symbols",
             "maple",
-            isf.resolve().as_uri(),
+            Path(isf).resolve().as_uri(),
             class_types={"maple_tree": extensions.maple_tree},
         )
     )
@@ -86,5 +85,7 @@ def main(core: str, tree: str) -> None:
 
 
 if __name__ == "__main__":
-    defaults = [str(Path(__file__).with_name(CORE)) if CORE else "", TREE]
-    main(*(sys.argv[1:] + defaults[len(sys.argv) - 1 :]))
+    here = Path(__file__)
+    given = sys.argv[1:]
+    symbols = f"{given[0]}.isf" if given else str(here.with_name(ISF))
+    main(*(given + [str(here.with_name(CORE or "core")), TREE][len(given) :]), symbols)
