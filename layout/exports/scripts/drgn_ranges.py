@@ -28,5 +28,6 @@ def main(core: str, tree: str) -> None:
 
 
 if __name__ == "__main__":
-    defaults = [str(Path(__file__).with_name(CORE)) if CORE else "", TREE]
-    main(*(sys.argv[1:] + defaults[len(sys.argv) - 1 :]))
+    given = sys.argv[1:]
+    core = given[0] if given else str(Path(__file__).with_name(CORE))
+    main(core, given[1] if given[1:] else TREE)

@@ -85,7 +85,9 @@ def main(core: str, tree: str, isf: str) -> None:
 
 
 if __name__ == "__main__":
-    here = Path(__file__)
     given = sys.argv[1:]
-    symbols = f"{given[0]}.isf" if given else str(here.with_name(ISF))
-    main(*(given + [str(here.with_name(CORE or "core")), TREE][len(given) :]), symbols)
+    if given:
+        main(given[0], given[1] if given[1:] else TREE, f"{given[0]}.isf")
+    else:
+        here = Path(__file__)
+        main(str(here.with_name(CORE)), TREE, str(here.with_name(ISF)))
