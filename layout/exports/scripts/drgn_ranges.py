@@ -28,6 +28,7 @@ def main(core: str, tree: str) -> None:
 
 
 if __name__ == "__main__":
+    sys.path.remove(str(Path(__file__).resolve().parent))  # this file may be called drgn.py
     given = sys.argv[1:]
     core = given[0] if given else str(Path(__file__).with_name(CORE))
     main(core, given[1] if given[1:] else TREE)

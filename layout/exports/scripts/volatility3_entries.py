@@ -85,6 +85,7 @@ def main(core: str, tree: str, isf: str) -> None:
 
 
 if __name__ == "__main__":
+    sys.path.remove(str(Path(__file__).resolve().parent))  # this file may be called volatility3.py
     given = sys.argv[1:]
     if given:
         main(given[0], given[1] if given[1:] else TREE, f"{given[0]}.isf")
