@@ -19,10 +19,10 @@ import time
 from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-from layout.testing.checked import CheckedRunner, Trace, WrongResultError
-from layout.testing.strategies import traces
 
 from layout.equip import equip
+from layout.testing.checked import CheckedRunner, Trace, WrongResultError
+from layout.testing.strategies import traces
 from layout.watch.check import CHECK
 
 WANTED = ("R1", "R2", "R3a", "R3b", "D1", "D2", "D5")
