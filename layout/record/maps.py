@@ -38,7 +38,7 @@ def parse(text: str, source: str) -> list[Mapping]:
     Raises TraceError (an InputError) that names the first line that can't be understood.
     """
     found: list[Mapping] = []
-    for n, line in enumerate(text.splitlines(), 1):
+    for n, line in enumerate(text.split("\n"), 1):
         if not line.strip() or _DETAIL.match(line):  # smaps has lines like "Rss: 4 kB"
             continue
         match = _LINE.fullmatch(line.rstrip())

@@ -17,6 +17,7 @@ from layout.record.writing import writing_machine
 if TYPE_CHECKING:
     from arches import Arch
     from layout.record.maps import Mapping
+    from layout.record.ranges import Ranges
     from layout.record.strace import Call
 
 MEMORY = frozenset(
@@ -130,10 +131,8 @@ class _Recorder:
         self.agreement = Agreement(maps) if maps is not None else None
         self.found: Found | None = None
         self.closest: tuple[int, Difference] | None = None
-        self._fewest = 0
+        self._fewest = 1.0
         self.early = early
-        self.forks: dict[int, Call] = {}
-        """The fork that made an address space, by the number of its tree."""
         first = next(iter(log.seen))
         if None in log.seen:
             self._join_unnamed(pid)
@@ -242,7 +241,7 @@ class _Recorder:
                 if by is not None and by.space is space and id(other) not in self.done:
                     self.done.add(id(other))
                     self._take(other)
-        born = self.forks.get(space.mm.number)
+        born = space.born
         if born is None or born.begun in self.early or born.begun == born.line:
             return
         if space.mm.find_vma_intersection(*given) is not None:
@@ -287,11 +286,9 @@ class _Recorder:
         self._look(call)
 
     def _place(self, call: Call) -> str:
-        where = (
-            f"log line {call.line}"
-            if call.begun == call.line
-            else (f"log lines {call.begun} to {call.line}")
-        )
+        where = f"log line {call.line}"
+        if call.begun != call.line:
+            where = f"log lines {call.begun} to {call.line}"
         return where if call.pid is None else f"{where}, process {call.pid}"
 
     def _memory(self, process: _Process, call: Call) -> None:
@@ -322,7 +319,7 @@ class _Recorder:
             space = None  # nobody asked for it
         else:
             space = process.space.fork()
-            self.forks[space.mm.number] = call
+            space.born = call
         if space is not None:
             space.users.add(child)
         self.processes[child] = _Process(child, group, space)
@@ -381,12 +378,15 @@ class _Recorder:
         if call.name in MEMORY:
             self.agreement.update(space)
         if self.agreement.agrees(space):
-            pages = sum(end - start for start, end in space.touched) // space.mm.page_size
+            pages = _length(space.touched) // space.mm.page_size
             borders = self.agreement.borders(space)
             self.found = Found(call.line, len(self.lines), call.name, pages, borders)
         elif self.found is None and call.name in MEMORY and self.agreement.wrong:
-            bytes_wrong = sum(end - start for start, end in self.agreement.wrong)
-            if self.closest is None or bytes_wrong <= self._fewest:
-                difference = self.agreement.first_difference(space)
-                if difference is not None:
-                    self._fewest, self.closest = bytes_wrong, (call.line, difference)
+            share = _length(self.agreement.wrong) / _length(space.touched)
+            difference = self.agreement.first_difference(space)
+            if difference is not None and share <= self._fewest:
+                self._fewest, self.closest = share, (call.line, difference)
+
+
+def _length(ranges: Ranges) -> int:
+    return sum(end - start for start, end in ranges)

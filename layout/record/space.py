@@ -15,6 +15,7 @@ from layout.mm.flags import (
     MAP_HUGETLB,
     MAP_PRIVATE,
     MAP_SHARED,
+    MAP_SHARED_VALIDATE,
     MAP_TYPE,
     MREMAP_DONTUNMAP,
     MREMAP_FIXED,
@@ -70,7 +71,8 @@ class Space:
     """An address space, the processes in it, and the pages that calls have made or changed.
 
     ``touched`` are the addresses that logged calls made, changed or removed; ``changed`` those
-    of the last call. ``notes`` collects what does not fit, to be taken by the caller.
+    of the last call. ``born`` is the fork that made it, if it is a copy. ``notes`` collects what
+    does not fit, to be taken by the caller.
     """
 
     def __init__(self, manager: MemoryManager, mm: AddressSpace) -> None:
@@ -80,6 +82,7 @@ class Space:
         self.touched = Ranges()
         self.changed: list[tuple[int, int]] = []
         self.heap_known = False
+        self.born: Call | None = None
         self.shm_sizes: dict[int, int] = {}
         self.notes: list[str] = []
         self._files: dict[str, int] = {}
@@ -174,8 +177,8 @@ class Space:
                 "the log lacks the call that freed it"
             )
         vm_flags = mm.vm_flags_of(prot, map_flags)
-        private = map_flags & MAP_TYPE == MAP_PRIVATE
-        pgoff = start // mm.page_size if private and not file else offset // mm.page_size
+        of_file = file or map_flags & MAP_TYPE in (MAP_SHARED, MAP_SHARED_VALIDATE)
+        pgoff = (offset if of_file else start) // mm.page_size
         self._check("mmap", mm.mmap_region(start, end - start, vm_flags, pgoff, file))
         mm.mmap_write_unlock()
 

@@ -73,8 +73,8 @@ class _Reader:
 
     def read(self, text: str) -> Log:
         before = ""
-        for n, line in enumerate(text.splitlines(), 1):
-            attached = _ATTACHED.fullmatch(line)
+        for n, line in enumerate(text.split("\n"), 1):
+            attached = _ATTACHED.fullmatch(line.rstrip())
             if attached:  # strace on a terminal says so in the middle of the call
                 before = attached[1]
             elif line.strip():

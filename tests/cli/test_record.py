@@ -21,7 +21,7 @@ def test_no_agreement(tmp_path, capsys):
     assert main(["record", CAT, "--maps", str(STRACE / "perl.maps"), "-o", str(trace)]) == 1
     out = capsys.readouterr().out
     assert "agrees with no line" in out
-    assert "closest is line 3" in out
+    assert "closest is line 31, where 5604a0680000" in out
     assert trace.exists()
 
 
