@@ -11,6 +11,7 @@ from layout.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from layout.defects import Defect
     from layout.scenes.show import Trial
@@ -98,11 +99,18 @@ def _table(defect: Defect, trials: list[Trial]) -> None:
         ("first wrong byte", [escape(trial.wrong_byte) for trial in trials]),
         ("checker", [", ".join(trial.checker) for trial in trials]),
         ("ledger", [_cost(trial) for trial in trials]),
+        ("its warnings", [escape("\n".join(trial.ledger["warnings"])) for trial in trials]),
         ("without it", [trial.correct for trial in trials]),
     )
     for name, cells in rows:
         table.add_row(name, *(cell or "-" for cell in cells))
     out.print(table)
+    for schedule, lines in _schedules(trials):
+        out.print(escape(schedule))
+        out.print()
+        for line in lines:
+            out.print(escape(f"    {line}".rstrip()), soft_wrap=True)
+        out.print()
     wrong = [trial for trial in trials if not trial.as_documented]
     if not wrong:
         out.print(f"{defect.id} shows as documented.")
@@ -111,6 +119,16 @@ def _table(defect: Defect, trials: list[Trial]) -> None:
         wanted = "ok without it" if expected is None else f"{expected.outcome}: {expected.detail}"
         out.print(escape(f"{defect.id} does not show as documented on {trial.arch}: {wanted}"))
     out.print()
+
+
+def _schedules(trials: list[Trial]) -> Iterator[tuple[str, list[str]]]:
+    """The orders to show, each once for all machines on which it is the same."""
+    machines: dict[tuple[str, ...], list[str]] = {}
+    for trial in trials:
+        for schedule in trial.schedules:
+            machines.setdefault((str(schedule), *schedule.lines), []).append(trial.arch)
+    for (heading, *lines), names in machines.items():
+        yield f"{heading} ({', '.join(names)}), first in:", lines
 
 
 def _cost(trial: Trial) -> str:

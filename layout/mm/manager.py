@@ -27,14 +27,22 @@ class MemoryManager:
     gathers VMAs in. ``files`` and anon_vmas are numbers that stand for the kernel's objects.
     ``steps`` lists the steps that may fail in an address space operation, in order;
     ``fail_step(n)`` makes the n-th from now fail, as if memory ran out there. (Failing
-    allocations of nodes are ordered from ``machine.cache``.)
+    allocations of nodes are ordered from ``machine.cache``.) ``spaces`` is the class of new
+    address spaces, if one is to behave as another kernel's.
     """
 
-    def __init__(self, machine: Machine, *, reuse_vmas: bool = False) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        reuse_vmas: bool = False,
+        spaces: type[AddressSpace] | None = None,
+    ) -> None:
         if machine.arch.space is None:
             message = f"where processes map memory on {machine.arch.name} is not known here"
             raise UsageError(message)
         self.machine = machine
+        self._spaces = spaces
         self.vmas = VmaCache(machine, reuse=reuse_vmas)
         self.detach_tree = machine.tree(DETACH_TREE)
         self.steps: list[str] = []
@@ -57,7 +65,7 @@ class MemoryManager:
                 "one of which munmap needs"
             )
             raise TooManySpaces(message)
-        return AddressSpace(self, self._free_trees.pop(0))
+        return (self._spaces or AddressSpace)(self, self._free_trees.pop(0))
 
     def drop_mm(self, number: int) -> None:
         """__mmdrop: tree ``number`` may be used for another address space."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import arches
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from layout.defects import Defect
     from layout.defects.defect import Outcome
     from layout.machine import Machine
+    from layout.scenes.stage import Schedule
     from layout.watch.watch import Watch
 
 _FIGURES = ("requested", "used", "given_back", "freed", "bytes_written", "cache_lines")
@@ -37,7 +38,8 @@ class Trial:
     ``outcome`` and ``detail`` are those with the defect, ``checker`` the kinds of report that
     the access checker makes, ``correct`` the outcome without the defect. ``wrong_byte`` is the
     first byte of a node that the defect left different, ``ledger`` what the operations cost,
-    ``expected`` what history says.
+    ``schedules`` the orders of interleaved tasks in which it shows, ``expected`` what history
+    says.
     """
 
     arch: str
@@ -47,7 +49,8 @@ class Trial:
     correct: Outcome
     fault: str
     wrong_byte: str
-    ledger: dict[str, int]
+    ledger: dict[str, Any]
+    schedules: tuple[Schedule, ...]
     expected: Shows | None
 
     @property
@@ -66,6 +69,7 @@ class Trial:
             "first_wrong_byte": self.wrong_byte or None,
             "fault": self.fault or None,
             "ledger": self.ledger,
+            "schedules": [asdict(schedule) for schedule in self.schedules],
         }
 
 
@@ -91,6 +95,7 @@ def trial(defect: Defect, arch: Arch) -> Trial:
         bad.faults[0][1].message if bad.faults else "",
         _first_wrong_byte(bad, good) if changed else "",
         _ledger(watched),
+        tuple(bad.schedules),
         defect.shows.get(arch.name),
     )
 
@@ -156,10 +161,12 @@ def _wrong_byte(bad: Machine, good: Machine) -> str:
 def _reports(seen: Seen) -> tuple[str, ...]:
     """The kinds of report, in the order in which they came up."""
     found = [report for stage in seen.stages for report in reports_of(stage.machine)]
-    return tuple(dict.fromkeys(report.kind for report in found))
+    return tuple(dict.fromkeys([*(report.kind for report in found), *seen.kinds]))
 
 
-def _ledger(seen: Seen) -> dict[str, int]:
-    """What all operations cost, nodes and bytes."""
-    accounts = [each for stage in seen.stages for each in ledger_of(stage.machine).accounts]
-    return {name: sum(getattr(each, name) for each in accounts) for name in _FIGURES}
+def _ledger(seen: Seen) -> dict[str, Any]:
+    """What all operations cost, nodes and bytes; and what the ledger warns of."""
+    found = [(s.name, each) for s in seen.stages for each in ledger_of(s.machine).accounts]
+    figures = {name: sum(getattr(each, name) for _, each in found) for name in _FIGURES}
+    warnings = [name + text for name, each in found for text in each.warnings]
+    return {**figures, "warnings": warnings}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,15 +11,34 @@ from layout.errors import MachineFault
 from layout.machine import TREES
 from layout.replay.run import Runner
 from layout.replay.trace import parse
+from layout.scenes.interleave import Play, Until, interleavings, schedule
+from layout.watch.sections import SECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from arches import Arch
     from layout.defects import Defect
+    from layout.defects.defect import Task
+    from layout.machine import Machine
     from layout.replay.run import Line
+    from layout.scenes.interleave import Run
     from layout.tree.kernel import Kernel
     from layout.watch.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What is wrong in how many of all orders of some tasks, and the first of them, in columns."""
+
+    name: str
+    wrong: str
+    shown: int
+    orders: int
+    lines: list[str]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.wrong} in {self.shown} of {self.orders} orders"
 
 
 @dataclass(slots=True)
@@ -27,7 +47,8 @@ class Seen:
 
     ``results`` is in order what operations returned and what the scene said; ``leaks`` what was
     not given back, ``faults`` what stopped a machine, ``broken`` what the kernel's validator
-    says of the trees at the end.
+    says of the trees at the end, ``schedules`` the orders of interleaved tasks that went wrong,
+    ``kinds`` the kinds of report made in them.
     """
 
     results: list[str] = field(default_factory=list)
@@ -35,6 +56,8 @@ class Seen:
     faults: list[tuple[str, MachineFault]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
+    kinds: dict[str, None] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Everything that was said, results first."""
@@ -61,13 +84,13 @@ class Stage:
         self.arch = arch
         self._defect = defect
         self._watch = watch
-        self._name = f"{name}: " if name else ""
+        self.name = f"{name}: " if name else ""
         self._seen = seen
         self.stopped = False
         if defect is not None and kernel is None:
             kernel = defect.kernel
-        replaced = [] if defect is None or kernel is None else [kernel]
-        self.machine = equip(arch, kernels=replaced, watch=watch)
+        self._kernels = [] if defect is None or kernel is None else [kernel]
+        self.machine = equip(arch, kernels=self._kernels, watch=watch)
         self.kernel = self.machine.kernel
         self.mem = self.machine.mem
         self.tree = self.machine.tree(0)
@@ -79,6 +102,11 @@ class Stage:
         return Stage(
             self.arch, self._defect, self._seen, watch=self._watch, name=name, kernel=kernel
         )
+
+    @property
+    def faulty(self) -> bool:
+        """Whether the defect is on: for scenes whose callers are at fault."""
+        return self._defect is not None
 
     # -- steps
 
@@ -100,8 +128,8 @@ class Stage:
             for text in _said(line):
                 self.say(f"{words} = {text}")
 
-    def attempt(self, what: str, step: Callable[[], int]) -> int | None:
-        """Carry out one step and say what it returned; None if the machine stopped it."""
+    def attempt(self, what: str, step: Callable[[], int | None]) -> int | None:
+        """Carry out one step and say what it returned, if it does; None if it was stopped."""
         if self.stopped:
             return None
         try:
@@ -113,7 +141,7 @@ class Stage:
             message = "access beyond the end of a node"
             self._stop(what, MachineFault("bug", 0, message, arch=self.arch.name, doing=what))
             return None
-        self.say(f"{what} = {self.arch.hex_pointer(value)}")
+        self.say(what if value is None else f"{what} = {self.arch.hex_pointer(value)}")
         return value
 
     def follow(self, entry: int | None) -> None:
@@ -127,22 +155,66 @@ class Stage:
             return
         self.say(f"following it = {value:x}")
 
+    # -- turns
+
+    def orders(
+        self,
+        name: str,
+        tasks: Callable[[Machine], dict[str, Task]],
+        judge: Callable[[Run], str],
+        *,
+        reuse_nodes: bool = False,
+    ) -> None:
+        """Let tasks take turns in every order, each time on a new machine with read sections.
+
+        ``judge`` says what is wrong in an order, "" if nothing is. It is said in how many orders,
+        the first of which is kept to be shown.
+        """
+
+        def make() -> Play:
+            machine = equip(
+                self.arch,
+                kernels=self._kernels,
+                watch=[*self._watch, SECTIONS],
+                reuse_nodes=reuse_nodes,
+            )
+            return Play(machine, tasks(machine))
+
+        first: dict[str, Run] = {}
+        count = Counter[str]()
+        for run in interleavings(make):
+            text = judge(run)
+            count[text] += 1
+            self._seen.kinds.update(dict.fromkeys(report["kind"] for report in run.reports))
+            if text:
+                first.setdefault(text, run)
+        for text, run in first.items():
+            shown = Schedule(self.name + name, text, count[text], count.total(), schedule(run))
+            self._seen.schedules.append(shown)
+            self.say(str(shown))
+            if run.fault is not None:
+                self._seen.faults.append((self.name + name, run.fault))
+
+    def until(self, name: str, ready: Callable[[], bool]) -> Until:
+        """A step for a task to yield that is not taken before ``ready()`` is true."""
+        return Until(name, ready)
+
     def _stop(self, what: str, fault: MachineFault) -> None:
         self.stopped = True
-        self._seen.faults.append((self._name + what, fault))
+        self._seen.faults.append((self.name + what, fault))
 
     # -- sightings
 
     def say(self, text: str) -> None:
         """Note something seen. What is seen with the defect alone is the trigger's detail."""
-        self._seen.results.append(self._name + text)
+        self._seen.results.append(self.name + text)
 
     def left_over(self) -> None:
         """Say how many nodes were not given back, if any."""
         left = self.machine.cache.allocated - self.machine.cache.freed
         if left and not self.stopped:
             nodes = "node" if left == 1 else "nodes"
-            self._seen.leaks.append(f"{self._name}{left} {nodes} not given back")
+            self._seen.leaks.append(f"{self.name}{left} {nodes} not given back")
 
     def validate(self) -> None:
         """Let the kernel's validator look at every tree; its complaints are noted."""
@@ -152,13 +224,13 @@ class Stage:
             try:
                 valid = self.kernel.mt_validate(self.machine.tree(number))
             except (MachineFault, IndexError):
-                self._seen.broken.append(f"{self._name}tree {number}: the validator is stopped")
+                self._seen.broken.append(f"{self.name}tree {number}: the validator is stopped")
                 continue
             finally:
                 log = "".join(self.kernel.log)
                 self.kernel.log.clear()
             if not valid:
-                self._seen.broken.append(f"{self._name}mt_validate: {log.splitlines()[0]}")
+                self._seen.broken.append(f"{self.name}mt_validate: {log.splitlines()[0]}")
 
 
 def _said(line: Line) -> list[str]:
