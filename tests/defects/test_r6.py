@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from math import comb
 
@@ -16,6 +17,7 @@ from layout.scenes.show import trial
 from layout.watch.sections import SECTIONS, STALE
 
 
+@functools.cache
 def runs(arch, *, keeps=True, continues=True, reuse=False):
     def make():
         kernels = [ContinuesActive] if continues else []
@@ -39,17 +41,17 @@ def place(run, task, name, number=0):
 def taken_over(run):
     """Whether the reader's node is another tree's when it walks again, by the schedule alone.
 
-    The node is replaced after the first section, so that nobody holds up its grace period.
+    It was replaced while nobody, or the reader's first section alone, could hold it up.
     """
-    order = [
-        place(run, "reader", "detached? rcu_read_unlock"),
-        place(run, "writer", "store"),
-        place(run, "writer", "grace period"),
-        place(run, "writer", "store in another tree"),
-        place(run, "reader", "mas_walk", -1),
-    ]
-    free = place(run, "reader", "detached? rcu_read_unlock") < place(run, "writer", "grace period")
-    return free and order[2:] == sorted(order[2:]) and order[1] > place(run, "reader", "mas_walk")
+    walk, store = place(run, "reader", "mas_walk"), place(run, "writer", "store")
+    grace, other = (
+        place(run, "writer", name) for name in ("grace period", "store in another tree")
+    )
+    return (
+        walk < store < place(run, "reader", "rcu_read_lock", 1)
+        and place(run, "reader", "detached? rcu_read_unlock") < grace
+        and other < place(run, "reader", "mas_walk", 1)
+    )
 
 
 @pytest.mark.parametrize("reuse", [False, True])
@@ -106,12 +108,10 @@ def test_it_takes_both_switches(arch, reuse):
 
 def test_what_the_reader_gets(arch):
     for reuse, others in ((False, 0), (True, 18)):
-        wrong = [run for run in runs(arch, reuse=reuse) if run.results["reader"] == OTHER]
-        assert len(wrong) == others
-        assert all(taken_over(run) for run in wrong)
-        assert all(retries(run) for run in wrong)
-    # every one of them, and no more
-    assert sum(retries(run) and taken_over(run) for run in runs(arch, reuse=True)) == others
+        found = runs(arch, reuse=reuse)
+        expected = [reuse and retries(run) and taken_over(run) for run in found]
+        assert [run.results["reader"] == OTHER for run in found] == expected
+        assert sum(expected) == others
 
 
 def test_the_report_names_the_freed_node(arch):
