@@ -20,11 +20,16 @@ from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
+from layout import defects
+from layout.defects.loops import Loops2022
 from layout.equip import equip
 from layout.testing.checked import CheckedRunner, Trace, WrongResultError
 from layout.testing.strategies import traces
+from layout.tree.kernel import Kernel
 from layout.watch.check import CHECK
 
+CONTROLS = {"none": Kernel, "loops": Loops2022}
+"""Correct code, in which nothing must be found; the loops are those that R1 and D5 break."""
 WANTED = ("R1", "R2", "R3a", "R3b", "D1", "D2", "D5")
 MACHINES = ("x86_64", "s390x", "sparc64")
 KINDS = ("store", "fill", "erase", "read", "cursor", "destroy")
@@ -52,9 +57,9 @@ class Hunt:
     history: list[int] = field(default_factory=list)
 
 
-def why_it_fails(trace: Trace, arch: str, defects: tuple[str, ...], *, check: bool) -> str:
-    """How a trace fails, or nothing."""
-    machine = equip(arch, defects=defects, watch=[CHECK] if check else [])
+def why_it_fails(trace: Trace, arch: str, kernel: type[Kernel], *, check: bool) -> str:
+    """How a trace fails on a machine with this kernel code, or nothing."""
+    machine = equip(arch, kernels=[kernel], watch=[CHECK] if check else [])
     runner = CheckedRunner(machine, every=EVERY)
     try:
         for operation in trace.operations():
@@ -68,7 +73,7 @@ def why_it_fails(trace: Trace, arch: str, defects: tuple[str, ...], *, check: bo
 
 
 def hunt(
-    arch: str, defects: tuple[str, ...], *, check: bool, start: int, seconds: float, shrink: float
+    arch: str, kernel: type[Kernel], *, check: bool, start: int, seconds: float, shrink: float
 ) -> Hunt:
     """Search for at most ``seconds`` of processor time, then shrink for at most ``shrink``."""
     found = Hunt()
@@ -92,7 +97,7 @@ def hunt(
         if time.process_time() > limit:
             raise OutOfTimeError
         found.tries += found.trace is None
-        why = why_it_fails(trace, arch, defects, check=check)
+        why = why_it_fails(trace, arch, kernel, check=check)
         if not why:
             return
         if found.trace is None:
@@ -174,19 +179,19 @@ def main() -> None:
     print("|", " | ".join(head), "|\n|" + "---|" * len(head), flush=True)
     modes = {"with": [True], "without": [False], "both": [False, True]}[args.check]
     for name in args.defects.split(","):
-        defects = () if name == "none" else (name,)
+        kernel = CONTROLS[name] if name in CONTROLS else defects.get(name).kernel
         for arch in args.arch.split(","):
             for check in modes:
                 hunts = [
                     hunt(
                         arch,
-                        defects,
+                        kernel,
                         check=check,
-                        start=n,
+                        start=start,
                         seconds=args.seconds,
                         shrink=args.shrink,
                     )
-                    for n in range(1, args.seeds + 1)
+                    for start in range(1, args.seeds + 1)
                 ]
                 print("|", " | ".join(report(name, arch, hunts, check=check)), "|", flush=True)
                 shortest = min((h.trace for h in hunts if h.trace), key=size, default=None)

@@ -1,0 +1,47 @@
+"""Random search for defects, a quick one here and all when asked for."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from layout import defects
+
+sys.path.insert(0, str(Path(__file__).parent))
+import hunt
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_quick_one(check):
+    kernel = defects.get("D2").kernel
+    found = hunt.hunt("s390x", kernel, check=check, start=1, seconds=60, shrink=2)
+    assert found.trace is not None
+    assert hunt.why_it_fails(found.trace, "s390x", kernel, check=check) == found.why
+    assert hunt.why_it_fails(found.trace, "s390x", hunt.CONTROLS["none"], check=True) == ""
+    assert hunt.size(found.trace)[0] < 10
+
+
+def test_steps_tell_fills():
+    text = "init 0\nstore 0 fff 1\nstore 1000 1fff 1\nstore 2000 2fff 1\nstore 5 6 1\nload 5\n"
+    assert hunt.steps(hunt.Trace(text, "s390x")) == [
+        "init 0",
+        "fill 3 ranges of 1000, 1000 apart, from 0 on",
+        "store 5 6 ...",
+        "load 5",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("name", hunt.CONTROLS)
+def test_nothing_is_found_in_correct_code(name, check):
+    found = hunt.hunt("s390x", hunt.CONTROLS[name], check=check, start=1, seconds=120, shrink=5)
+    assert found.trace is None, found.why
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", hunt.WANTED)
+def test_found_within_ten_minutes(name):
+    kernel = defects.get(name).kernel
+    found = hunt.hunt("s390x", kernel, check=True, start=1, seconds=600, shrink=60)
+    assert found.trace is not None
