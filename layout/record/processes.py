@@ -132,6 +132,7 @@ class _Recorder:
         self.found: Found | None = None
         self.closest: tuple[int, Difference] | None = None
         self._fewest = 1.0
+        self._compared: Space | None = None
         self.early = early
         first = next(iter(log.seen))
         if None in log.seen:
@@ -323,8 +324,6 @@ class _Recorder:
         if space is not None:
             space.users.add(child)
         self.processes[child] = _Process(child, group, space)
-        if self.agreement is not None and child == self.wanted and space is not None:
-            self.agreement.restart(space)
 
     def _gone(self, pid: int | None, call: Call) -> None:
         """A new process has the number of an old one, whose end the log lacks."""
@@ -342,8 +341,6 @@ class _Recorder:
                 del self.processes[other.pid]
         process.group = process.pid
         process.space = self._new_space(process.pid)
-        if self.agreement is not None and process.pid == self.wanted:
-            self.agreement.restart(process.space)
 
     def _exit(self, process: _Process, call: Call) -> None:
         for other in self._group(process) if call.name == "exit_group" else [process]:
@@ -375,7 +372,10 @@ class _Recorder:
         space = wanted.space
         if process.space is not space:
             return
-        if call.name in MEMORY:
+        if space is not self._compared:
+            self._compared = space
+            self.agreement.restart(space)
+        elif call.name in MEMORY:
             self.agreement.update(space)
         if self.agreement.agrees(space):
             pages = _length(space.touched) // space.mm.page_size

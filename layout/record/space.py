@@ -105,7 +105,11 @@ class Space:
         """Do what a call did. Raises NotUnderstood; then nothing was done."""
         self.changed = []
         if call.succeeded and call.result is not None:
-            self._calls[call.name](call.args, call.result)
+            try:
+                self._calls[call.name](call.args, call.result)
+            except NotUnderstood:
+                self.changed = []
+                raise
         for start, end in self.changed:
             self.touched.add(start, end)
 
@@ -170,6 +174,9 @@ class Space:
     ) -> None:
         mm = self.mm
         end = self._touch(start, length)
+        if end == start:
+            message = "nothing is mapped by it"
+            raise NotUnderstood(message)
         fixed = map_flags & MAP_FIXED
         if not fixed and mm.find_vma_intersection(start, end) is not None:
             self.notes.append(
@@ -226,7 +233,9 @@ class Space:
         page = mm.page_align
         if old_len:
             self._fill(old, self._touch(old, old_len))
-        self._touch(result, new_len)
+        if self._touch(result, new_len) == result:
+            message = "nothing is left by it"
+            raise NotUnderstood(message)
         if how & MREMAP_FIXED or how & MREMAP_DONTUNMAP:
             ret = mm.mremap(old, old_len, new_len, how, result)
         elif result == old:

@@ -78,6 +78,13 @@ def test_other_maps_do_not_agree():
     assert str(difference).startswith("5604a0680000-5604a0681000: the log says r--p, the maps say")
 
 
+def test_what_was_left_out_is_not_compared():
+    log = "1 brk(NULL) = 0x1000\n1 mremap(0x10000, 4096, 8192, MREMAP_MAYMOVE) = 0x20001\n"
+    done = go(log, maps=maps_of("cat.maps"))
+    assert (done.found, done.closest) == (None, None)
+    assert len(done.notes) == 1
+
+
 def test_the_nearest_line_is_named():
     lines = text_of("cat.log").splitlines()
     del lines[7], lines[2]  # libc's data are not made writable; and what agrees by itself
@@ -301,6 +308,7 @@ def test_a_program_that_does_not_follow():
         f"1 mremap(0x30000, 4096, 8192, MREMAP_MAYMOVE) = 0x20000\n"
         "1 brk(0x50000) = 0x50000\n1 brk(0x51000) = 0x52000\n1 shmdt(0x1000) = 0\n"
         "1 shmat(3, NULL, 0) = 0x60000\n1 munmap(0x7000) = 0\n1 mmap(NULL, 4096) = 0x90000\n"
+        f"1 mmap(NULL, 0, {RW}) = 0x90000\n1 mremap(0x20000, 4096, 0, 0) = 0x20000\n"
     )
     assert done.notes == [
         (
@@ -314,6 +322,8 @@ def test_a_program_that_does_not_follow():
         (9, "shmat: its size is not in the log: trace shmget too: left out"),
         (10, "munmap: argument 2 is 'nothing', not a number: left out"),
         (11, "mmap: argument 3 is missing: left out"),
+        (12, "mmap: nothing is mapped by it: left out"),
+        (13, "mremap: nothing is left by it: left out"),
     ]
 
 
