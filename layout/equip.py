@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import arches
 from layout import defects as registry
+from layout.errors import UsageError
 from layout.machine import Machine
 from layout.node import NodeMemory
 from layout.slab import NodeCache
@@ -42,14 +43,14 @@ def equip(
     """A machine with these defects, by name, and whatever else stands in front of the plain code.
 
     ``kernels`` are further classes at the defects' place. Raises UsageError for a name that is
-    no defect's, UnknownArchError.
+    no defect's, or that of a defect that no operation of the tree has; UnknownArchError.
 
     >>> machine = equip("s390x", defects=["R1"])
     >>> [layer.__name__ for layer in type(machine.kernel).__mro__[:4]]
     ['Kernel', 'OldNext', 'Next2022', 'Kernel']
     """
     found = arches.get(arch) if isinstance(arch, str) else arch
-    replaced = [registry.get(name).kernel for name in defects]
+    replaced = [_operations_of(name) for name in defects]
     machine = in_front(Machine, [each.machine for each in watch])
     return machine(
         found,
@@ -58,6 +59,18 @@ def equip(
         cache=in_front(NodeCache, [each.cache for each in watch]),
         reuse_nodes=reuse_nodes,
     )
+
+
+def _operations_of(name: str) -> type[Kernel]:
+    """What a defect puts in place. Raises UsageError if the mistake is not the tree's."""
+    defect = registry.get(name)
+    if defect.kernel is Kernel:
+        message = (
+            f"{defect.id} is a mistake of the tree's callers, no operation is different: "
+            f"`maple-layout defects {defect.id}` shows it"
+        )
+        raise UsageError(message)
+    return defect.kernel
 
 
 def in_front(plain: type[T], layers: Sequence[type[T]]) -> type[T]:

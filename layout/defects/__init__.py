@@ -7,7 +7,7 @@ The correct code knows nothing of them. :func:`layout.equip.equip` puts them int
 
 from __future__ import annotations
 
-from layout.defects import d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, r1, r2, r3, r4, r6
+from layout.defects import d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, r1, r2, r3, r4, r5, r6
 from layout.defects.defect import SHOWN_ON, Defect, Shows, Stage
 from layout.errors import UsageError
 
@@ -18,6 +18,7 @@ DEFECTS: dict[str, Defect] = {
         r2.DEFECT,
         *r3.DEFECTS,
         r4.DEFECT,
+        r5.DEFECT,
         r6.DEFECT,
         d1.DEFECT,
         d2.DEFECT,

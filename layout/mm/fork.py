@@ -64,10 +64,10 @@ class Fork(Stack):
             self.kernel.mt_set_in_rcu(self.mm_mt)
             return 0
         yield "dup_mmap failed"
-        self._mark_failure(vma)
+        self.fork_failed(vma)
         return err
 
-    def _mark_failure(self, vma: Vma | None) -> None:
+    def fork_failed(self, vma: Vma | None) -> None:
         """Put XA_ZERO_ENTRY where copying stopped; None if that was at the end."""
         if vma is None:
             return

@@ -109,3 +109,59 @@ def test_two_images_take_no_defect(run, tmp_path):
     code, _, err = run("compare", trace, trace, "--defect", "R1")
     assert code == 2
     assert "leave it out" in err
+
+
+def test_the_order_that_shows_it(run):
+    code, out, err = run("defects", "R5", "--arch", "sparc64")
+    assert (code, err) == (0, "")
+    assert "R5 shows as documented." in out
+    at = out.index("fork and swapoff: swapoff follows the marker in 1 of 3 orders (sparc64)")
+    lines = out[at:].splitlines()
+    start = lines.index("    fork              swapoff")
+    assert lines[start + 2 :][:10] == [
+        "    mmap_write_lock",
+        "    mt_dup",
+        "    copy 1000000",
+        "    copy 1100000",
+        "    dup_mmap failed",
+        "                      mmap_read_lock",
+        "                      mas_find, vma->vm_start",
+        "                      mas_find, vma->vm_start",
+        "                      ! Kernel unaligned access at TPC[...]",
+        "                      ! Unable to handle kernel NULL pointer dereference in mna handler",
+    ]
+
+
+def test_orders_as_json(run):
+    code, out, _ = run("defects", "R5", "--json")
+    found = json.loads(out)
+    assert (code, found["shows"]) == (0, True)
+    outcomes = {arch: one["outcome"] for arch, one in found["arches"].items()}
+    assert outcomes == {"x86_64": "fault", "s390x": "wrong result", "sparc64": "fault"}
+    [shown] = found["arches"]["s390x"]["schedules"]
+    assert (shown["shown"], shown["orders"]) == (1, 3)
+    assert shown["wrong"] == "swapoff finds child's, 406, parent's"
+    assert shown["lines"][0].split() == ["fork", "swapoff"]
+
+
+def test_warnings_of_the_ledger(run):
+    code, out, _ = run("defects", "R4", "--json", "--arch", "s390x")
+    warnings = json.loads(out)["arches"]["s390x"]["ledger"]["warnings"]
+    assert code == 0
+    assert warnings[0].startswith("preallocation spent by another write: ")
+    assert warnings[1].endswith("the next store of the same state before any read")
+
+
+def test_a_mistake_of_callers_is_no_switch(run, tmp_path):
+    trace = tmp_path / "t"
+    trace.write_text("init 0\n")
+    code, out, err = run("run", trace, "--arch", "s390x", "--defect", "R5")
+    assert (code, out) == (2, "")
+    assert "R5 is a mistake of the tree's callers" in err
+    assert err.count("\n") == 1
+
+
+def test_a_machine_without_address_spaces(run):
+    code, out, err = run("defects", "R5", "--arch", "m68k")
+    assert (code, out) == (2, "")
+    assert "where processes map memory on m68k is not known" in err

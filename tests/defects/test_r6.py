@@ -8,12 +8,9 @@ from math import comb
 
 import pytest
 
-import arches
-from layout.defects import get
 from layout.defects.r6 import NEW, OLD, OTHER, ContinuesActive, lookup
 from layout.equip import equip
 from layout.scenes.interleave import Play, interleavings, schedule
-from layout.scenes.show import trial
 from layout.watch.sections import SECTIONS, STALE
 
 
@@ -186,10 +183,3 @@ def test_six_steps_each(keeps):
         count += 1
         assert [report["kind"] for report in run.reports] == [STALE] * keeps
     assert count == comb(12, 6)
-
-
-def test_verdict():
-    found = trial(get("R6"), arches.get("sparc64"))
-    assert found.as_documented
-    assert found.checker[0] == STALE
-    assert [(s.shown, s.orders) for s in found.schedules] == [(87, 128), (18, 128), (105, 128)]

@@ -1,0 +1,28 @@
+"""Forks that fail without a trace: how kernels of 2026 clean up after themselves.
+
+Before, as in 6.12, dup_mmap() left a marker and the parent's VMAs: :mod:`layout.mm.fork`. What
+it does now is described here after the change that took the marker out, not after its code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layout.mm.addressspace import AddressSpace
+
+if TYPE_CHECKING:
+    from layout.mm.vmas import Vma
+
+
+class EmptyAfterFailure(AddressSpace):
+    """An address space that a failed fork leaves empty, before the lock is dropped."""
+
+    def fork_failed(self, vma: Vma | None) -> None:
+        """Free the copies, which lie below ``vma``, and the tree; None: all were copied."""
+        if self.map_count:
+            vmi = self.vma_iterator()
+            end = self.ulong_max if vma is None else vma.vm_start - 1
+            while (copy := self.vma(self.kernel.mas_find(vmi, end))) is not None:
+                self.manager.vm_area_free_now(copy)
+                self.map_count -= 1
+        self.kernel.mt_destroy(self.mm_mt)
