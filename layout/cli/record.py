@@ -25,7 +25,7 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser(
         "record",
         help="make a trace of a real program: from a log of strace or from /proc/PID/maps",
-        description="Carry out the memory calls of a log (strace -f -o LOG -e trace=%%memory,"
+        description="Carry out the memory calls of a log (strace -f -o LOG -e trace=%memory,"
         "execve,clone,clone3,fork,vfork,exit_group PROGRAM) as Linux does and write the tree "
         "operations as a trace. The log is one of an x86_64 machine; the trace runs on every "
         "64-bit one.",
