@@ -139,6 +139,7 @@ def _compile(
             stub = work / "include" / name
             stub.parent.mkdir(parents=True, exist_ok=True)
             stub.touch()
+        (work / "include" / "linux").mkdir(parents=True, exist_ok=True)
         shutil.copy(source.header, work / "include" / "linux" / "maple_tree.h")
         shutil.copy(source.code, work / "maple_tree.c")
         around = ["-idirafter", "include", '-DMAPLE_TREE_C="maple_tree.c"']

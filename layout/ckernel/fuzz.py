@@ -12,6 +12,7 @@ import signal
 import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from layout.ckernel.diff import Mismatch, match, with_sums
 from layout.ckernel.generate import generate
 from layout.ckernel.run import run
 from layout.ckernel.shrink import shrink_mismatch
-from layout.errors import InputError
+from layout.errors import InputError, MapleLayoutError
 from layout.replay.trace import line_of
 
 if TYPE_CHECKING:
@@ -149,6 +150,9 @@ def fuzz(
                         end = 0.0 if options.stop_at_first else end
                 campaign.next_seed = min([*pending.values(), following])
                 progress(campaign)
+        except BrokenProcessPool:
+            message = "a process of the campaign was killed: give it more memory or fewer --jobs"
+            raise InputError(message) from None
         finally:
             pool.shutdown(cancel_futures=True)
             campaign.seconds = time.monotonic() - start
@@ -184,6 +188,8 @@ def _try(built: Built, seed: int, options: Options) -> Trial:
             sums=with_sums(built.source),
             seconds=_SECONDS_FOR_OPERATION,
         )
+    except MapleLayoutError as error:  # one that goes from process to process as it is
+        raise InputError(f"seed {seed} on {built.arch}: {error}") from None
     except _TooLong:
         return Trial(seed, built.arch, "", [], 0, Counter(), too_long=True)
     finally:

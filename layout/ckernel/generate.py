@@ -132,8 +132,9 @@ class _Maker:
             self.do("sel", number)
             self.do("init", flags if not number or self.chance(0.5) else pick.choice(_FLAGS))
         self.do("sel", 0)
-        if self.profile == "deep" or self.chance(0.25):
-            self._fill(pick.randrange(400, 1500) if self.profile == "deep" else 0)
+        large = self.profile in ("deep", "trees")  # a copy that fails half-way needs a large tree
+        if large or self.chance(0.25):
+            self._fill(pick.randrange(200, 1200) if large else 0)
         while len(self.made.operations) < self.length:
             pick.choices(self.moves, self.weights)[0]()
         self.do("fail", NO_LIMIT)

@@ -4,7 +4,7 @@ import arches
 from layout.ckernel.generate import PROFILES, generate
 from layout.replay.trace import OPERATIONS, line_of, parse
 
-SEEDS = range(60)
+SEEDS = range(42)
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +38,14 @@ def test_all_that_the_kernel_survives_is_generated(made):
 
 def test_abuse_is_there_when_asked_for():
     faults = [
-        generate(seed, arches.get("x86_64"), abuse=True).lines[-1].get("fault") for seed in SEEDS
+        generate(seed, arches.get("x86_64"), abuse=True).lines[-1].get("fault")
+        for seed in range(20)
     ]
-    assert sum(fault is not None for fault in faults) > 10
+    assert sum(fault is not None for fault in faults) > 4
 
 
 def test_what_a_kernel_lacks_is_left_out():
     without = frozenset({"dup", "alloc_cyclic", "cnext_range"})
-    for seed in range(30):
+    for seed in range(12):
         trace = generate(seed, arches.get("x86_64"), without=without)
         assert not without & {operation.op for operation in trace.operations}
