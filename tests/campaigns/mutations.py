@@ -25,10 +25,7 @@ from layout.ckernel.source import CODE, HEADER, open_source
 
 @dataclass(frozen=True)
 class Mutation:
-    """In ``function`` the match number ``which`` of ``pattern`` becomes ``instead``.
-
-    ``why`` says, for those that can't be found, why not.
-    """
+    """In ``function`` the match number ``which`` of ``pattern`` becomes ``instead``."""
 
     name: str
     kind: str
@@ -36,7 +33,6 @@ class Mutation:
     pattern: str
     instead: str
     which: int = 0
-    why: str = ""
 
     def apply(self, code: str) -> str:
         """The changed code. Raises ValueError if the rule does not fit this kernel."""
@@ -79,7 +75,7 @@ MUTATIONS = (
     Mutation("popped-node-zeroed-but-a-word", ZERO, "mas_pop_node", r"sizeof\(\*ret\)", "sizeof(*ret) - sizeof(long)"),
     Mutation("last-slot-not-cleared", ZERO, "mab_mas_cp", r"slots\[\S+\] = NULL;", ";"),
     Mutation("pushed-node-keeps-count", ZERO, "mas_push_node", r"reuse->node_count = 0;", ";"),
-    Mutation("bulk-node-keeps-count", ZERO, "mas_alloc_nodes", r"slot\[0\]->node_count = 0;", "slot[0];", why="nodes are zero when they are handed out here; a slab gives them with old bytes"),
+    Mutation("bulk-node-keeps-count", ZERO, "mas_alloc_nodes", r"slot\[0\]->node_count = 0;", "slot[0];"),
     Mutation("first-gap-short", ONE, "mas_leaf_max_gap", r"min \+ 1", "min"),
     Mutation("second-gap-skipped", ONE, "mas_leaf_max_gap", r"i = 2;", "i = 3;"),
     Mutation("append-overlaps", ONE, "mas_wr_append", r"index - 1", "index"),
@@ -90,13 +86,13 @@ MUTATIONS = (
     Mutation("forward-limit", ONE, "mas_next_slot", r"pivot >= max", "pivot > max"),
     Mutation("backward-limit", ONE, "mas_prev_slot", r"pivot <= min", "pivot < min"),
     Mutation("area-too-long", ONE, "mas_empty_area", r"size - 1;", "size;"),
-    Mutation("no-gap-skipped-backwards", ONE, "mas_rev_awalk", r"offset -= 2;", "offset -= 1;", why="the slot that is looked at in vain holds no gap: the same result, later"),
+    Mutation("no-gap-skipped-backwards", ONE, "mas_rev_awalk", r"offset -= 2;", "offset -= 1;"),
     Mutation("later-gap-of-equal-ones", GAP, "ma_max_gap", r"> max_gap", ">= max_gap"),
     Mutation("gap-grown-alone", GAP, "mas_update_gap", r"!= max_gap", "< max_gap"),
     Mutation("gap-closed-unseen", GAP, "mas_wr_slot_store", r" \|\| gap", ""),
     Mutation("spanning-store-one-node-short", SCARCE, "mas_prealloc_calc", r"\* 3 \+ 1", "* 3", which=1),
     Mutation("walk-back-into-child", SCARCE, "mt_free_walk", r"parent_slot \+ 1", "parent_slot"),
-    Mutation("dead-without-barrier", SCARCE, "mte_set_node_dead", r"smp_wmb\(\);", ";", why="one thread sees its own writes in order"),
+    Mutation("dead-without-barrier", SCARCE, "mte_set_node_dead", r"smp_wmb\(\);", ";"),
     Mutation("end-read-as-a-word", ORDER, "ma_meta_end", r"meta->end", "*(unsigned long *)meta"),
     Mutation("metadata-written-as-a-short", ORDER, "ma_set_meta", r"meta->end = end;", "*(unsigned short *)meta = end << 8 | offset;"),
     Mutation("parent-slot-written-as-a-short", ORDER, "mte_destroy_descend", r"node->parent_slot =", "*(unsigned short *)&node->parent_slot ="),
