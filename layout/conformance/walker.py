@@ -52,13 +52,9 @@ class Reader:
             self.start()
         except (MachineFault, Lost):
             self.crashed = True
-        return self.result()
+        return self.found
 
     # -- the steps, each of which a subclass may get wrong
-
-    def result(self) -> list[Found]:
-        """What is told of what was found."""
-        return self.found
 
     def root(self) -> int:
         """The word ma_root."""
