@@ -132,3 +132,26 @@ def test_wrong_use_of_fuzz(run, words, request):
     code, out, err = run("kernel", "fuzz", *words)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
+
+
+def test_a_test_is_printed_without_any_tool(run, trace, tmp_path):
+    code, out, err = run("kernel", "test", trace)
+    assert (code, err) == (0, "")
+    assert out.startswith("static noinline void __init check_trace_small(struct maple_tree *mt)\n")
+    assert "MT_BUG_ON(mt, mtree_load(mt, 0x15UL) != (void *)0x3001UL);" in out
+    code, out, err = run("kernel", "test", trace, "--name", "no-name")
+    assert (code, out) == (2, "")
+    assert "--name 'no-name' is no name in C" in err
+    refused = tmp_path / "refused.trace"
+    refused.write_text("init 0\nfail 0\n")
+    code, out, err = run("kernel", "test", refused)
+    assert (code, out) == (2, "")
+    assert "refused.trace, line 2: fail needs an allocator that refuses" in err
+
+
+@pytest.mark.kernel
+def test_a_test_is_checked(run, trace, built, kernel_6_12):
+    built("s390x")
+    code, _, err = run("kernel", "test", trace, "--arch", "s390x", "--check")
+    assert code == 0
+    assert f"passes, on s390x with Linux {kernel_6_12.version}" in err
