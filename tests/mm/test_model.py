@@ -225,8 +225,9 @@ class AddressSpaces(RuleBasedStateMachine):
             gone, made = old_pages[len(made) :], ()
         else:
             gone = () if keep or ret == start else old_pages
-        if failure is not None and all(n in space.real() for n in gone):
-            gone = ()  # the kernel moves all the same if it has no memory to unmap the old pages
+        if failure is not None and gone and all(n in space.real() for n in gone[: len(made)]):
+            # the kernel moves all the same if it has no memory to unmap the old pages
+            gone = gone[len(made) :]
         for number in (*gone, *target):
             space.pages.pop(number, None)
         flags, file, offset = before.get(old_pages[0], (0, 0, 0))
