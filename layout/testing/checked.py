@@ -27,6 +27,7 @@ from layout.pointers import (
 )
 from layout.replay.run import MUTATING, Line, Runner
 from layout.replay.trace import NO_LIMIT, Operation, parse
+from layout.testing.known import sound_machine
 from layout.testing.machines import find
 from layout.testing.model import Model
 from layout.tree.state import MA_ACTIVE, MA_PAUSE, MA_START
@@ -70,7 +71,7 @@ def check(trace: Trace, machine: Machine | None = None, *, every: int = 1) -> li
     Whole trees are compared after every ``every``-th line that writes, and at the end. Raises
     WrongResultError at the first line that is wrong, TraceError, UsageError.
     """
-    runner = CheckedRunner(machine or Machine(find(trace.arch)), every=every)
+    runner = CheckedRunner(machine or sound_machine(trace.arch), every=every)
     lines = [runner.execute(operation) for operation in trace.operations()]
     runner.check_trees()
     return lines

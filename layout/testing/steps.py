@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from layout.machine import TREES, Machine
+from layout.machine import TREES
 from layout.pointers import MT_FLAGS_USE_RCU
 from layout.replay.run import Runner
 from layout.replay.trace import NO_LIMIT, Operation
-from layout.testing.machines import find
+from layout.testing.known import sound_machine
 from layout.tree.state import MA_ACTIVE, MA_OVERFLOW, MA_UNDERFLOW
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Writer:
     """The lines so far; they are carried out too, to know what may follow."""
 
     def __init__(self, arch: str, flags: int) -> None:
-        machine = Machine(find(arch))
+        machine = sound_machine(arch)
         self.runner = Runner(machine)
         self.top = machine.arch.ulong_max
         self.lines: list[Operation] = []

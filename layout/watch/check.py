@@ -216,6 +216,7 @@ class CheckedMachine(ReportingMachine):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._past: list[Report] = []
+        self._open = False
         self.mem.begin(1)
 
     @property
@@ -230,18 +231,21 @@ class CheckedMachine(ReportingMachine):
     def begin(self, number: int, name: str) -> None:
         """Machine.begin(), and history is made by this operation from now on."""
         self._next(number)
+        self._open = True
         super().begin(number, name)
 
     def finish(self) -> dict[str, Any]:
         """Machine.finish(), with the operation's reports if there are any."""
+        self._open = False
         line = super().finish()
         reports = [report.to_json() for report in self.mem.finish()]
         return {**line, "reports": line.get("reports", []) + reports} if reports else line
 
     def quiesce(self) -> int:
-        """Machine.quiesce(); the next operation begins."""
+        """Machine.quiesce(); outside a trace the next operation begins."""
         done = super().quiesce()
-        self._next(self.mem.shadow.operation + 1)
+        if not self._open:
+            self._next(self.mem.shadow.operation + 1)
         return done
 
 

@@ -228,13 +228,12 @@ class HistoryMemory(NodeMemory):
         values = super().read_words(address, count, doing)
         node, offset = address & ~NODE_MASK, address & NODE_MASK
         if self._watched(node):
-            view = View(self, node)
+            # slots of whatever the first one belongs to
+            seen = self.shadow.tags[address - self.near_base]
+            first = seen if shadow.kind_of(seen) == shadow.ALLOC_SLOT else tag(shadow.SLOT)
+            first += shadow.index_of(seen) - shadow.index_of(first)
             for i, value in enumerate(values):
-                at = offset + i * self.word_size
-                seen = view.tags[at] if at < NODE_SIZE else tag(shadow.PARENT)
-                slots = shadow.kind_of(seen) in {shadow.SLOT, shadow.ALLOC_SLOT}
-                expected = seen if slots else tag(shadow.SLOT)
-                self._note_read(node, at, expected, value)
+                self._note_read(node, offset + i * self.word_size, first + i, value)
         return values
 
     def parent(self, node: int) -> int:  # noqa: D102

@@ -24,6 +24,7 @@ from layout import defects
 from layout.defects.loops import Loops2022
 from layout.equip import equip
 from layout.testing.checked import CheckedRunner, Trace, WrongResultError
+from layout.testing.known import KeepsLastChild
 from layout.testing.strategies import traces
 from layout.tree.kernel import Kernel
 from layout.watch.check import CHECK
@@ -59,7 +60,7 @@ class Hunt:
 
 def why_it_fails(trace: Trace, arch: str, kernel: type[Kernel], *, check: bool) -> str:
     """How a trace fails on a machine with this kernel code, or nothing."""
-    machine = equip(arch, kernels=[kernel], watch=[CHECK] if check else [])
+    machine = equip(arch, kernels=[kernel, KeepsLastChild], watch=[CHECK] if check else [])
     runner = CheckedRunner(machine, every=EVERY)
     try:
         for operation in trace.operations():

@@ -5,6 +5,7 @@ import pytest
 from layout.ckernel.build import build
 from layout.ckernel.diff import compare, match
 from layout.ckernel.explain import explain
+from layout.ckernel.run import run
 from layout.ckernel.shrink import shrink_mismatch
 from layout.render.difference import lines
 from layout.render.text import plain
@@ -24,14 +25,22 @@ def test_equal_in_every_byte(built, arch):
     for name in (
         "golden/09b-rcu-short.trace",
         "golden/11c-prealloc-alloc.trace",
-        "extra/rebalance.trace",
+        "extra/three-1.trace",
     ):
-        if not (FIXTURES / name).exists():
-            continue
         trace = operations(name)
         verdict = compare(built(arch), trace)
         assert verdict.mismatch is None
         assert verdict.operations == len(trace)
+
+
+@pytest.mark.parametrize(("arch", "freed"), [("x86_64", 0), ("s390x", 17), ("sparc64", 17)])
+def test_the_bug_that_6_12_has(built, arch, freed):
+    lines = ["init 0", "bulk ef ef 0 2 2 1001", "rcu on", "destroy"]
+    trace = list(parse(lines, 2**64 - 1))
+    assert compare(built(arch), trace).mismatch is None
+    last = run(built(arch), trace).lines[-1]
+    assert last.get("fault", {}).get("kind") == (None if freed else "double free")
+    assert len(last.get("fr", [])) == freed
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "s390x"])
