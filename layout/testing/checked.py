@@ -248,7 +248,8 @@ class CheckedRunner(Runner):
     def _check_erase(self, line: Line, index: int) -> None:
         found = self.model.at(index)
         self._equal(line, "entry", found[2] if found else 0)
-        if not (self._limited and self.kernel.mtree_load(self.tree, index)):
+        refused = self._limited and self.kernel.mas_walk(self.kernel.new_state(self.tree, index))
+        if not refused:
             self.model.erase(index)
 
     def _check_prealloc(self, line: Line, first: int, last: int, entry: int) -> None:

@@ -97,6 +97,12 @@ class Loses(Kernel):
         self.mem.set_ma_root(tree, 0)
 
 
+def test_an_erase_that_was_refused_leaves_a_reserved_entry():
+    lines = "".join(f"store {i:x}0 {i:x}7 1001\n" for i in range(1, 6))
+    text = f"init 2\n{lines}insert 0 0 406\nfail 0\nerase 0\nfail -\nwalk 0\n"
+    assert [line.get("entry") for line in check(Trace(text, "s390x"))][-3::2] == ["406", "406"]
+
+
 def test_lost_nodes_are_found():
     with pytest.raises(WrongResultError, match="1 nodes are allocated, the trees have 0"):
         check(Trace(SOME + "destroy\n"), Machine(arches.get("x86_64"), kernel=Loses))
