@@ -61,7 +61,11 @@ def run(args: argparse.Namespace) -> int:
     from layout.scenes.show import show
 
     machines = [arches.get(name) for name in args.arch.split(",")] if args.arch else None
-    results = [(defect, show(defect, machines)) for defect in found]
+    results = [(defect, trials) for defect in found if (trials := show(defect, machines))]
+    if not results:
+        names = ", ".join(dict.fromkeys(arch for defect in found for arch in defect.arches))
+        message = f"{args.name} is a story of {names}: --arch names none of them"
+        raise UsageError(message)
     if args.json:
         objects = [_result(defect.id, trials) for defect, trials in results]
         print(json.dumps(objects[0] if len(objects) == 1 else _all(found[0].bug, objects)))
@@ -173,9 +177,10 @@ def _all(bug: str, variants: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _trace(found: list[Defect]) -> None:
-    for defect in found:
-        if not defect.trace:
-            tell(f"{defect.id} takes steps that a trace has no lines for: see docs/defects.md")
-            continue
+    with_trace = [defect for defect in found if defect.trace]
+    for defect in with_trace:
         print(f"# {defect.id}: {defect.title}")
         print(defect.trace)
+    if not with_trace:
+        names = ", ".join(defect.id for defect in found)
+        tell(f"{names}: its steps are none that a trace has lines for: see docs/defects.md")

@@ -7,7 +7,25 @@ The correct code knows nothing of them. :func:`layout.equip.equip` puts them int
 
 from __future__ import annotations
 
-from layout.defects import d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, r1, r2, r3, r4, r5, r6
+from layout.defects import (
+    d1,
+    d2,
+    d3,
+    d4,
+    d5,
+    d6,
+    d7,
+    d8,
+    d9,
+    d10,
+    r1,
+    r1process,
+    r2,
+    r3,
+    r4,
+    r5,
+    r6,
+)
 from layout.defects.defect import SHOWN_ON, Defect, Shows, Stage
 from layout.errors import UsageError
 
@@ -15,6 +33,7 @@ DEFECTS: dict[str, Defect] = {
     defect.id: defect
     for defect in (
         r1.DEFECT,
+        *r1process.DEFECTS,
         r2.DEFECT,
         *r3.DEFECTS,
         r4.DEFECT,
@@ -43,21 +62,21 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> Defect:
     """The defect with this id; upper and lower case count the same. Raises UsageError."""
     found = find(name)
-    if len(found) > 1:
+    exact = [defect for defect in found if defect.id.lower() == name.lower()]
+    if not exact:
         variants = ", ".join(defect.id for defect in found)
         message = f"{name} has variants: name one of {variants}"
         raise UsageError(message)
-    return found[0]
+    return exact[0]
 
 
 def find(name: str) -> list[Defect]:
     """The defect with this id, or all variants of a bug for the name they have in common.
 
-    Raises UsageError that lists the names.
+    R1 is both. Raises UsageError that lists the names.
     """
     wanted = name.lower()
-    exact = [defect for defect in DEFECTS.values() if defect.id.lower() == wanted]
-    found = exact or [defect for defect in DEFECTS.values() if defect.bug.lower() == wanted]
+    found = [d for d in DEFECTS.values() if wanted in (d.id.lower(), d.bug.lower())]
     if not found:
         message = f"unknown defect {name!r}: there are {', '.join(DEFECTS)}"
         raise UsageError(message)

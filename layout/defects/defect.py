@@ -109,7 +109,8 @@ class Defect:
     ``kernels`` says which versions had it, ``fix`` is the commit or message that ended it (None
     where the public record gave neither), ``source`` how it is known, ``changes`` what is
     different from the correct code, ``kernel`` the operations to put in place. ``trace`` is the
-    trigger as a trace if it can be one; ``scene`` plays it. ``shows`` is keyed by architecture.
+    trigger as a trace if it can be one; ``scene`` plays it. ``shows`` is keyed by architecture;
+    ``elsewhere`` tells whether the scene can play on other machines.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Defect:
     scene: Callable[[Stage], None]
     shows: Mapping[str, Shows]
     trace: str = ""
+    elsewhere: bool = True
 
     @property
     def bug(self) -> str:

@@ -74,10 +74,15 @@ class Trial:
 
 
 def show(defect: Defect, machines: Iterable[Arch] | None = None) -> list[Trial]:
-    """The trigger on each machine, those of the defect if none are named."""
+    """The trigger on each machine, those of the defect if none are named.
+
+    Machines on which its scene cannot play are left out.
+    """
     if machines is None:
         machines = [arches.get(name) for name in defect.arches]
-    return [trial(defect, arch) for arch in machines]
+    return [
+        trial(defect, arch) for arch in machines if defect.elsewhere or arch.name in defect.shows
+    ]
 
 
 def trial(defect: Defect, arch: Arch) -> Trial:

@@ -17,7 +17,8 @@ def test_list_json(run):
     assert code == 0
     assert [one["id"] for one in found] == list(defects.names())
     assert found[0]["arches"] == ["x86_64", "s390x", "sparc64"]
-    assert found[2]["affected"] == ["s390x", "sparc64"]
+    assert found[4]["id"] == "R3a"
+    assert found[4]["affected"] == ["s390x", "sparc64"]
 
 
 def test_one(run):
@@ -71,7 +72,7 @@ def test_does_not_show(run, monkeypatch):
 def test_unknown_name(run, words):
     code, out, err = run("defects", *words)
     assert (code, out) == (2, "")
-    assert "unknown defect 'R99': there are R1, R2, R3a" in err
+    assert "unknown defect 'R99': there are R1, R1b, R1c, R2, R3a" in err
     assert err.count("\n") == 1
 
 
@@ -165,3 +166,18 @@ def test_a_machine_without_address_spaces(run):
     code, out, err = run("defects", "R5", "--arch", "m68k")
     assert (code, out) == (2, "")
     assert "where processes map memory on m68k is not known" in err
+
+
+def test_variants_that_play_on_their_own_machines_alone(run):
+    code, out, _ = run("defects", "R1", "--arch", "powerpc64", "--json")
+    assert code == 0
+    assert json.loads(out)["arches"]["powerpc64"]["outcome"] == "fault"
+    code, out, err = run("defects", "R1c", "--arch", "s390x")
+    assert (code, out) == (2, "")
+    assert "R1c is a story of x86_64: --arch names none of them" in err
+
+
+def test_no_trace_of_steps(run):
+    code, out, err = run("defects", "R6", "--trace")
+    assert (code, out) == (0, "")
+    assert "R6: its steps are none that a trace has lines for" in err
