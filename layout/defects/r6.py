@@ -116,6 +116,6 @@ DEFECT = Defect(
         "nodes are reused: stale maple state in 87 of 128 orders; "
         "nodes are reused: stale maple state, an entry of another tree in 18 of 128 orders; "
         "nodes are not reused: stale maple state in 105 of 128 orders",
-        (STALE,),
+        (STALE, "freed node read"),
     ),
 )
