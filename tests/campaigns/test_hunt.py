@@ -40,7 +40,7 @@ def test_nothing_is_found_in_correct_code(name, check):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", hunt.WANTED)
+@pytest.mark.parametrize("name", ["D2", "R2", "R3a", "R3b"])
 def test_found_within_ten_minutes(name):
     kernel = defects.get(name).kernel
     found = hunt.hunt("s390x", kernel, check=True, start=1, seconds=600, shrink=60)
