@@ -32,6 +32,21 @@ class ContinuesActive(Kernel):
         return super().mas_walk(mas)
 
 
+TRACE = """\
+init 2
+store 0 fff 3001
+store 1000 1fff 3011
+store 2000 2fff 3021
+cset 1800
+rcu_lock
+cwalk
+rcu_unlock
+store 1400 1bff 7001
+rcu_lock
+cwalk
+rcu_unlock"""
+
+
 def lookup(machine: Machine, *, retry_keeps_state: bool) -> dict[str, Task]:
     """A reader that looks up ADDRESS, and a writer that maps something else there.
 
@@ -111,6 +126,7 @@ DEFECT = Defect(
     ),
     kernel=ContinuesActive,
     scene=scene,
+    trace=TRACE,
     shows=everywhere(
         "wrong result",
         "nodes are reused: stale maple state in 87 of 128 orders; "

@@ -178,6 +178,20 @@ def test_variants_that_play_on_their_own_machines_alone(run):
 
 
 def test_no_trace_of_steps(run):
-    code, out, err = run("defects", "R6", "--trace")
+    code, out, err = run("defects", "R5", "--trace")
     assert (code, out) == (0, "")
-    assert "R6: its steps are none that a trace has lines for" in err
+    assert "R5: its steps are none that a trace has lines for" in err
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+def test_a_stale_state_in_a_trace(run, tmp_path, arch):
+    code, text, _ = run("defects", "R6", "--trace")
+    trace = tmp_path / "r6.trace"
+    trace.write_text(text)
+    assert run("run", trace, "--arch", arch, "--check")[0] == 0
+    code, out, err = run("run", trace, "--arch", arch, "--check", "--defect", "R6")
+    assert code == 1
+    [reported] = [line for line in map(json.loads, out.splitlines()) if "reports" in line]
+    assert reported["op"] == "cwalk"
+    assert [report["kind"] for report in reported["reports"]][:1] == ["stale maple state"]
+    assert "read section 1 and is used in read section 2" in err
