@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 UNKNOWN = "not known"
 NOT_SAID = "damage not noticed: it ended with status 0 and nothing on stderr"
 FELL = "right, but it ended with an error"
+NOTHING = "nothing told in any case: it ended with an error"
 OUT_OF_ORDER = "ranges out of order"
 
 _SMALL = 64
@@ -101,7 +102,15 @@ class Judge:
         return found
 
     def settle(self) -> None:
-        """Name the causes of the failures, likeliest first, once all cases are judged."""
+        """Name the causes of the failures, likeliest first, once all cases are judged.
+
+        A reader that never told anything gives no ground for more than that.
+        """
+        if not self._passed and not any(self._told(failure) for failure in self.failures):
+            for failure in self.failures:
+                if not isinstance(failure.expected, str):
+                    failure.causes = [NOTHING]
+            return
         counts = Counter(suspect for found in self._mistakes.values() for suspect in found)
         refuted = {suspect for suspect in counts if self._refuted(suspect)}
         for failure in self.failures:
@@ -109,6 +118,13 @@ class Judge:
             found.sort(key=lambda suspect: (suspect in refuted, -counts[suspect]))
             if found:
                 failure.causes = list(dict.fromkeys(suspect.CAUSE for suspect in found))
+
+    @staticmethod
+    def _told(failure: Failure) -> bool:
+        answer = failure.answer
+        return bool(
+            answer.rows or answer.stopped or answer.strange is not None or not answer.status
+        )
 
     def _refuted(self, suspect: type[Reader]) -> bool:
         """Whether a case that was passed would not have been with this mistake."""

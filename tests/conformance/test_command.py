@@ -95,6 +95,16 @@ def test_how_a_reader_fails(conformance, mistake, case, cause, tells):
     assert tells in out.splitlines()[0]
 
 
+def test_a_reader_that_cannot_even_start(capsys):
+    options = ["--arch", "s390x", "-k", "leaf", "-k", "levels", "--json"]
+    words = ["conformance", *options, "--", sys.executable, "-c", "raise SystemExit('usage: ...')"]
+    assert main(words) == 1
+    doc = json.loads(capsys.readouterr().out)
+    assert {failure["cause"] for failure in doc["failures"]} == {
+        "nothing told in any case: it ended with an error"
+    }
+
+
 def test_what_a_stopped_reader_started_is_stopped_too(capsys, tmp_path):
     script = f"sh -c 'echo $$ > {shlex.quote(str(tmp_path))}/pid; exec sleep 60' & wait"
     code = main(
