@@ -111,7 +111,7 @@ def _defect(  # noqa: PLR0913 - what is different between the variants
         title=f"destroying dead leaves: {title}",
         kernels="before 6.1: linux-next of July 2022",
         fix=None,
-        source="run: the guard changed in the kernel's own 6.12 code, all counts",
+        source="run: the guard changed in the kernel's own 6.12 code",
         changes=changes,
         kernel=kernel,
         scene=scene,

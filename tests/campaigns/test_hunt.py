@@ -18,7 +18,6 @@ def test_a_quick_one(check):
     assert found.trace is not None
     assert hunt.why_it_fails(found.trace, "s390x", kernel, check=check) == found.why
     assert hunt.why_it_fails(found.trace, "s390x", hunt.CONTROLS["none"], check=True) == ""
-    assert hunt.size(found.trace)[0] < 10
 
 
 def test_steps_tell_fills():
