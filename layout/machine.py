@@ -145,7 +145,7 @@ class Machine:
         cache = self.cache
         return Saved(
             self.mem.read(self.tree_base, _TREE_AREA),
-            bytes(self.mem.near),
+            self.mem.near_cells(),
             bytes(cache.freed_map),
             (cache.allocated, cache.freed),
             cache.free_list(),
@@ -164,7 +164,7 @@ class Saved(NamedTuple):
     """A machine's bytes: the trees, the nodes; and which nodes are free."""
 
     trees: bytes
-    nodes: bytes
+    nodes: tuple[bytes, ...]
     freed_map: bytes
     counts: tuple[int, int]
     free_list: tuple[int, ...]

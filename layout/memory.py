@@ -2,7 +2,7 @@
 
 Reads and writes go through the machine's byte order and alignment rules; nothing is kept
 outside the bytes. One arena, the *near* one, is looked at first: it holds the nodes of a
-running emulator.
+running emulator. A node's bytes exist once something was written there.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from arches import Access
 from layout.errors import MachineFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from arches import Arch
 
-    Unpack = Callable[[bytearray, int], tuple[int, ...]]
+    Unpack = Callable[[bytes | bytearray, int], tuple[int, ...]]
+
+CELL = 256
+"""Bytes of the near arena that exist, or not, as one: a node."""
+
+ZEROS = bytes(CELL)
+"""A cell that nothing was written to."""
 
 
 class Arena:
@@ -33,8 +39,71 @@ class Arena:
         self.end = base + len(data)
         self.name = name
 
+    def read(self, at: int, width: int) -> bytes:
+        """``width`` bytes, ``at`` bytes from the base."""
+        return bytes(self.data[at : at + width])
+
+    def write(self, at: int, new: bytes) -> None:
+        """Replace bytes from ``at`` on."""
+        self.data[at : at + len(new)] = new
+
+    def grow(self, count: int) -> None:
+        """Append zero bytes."""
+        self.data.extend(bytes(count))
+        self.end += count
+
     def __repr__(self) -> str:
         return f"<Arena {self.name} {self.base:x}-{self.end:x}>"
+
+
+class CellArena(Arena):
+    """An arena in cells of 256 bytes; those that are all zero share their bytes.
+
+    ``cells`` holds ZEROS, or a bytearray of its own for each cell that was written to.
+    """
+
+    __slots__ = ("cells",)
+
+    def __init__(self, base: int, name: str) -> None:
+        self.base = base
+        self.end = base
+        self.name = name
+        self.cells: list[bytes | bytearray] = []
+
+    @property
+    def data(self) -> bytearray:  # type: ignore[override] # bytes to look at, made anew
+        """All bytes, as a copy."""
+        return bytearray(b"".join(self.cells))
+
+    def read(self, at: int, width: int) -> bytes:  # noqa: D102
+        cell, offset = divmod(at, CELL)
+        if offset + width <= CELL:
+            return bytes(self.cells[cell][offset : offset + width])
+        last = (at + width - 1) // CELL
+        return b"".join(self.cells[cell : last + 1])[offset : offset + width]
+
+    def write(self, at: int, new: bytes) -> None:  # noqa: D102
+        done = 0
+        while done < len(new):
+            cell, offset = divmod(at + done, CELL)
+            part = new[done : done + CELL - offset]
+            if len(part) == CELL:
+                self.cells[cell] = ZEROS if part == ZEROS else bytearray(part)
+            else:
+                self.own(cell)[offset : offset + len(part)] = part
+            done += len(part)
+
+    def own(self, cell: int) -> bytearray:
+        """The cell's bytes, to be written to."""
+        data = self.cells[cell]
+        if data is ZEROS:
+            data = self.cells[cell] = bytearray(CELL)
+        assert isinstance(data, bytearray)
+        return data
+
+    def grow(self, count: int) -> None:  # noqa: D102
+        self.cells.extend([ZEROS] * (count // CELL))
+        self.end += count
 
 
 class Memory:
@@ -51,50 +120,67 @@ class Memory:
         self._bases: list[int] = []
         self.near_base = 0
         self.near_size = 0
-        self.near = bytearray()
-        self._near_arena = self._last = Arena(0, self.near, "nothing")
+        self._near = CellArena(0, "nothing")
+        self._cells = self._near.cells
+        self._last = Arena(0, bytearray(), "nothing")
         order = arch.order_char
-        word = struct.Struct(order + ("Q" if arch.word_size == 8 else "L"))
-        u32 = struct.Struct(order + "L")
         self.word_size = arch.word_size
+        self._char = "Q" if arch.word_size == 8 else "L"
+        word = struct.Struct(order + self._char)
+        u32 = struct.Struct(order + "L")
         self._align = arch.word_size - 1
         self._unpack_word: Unpack = word.unpack_from
         self._unpack_u32: Unpack = u32.unpack_from
         self._pack_word, self._pack_u32 = word.pack_into, u32.pack_into
+        runs = [struct.Struct(f"{order}{n}{self._char}") for n in range(CELL // self.word_size + 1)]
+        self._unpack_run: list[Unpack] = [run.unpack_from for run in runs]
+        self._pack_run = [run.pack_into for run in runs]
 
     # -- arenas
 
-    def map(self, base: int, data: bytearray, name: str, *, near: bool = False) -> Arena:
+    def map(self, base: int, data: bytearray, name: str) -> Arena:
         """Map ``data`` at ``base``. Raises ValueError if it overlaps another arena."""
-        arena = Arena(base, data, name)
-        at = bisect_right(self._bases, base)
+        return self._add(Arena(base, data, name))
+
+    def map_near(self, base: int, name: str) -> Arena:
+        """Map an empty arena of cells at ``base``, which grow_near() fills."""
+        self._near = CellArena(base, name)
+        self._cells = self._near.cells
+        self.near_base = base
+        return self._add(self._near)
+
+    def _add(self, arena: Arena) -> Arena:
+        at = bisect_right(self._bases, arena.base)
         before, after = self.arenas[at - 1 : at], self.arenas[at : at + 1]
-        if (before and before[0].end > base) or (after and after[0].base < arena.end):
+        if (before and before[0].end > arena.base) or (after and after[0].base < arena.end):
             message = f"{arena!r} overlaps {(before + after)!r}"
             raise ValueError(message)
         self.arenas.insert(at, arena)
-        self._bases.insert(at, base)
-        if near:
-            self.near, self.near_base, self.near_size = data, base, len(data)
-            self._near_arena = arena
+        self._bases.insert(at, arena.base)
         return arena
 
     def grow_near(self, count: int) -> None:
-        """Append ``count`` zero bytes to the near arena."""
-        self.near.extend(bytes(count))
+        """Append ``count`` zero bytes, a multiple of 256, to the near arena."""
+        self._near.grow(count)
         self.near_size += count
-        self._near_arena.end += count
 
     def grow(self, arena: Arena, count: int) -> None:
         """Append ``count`` zero bytes to an arena that is not the near one."""
-        arena.data.extend(bytes(count))
-        arena.end += count
+        arena.grow(count)
 
-    def replace_near(self, data: bytes) -> None:
-        """Replace all bytes of the near arena, and its size."""
-        self.near[:] = data
-        self.near_size = len(data)
-        self._near_arena.end = self.near_base + len(data)
+    def near_cells(self) -> tuple[bytes, ...]:
+        """The bytes of the near arena as they are, cell by cell."""
+        return tuple(map(bytes, self._cells))
+
+    def replace_near(self, cells: Sequence[bytes]) -> None:
+        """Replace all cells of the near arena, and its size."""
+        self._cells[:] = [ZEROS if cell == ZEROS else bytearray(cell) for cell in cells]
+        self.near_size = len(cells) * CELL
+        self._near.end = self.near_base + self.near_size
+
+    def poison(self, address: int, data: bytes) -> None:
+        """Replace bytes of the near arena behind the back of whoever watches accesses."""
+        self._near.write(address - self.near_base, data)
 
     def size(self) -> int:
         """The number of bytes mapped."""
@@ -115,8 +201,8 @@ class Memory:
 
     def locate(
         self, address: int, width: int, doing: str, *, write: bool, align: int = 1
-    ) -> tuple[bytearray, int]:
-        """The bytes that hold ``width`` bytes at ``address``, and where in them.
+    ) -> tuple[Arena, int]:
+        """The arena that holds ``width`` bytes at ``address``, and where in it.
 
         Raises MachineFault: misaligned, null (the first page) or unmapped.
         """
@@ -124,75 +210,100 @@ class Memory:
             self.fault("misaligned", address, width, doing, write=write)
         at = address - self.near_base
         if 0 <= at <= self.near_size - width:
-            return self.near, at
+            return self._near, at
         arena = self._last
         if not arena.base <= address <= arena.end - width:
             found = self.arena_at(address)
             if found is None or address + width > found.end:
                 kind = "null" if address < self.arch.page_size else "unmapped"
                 self.fault(kind, address, width, doing, write=write)
-            arena = self._last = found
-        return arena.data, address - arena.base
+            arena = found
+            if found is not self._near:
+                self._last = found
+        return arena, address - arena.base
 
     # -- access
 
     def read(self, address: int, width: int, doing: str = "bytes") -> bytes:
         """``width`` bytes at ``address``, in memory order."""
-        data, at = self.locate(address, width, doing, write=False)
-        return bytes(data[at : at + width])
+        arena, at = self.locate(address, width, doing, write=False)
+        return arena.read(at, width)
 
-    def write(self, address: int, data: bytes, doing: str = "bytes") -> None:
-        """Write bytes at ``address``."""
-        target, at = self.locate(address, len(data), doing, write=True)
-        target[at : at + len(data)] = data
+    def write(self, address: int, data: bytes, doing: str = "bytes", *, align: int = 1) -> None:
+        """Write bytes at ``address``. With ``align`` they are words, which may have to be aligned."""
+        arena, at = self.locate(address, len(data), doing, write=True, align=align)
+        arena.write(at, data)
+
+    def copy(self, target: int, source: int, width: int, doing: str = "bytes") -> None:
+        """memmove of ``width`` bytes."""
+        self.write(target, self.read(source, width, doing), doing)
+
+    def zero(self, address: int, count: int) -> None:
+        """memset of ``count`` bytes to 0."""
+        self.write(address, bytes(count), "a node")
 
     def read_word(self, address: int, doing: str = "a word") -> int:
         """The unsigned long or pointer at ``address``."""
         at = address - self.near_base
-        if 0 <= at <= self.near_size - 8 and not at & self._align:
-            return self._unpack_word(self.near, at)[0]
-        data, at = self.locate(address, self.word_size, doing, write=False, align=self.word_size)
-        return self._unpack_word(data, at)[0]
+        if 0 <= at < self.near_size and not at & self._align:
+            return self._unpack_word(self._cells[at >> 8], at & 255)[0]
+        width = self.word_size
+        arena, at = self.locate(address, width, doing, write=False, align=width)
+        return self._unpack_word(arena.read(at, width), 0)[0]
 
     def read_words(self, address: int, count: int, doing: str = "words") -> tuple[int, ...]:
         """``count`` unsigned longs or pointers from ``address`` on, in one go."""
+        at = address - self.near_base
+        offset = at & 255
         width = count * self.word_size
-        data, at = self.locate(address, width, doing, write=False, align=self.word_size)
-        char = "Q" if self.word_size == 8 else "L"
-        return struct.unpack_from(f"{self.arch.order_char}{count}{char}", data, at)
+        if 0 <= at < self.near_size and offset + width <= CELL and not at & self._align:
+            return self._unpack_run[count](self._cells[at >> 8], offset)
+        arena, at = self.locate(address, width, doing, write=False, align=self.word_size)
+        data = arena.read(at, width)
+        return struct.unpack(f"{self.arch.order_char}{count}{self._char}", data)
 
     def write_word(self, address: int, value: int, doing: str = "a word") -> None:
         """Write an unsigned long or pointer at ``address``."""
         at = address - self.near_base
-        if 0 <= at <= self.near_size - 8 and not at & self._align:
-            self._pack_word(self.near, at, value)
+        if 0 <= at < self.near_size and not at & self._align:
+            self._pack_word(self._near.own(at >> 8), at & 255, value)
             return
-        data, at = self.locate(address, self.word_size, doing, write=True, align=self.word_size)
-        self._pack_word(data, at, value)
+        width = self.word_size
+        self.write(address, value.to_bytes(width, self.arch.byteorder), doing, align=width)
+
+    def write_words(self, address: int, values: Sequence[int], doing: str = "words") -> None:
+        """Write unsigned longs or pointers from ``address`` on, in one go."""
+        width = len(values) * self.word_size
+        at = address - self.near_base
+        offset = at & 255
+        if 0 <= at < self.near_size and offset + width <= CELL and not at & self._align:
+            self._pack_run[len(values)](self._near.own(at >> 8), offset, *values)
+        elif values:
+            order = f"{self.arch.order_char}{len(values)}{self._char}"
+            self.write(address, struct.pack(order, *values), doing, align=self.word_size)
 
     def read_u32(self, address: int, doing: str = "an int") -> int:
         """The unsigned int at ``address``."""
-        data, at = self.locate(address, 4, doing, write=False, align=self.arch.int_align)
-        return self._unpack_u32(data, at)[0]
+        arena, at = self.locate(address, 4, doing, write=False, align=self.arch.int_align)
+        return self._unpack_u32(arena.read(at, 4), 0)[0]
 
     def write_u32(self, address: int, value: int, doing: str = "an int") -> None:
         """Write an unsigned int at ``address``."""
-        data, at = self.locate(address, 4, doing, write=True, align=self.arch.int_align)
-        self._pack_u32(data, at, value)
+        data = value.to_bytes(4, self.arch.byteorder)
+        self.write(address, data, doing, align=self.arch.int_align)
 
     def read_u8(self, address: int, doing: str = "a byte") -> int:
         """The byte at ``address``."""
         at = address - self.near_base
         if 0 <= at < self.near_size:
-            return self.near[at]
-        data, at = self.locate(address, 1, doing, write=False)
-        return data[at]
+            return self._cells[at >> 8][at & 255]
+        arena, at = self.locate(address, 1, doing, write=False)
+        return arena.read(at, 1)[0]
 
     def write_u8(self, address: int, value: int, doing: str = "a byte") -> None:
         """Write a byte at ``address``."""
         at = address - self.near_base
         if 0 <= at < self.near_size:
-            self.near[at] = value
+            self._near.own(at >> 8)[at & 255] = value
             return
-        data, at = self.locate(address, 1, doing, write=True)
-        data[at] = value
+        self.write(address, bytes([value]), doing)

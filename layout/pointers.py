@@ -18,6 +18,9 @@ Source: include/linux/maple_tree.h, include/linux/xarray.h.
 
 from __future__ import annotations
 
+Word = int
+"""An unsigned long: an index, an entry, an enode or an address."""
+
 NODE_MASK = 0xFF
 """MAPLE_NODE_MASK: the low bits of a word that are not the node's address."""
 
@@ -32,6 +35,7 @@ ENODE_NULL = 4
 """MAPLE_ENODE_NULL: bit 2 of every enode."""
 PARENT_RANGE64 = 6
 PARENT_SLOT_MASK = 0xF8
+PARENT_16B_SLOT_MASK = 0xFC
 RESERVED_RANGE = 4096
 XA_ZERO_ENTRY = 257 << 2 | 2
 
@@ -44,19 +48,39 @@ MT_FLAGS_LOCK_EXTERN = 0x300
 MT_FLAGS_ALLOC_WRAPPED = 0x800
 
 
-def mte_to_node(enode: int) -> int:
+def mte_to_node(enode: Word) -> Word:
     """The address of the node that an enode, or any tagged word, points to."""
     return enode & ~NODE_MASK
 
 
-def mte_node_type(enode: int) -> int:
+def mte_node_type(enode: Word) -> int:
     """The type in an enode: 0 dense, 1 leaf_64, 2 range_64, 3 arange_64; up to 15 if damaged."""
     return enode >> 3 & 0xF
 
 
-def mt_mk_node(node: int, node_type: int) -> int:
+def ma_is_leaf(mt: int) -> bool:
+    """Whether nodes of this type hold entries, and no nodes."""
+    return mt < RANGE_64
+
+
+def mte_is_leaf(enode: Word) -> bool:
+    """Whether an enode is of a type that holds entries."""
+    return enode >> 3 & 0xF < RANGE_64
+
+
+def mt_mk_node(node: Word, node_type: int) -> Word:
     """The enode of a node of this type."""
     return node | node_type << 3 | ENODE_NULL
+
+
+def mte_mk_root(enode: Word) -> Word:
+    """The root word that holds an enode."""
+    return enode | ROOT_NODE
+
+
+def mte_safe_root(root: Word) -> Word:
+    """The enode in a root word."""
+    return root & ~ROOT_NODE
 
 
 def mt_height(flags: int) -> int:
@@ -64,27 +88,32 @@ def mt_height(flags: int) -> int:
     return (flags & MT_FLAGS_HEIGHT_MASK) >> MT_FLAGS_HEIGHT_OFFSET
 
 
-def xa_is_node(entry: int) -> bool:
+def xa_is_node(entry: Word) -> bool:
     """Whether a root word is a node and not an entry."""
     return entry & 3 == 2 and entry > RESERVED_RANGE
 
 
-def xa_is_value(entry: int) -> bool:
+def xa_is_internal(entry: Word) -> bool:
+    """Whether the two low bits of an entry are those of a node or a reserved entry."""
+    return entry & 3 == 2
+
+
+def xa_is_value(entry: Word) -> bool:
     """Whether an entry is a tagged number (bit 0)."""
     return entry & 1 == 1
 
 
-def xa_is_zero(entry: int) -> bool:
+def xa_is_zero(entry: Word) -> bool:
     """Whether an entry is XA_ZERO_ENTRY, a reservation that ordinary loads hide."""
     return entry == XA_ZERO_ENTRY
 
 
-def xa_is_advanced(entry: int) -> bool:
+def xa_is_advanced(entry: Word) -> bool:
     """Whether only the advanced API may store this internal entry."""
     return entry & 3 == 2 and entry <= (256 << 2 | 2)
 
 
-def mt_is_reserved(entry: int) -> bool:
+def mt_is_reserved(entry: Word) -> bool:
     """Whether the tree keeps this entry value for itself."""
     return entry < RESERVED_RANGE and entry & 3 == 2
 

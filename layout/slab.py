@@ -20,7 +20,7 @@ GFP_NOWAIT = 0x800
 _DIRECT_RECLAIM = 0x400
 
 NODE_LIMIT = 1 << 22
-"""Nodes a machine has room for (1 GiB)."""
+"""Nodes a machine has room for (1 GiB, if all were written to)."""
 
 _MARGIN = 16 * NODE_SIZE
 """Bytes mapped behind the last node: where a slab's page goes on, an overrun is no fault."""
@@ -44,7 +44,7 @@ class NodeCache:
         self._free_list: list[int] = []
         self.base = base or 0
         if base is not None:
-            mem.map(base, bytearray(), "nodes", near=True)
+            mem.map_near(base, "nodes")
             mem.grow_near(_MARGIN)
         self.allocated = 0
         self.freed = 0
@@ -147,6 +147,11 @@ class NodeCache:
         self.freed_map.extend(bytes(count))
         start = self.base + first * NODE_SIZE
         return list(range(start, start + count * NODE_SIZE, NODE_SIZE))
+
+    def free_bulk(self, count: int, address: int) -> None:
+        """kmem_cache_free_bulk of ``count`` nodes, whose addresses lie at ``address``."""
+        for node in self.mem.read_words(address, count, "nodes to free"):
+            self.free(node)
 
     def free(self, node: int) -> None:
         """kmem_cache_free. Raises MachineFault: bad free, double free."""

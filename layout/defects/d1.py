@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class RightByOffset(Kernel):
     """A spanning store that asks for the offset in the right leaf, not for its indexes."""
 
-    def mas_right_stays(self, r_mas: MaState) -> bool:
+    def seam_right_leaf_stays(self, r_mas: MaState) -> bool:
         """Whether the offset is not above the data's end, as it is wherever the walk stops."""
         return r_mas.offset <= r_mas.end
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.defects.defect import Defect, Shows, Stage, fill
-from layout.node import PIVOT
-from layout.pointers import NODE_MASK
-from layout.tree.base import MAX_DESCENT
+from layout.pointers import ma_is_leaf, mte_node_type, mte_to_node
+from layout.tree.walk import MAX_DESCENT
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -21,22 +20,21 @@ class EndFromMetadata(Kernel):
         """The entry at the state's index."""
         index, enode = mas.index, mas.node
         for _ in range(MAX_DESCENT):
-            mt = enode >> 3 & 0xF
-            node = enode & ~NODE_MASK
-            words = self.mem.read_node(node, mt)
+            mt = mte_node_type(enode)
+            node = mte_to_node(enode)
             end = self.mem.meta_end(node, mt)
             offset = 0
-            while words[PIVOT + offset] < index:
+            while self.mem.ma_pivot(node, mt, offset) < index:
                 offset += 1
                 if offset >= end:
                     break
-            enode = words[self.slot0[mt] + offset]
-            if words[0] & ~NODE_MASK == node:
+            enode = self.mem.slot(node, mt, offset)
+            if self.ma_dead_node(node):
                 mas.reset()
                 return 0
-            if mt < 2:
+            if ma_is_leaf(mt):
                 return enode
-        self.livelock("mtree_lookup_walk: the tree has a cycle", mas.node & ~NODE_MASK)
+        self.livelock("mtree_lookup_walk: the tree has a cycle", mte_to_node(mas.node))
 
 
 LAST = 0x05000000_2A00080A

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.defects.defect import Defect, Stage, everywhere, fill
-from layout.node import PIVOT
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ class PivotBehindLast(Kernel):
         """Find the slot; slot 15 of a full leaf ends where the word of slot 0 says."""
         super().mas_wr_node_walk(wr)
         if wr.offset_end == self.mt_pivots[wr.mt]:
-            wr.r_max = wr.words[PIVOT + wr.offset_end]
+            wr.r_max = self.mem.pivot(wr.node, wr.offset_end)
 
 
 ALONE = f"""\

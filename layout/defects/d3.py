@@ -11,7 +11,7 @@ _OLD_MASK = 0x78
 class FourSlotBits(Kernel):
     """Parent words read with the mask that is right for 16 slots."""
 
-    def parent_slot(self, word: int) -> int:
+    def seam_slot_of_parent_word(self, word: int) -> int:
         """The slot that a parent word holds, without its highest bit."""
         return (word & _OLD_MASK) >> 3
 

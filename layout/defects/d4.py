@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 class AllButLast(Kernel):
     """The walk over upper nodes never looks at the last slot."""
 
-    def child_to_free(self, node: int, mt: int, offset: int) -> int:
+    def seam_child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The enode in a slot; 0 for the last one."""
         if offset >= self.mt_slots[mt] - 1:
             return 0
-        return super().child_to_free(node, mt, offset)
+        return super().seam_child_to_free(node, mt, offset)
 
 
 class OnlyNode(Kernel):
     """The walk over upper nodes stops at a NULL node alone."""
 
     @peeks("read past data end", why="unused slots are 0, which ends the list")
-    def child_to_free(self, node: int, mt: int, offset: int) -> int:
+    def seam_child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its node is not NULL."""
         entry = self.mem.slot(node, mt, offset)
         return entry if entry & ~NODE_MASK else 0
@@ -38,7 +38,7 @@ class OnlyType(Kernel):
     """The walk over upper nodes stops at type 0 alone."""
 
     @peeks("read past data end", why="unused slots are 0, which ends the list")
-    def child_to_free(self, node: int, mt: int, offset: int) -> int:
+    def seam_child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its type is not 0."""
         entry = self.mem.slot(node, mt, offset)
         return entry if entry >> 3 & 0xF else 0
@@ -48,7 +48,7 @@ class NotZero(Kernel):
     """The walk over upper nodes stops at an empty slot alone."""
 
     @peeks("read past data end", why="unused slots are 0, which ends the list")
-    def child_to_free(self, node: int, mt: int, offset: int) -> int:
+    def seam_child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot."""
         return self.mem.slot(node, mt, offset)
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class OffsetRunsOff(Loops2022):
     """Each next that finds nothing leaves the offset one higher; prev starts from there."""
 
-    def mas_next_nothing(self, mas: MaState, before: int) -> None:
+    def seam_next_nothing(self, mas: MaState, before: int) -> None:
         """Leave the offset where the search ended."""
 
-    def into_node(self, offset: int, mt: int) -> int:  # noqa: ARG002 - the clamp that was missing
+    def seam_into_node(self, offset: int, mt: int) -> int:  # noqa: ARG002 - the clamp that was missing
         """The clamp that was missing."""
         return offset
 

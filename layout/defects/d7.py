@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.defects.defect import Defect, Stage, everywhere
-from layout.node import PIVOT
+from layout.pointers import mte_node_type, mte_to_node
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ class NoDeadTest(Kernel):
 
     def mas_next_slot(self, mas: MaState, limit: int, *, empty: bool) -> int:
         """The entry in the next slot of the same node; beyond it, today's code."""
-        words = self.words_of(mas)
-        slot0 = self.slot0[mas.node >> 3 & 0xF]
+        mem = self.mem
+        node, mt = mte_to_node(mas.node), mte_node_type(mas.node)
         while mas.offset < mas.end and mas.last < limit:
-            mas.index = words[PIVOT + mas.offset] + 1 & self.ulong_max
+            mas.index = mem.pivot(node, mas.offset) + 1 & self.ulong_max
             mas.offset += 1
-            mas.last = words[PIVOT + mas.offset] if mas.offset < mas.end else mas.max
-            entry = words[slot0 + mas.offset]
+            mas.last = mem.pivot(node, mas.offset) if mas.offset < mas.end else mas.max
+            entry = mem.slot(node, mt, mas.offset)
             if entry or empty:
                 return entry
         return super().mas_next_slot(mas, limit, empty=empty)

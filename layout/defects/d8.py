@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class CountReset(Kernel):
     """mas_alloc_nodes() that takes the next node of the chain for a new one every time."""
 
-    def mas_begin_next_alloc(self, node: int, used: int) -> None:  # noqa: ARG002 - the bug
+    def seam_begin_next_alloc(self, node: int, used: int) -> None:  # noqa: ARG002 - the bug
         """Clear the counts of the chain's next node, however many it holds."""
-        super().mas_begin_next_alloc(node, 0)
+        super().seam_begin_next_alloc(node, 0)
 
 
 def scene(stage: Stage) -> None:

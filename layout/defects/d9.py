@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layout.defects.defect import Defect, Stage, everywhere, fill
 from layout.pointers import NODE_MASK
-from layout.tree.base import MAX_DESCENT
+from layout.tree.walk import MAX_DESCENT
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_START
 
@@ -25,11 +25,11 @@ class EndBeforeNull(Kernel):
             mas.reset()
         return super().mas_empty_area_rev(mas, low, high, size)
 
-    def _rev_ascend(self, mas: MaState, node: int) -> tuple[bool, int, int]:
-        del mas, node  # the root is not noticed
-        return False, 0, 0
+    def seam_search_went_up(self, mas: MaState, node: int) -> None:
+        """The root is not noticed."""
 
-    def _mas_rewind_node(self, mas: MaState) -> bool:
+    def mas_rewind_node(self, mas: MaState) -> bool:
+        """Go to the slot before; at the root, try again."""
         for _ in range(MAX_DESCENT):
             self.mas_ascend(mas)  # stays at the root, offset 0
             if mas.offset:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.node import PIVOT
-from layout.pointers import NODE_MASK
+from layout.pointers import mte_node_type, mte_to_node
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_ACTIVE, MA_OVERFLOW, MA_UNDERFLOW
 
@@ -31,7 +30,7 @@ class Next2022(Kernel):
 
     def mas_next(self, mas: MaState, limit: int) -> int:
         """Move on by mas_next_entry() in place of mas_next_slot()."""
-        done, entry = self._mas_next_setup(mas, limit)
+        done, entry = self.mas_next_setup(mas, limit)
         return entry if done else self.mas_next_entry(mas, limit)
 
     def mas_next_entry(self, mas: MaState, limit: int) -> int:
@@ -41,13 +40,13 @@ class Next2022(Kernel):
         mas.offset += 1
         while True:
             node = mas.node
-            if mas.offset < self.mt_slots[node >> 3 & 0xF]:
+            if mas.offset < self.mt_slots[mte_node_type(node)]:
                 entry = self.mas_next_nentry(mas, limit)
                 if entry:
                     return entry
                 if mas.index > limit:
                     break
-            if self.mas_next_node(mas, node & ~NODE_MASK, limit):
+            if self.mas_next_node(mas, mte_to_node(node), limit):
                 self.mas_rewalk(mas, last)
                 before = mas.offset
                 mas.offset += 1
@@ -57,31 +56,30 @@ class Next2022(Kernel):
                 break
             before = mas.offset = 0
         mas.index = mas.last = limit
-        self.mas_next_nothing(mas, before)
+        self.seam_next_nothing(mas, before)
         return 0
 
-    def mas_next_nothing(self, mas: MaState, before: int) -> None:
+    def seam_next_nothing(self, mas: MaState, before: int) -> None:
         """Put the state back on the slot it was on in its node."""
         mas.offset = before
 
     def mas_next_nentry(self, mas: MaState, limit: int) -> int:
         """The next entry within the state's node, from its offset on."""
         top = self.ulong_max
-        mt = mas.node >> 3 & 0xF
+        mt = mte_node_type(mas.node)
         if mas.last == mas.max:
             mas.index = mas.max
             return 0
-        words = self.words_of(mas)
-        slot0, offset = self.slot0[mt], mas.offset
-        mas.index = words[PIVOT + offset - 1] + 1 & top if offset else mas.min
+        mem, node, offset = self.mem, mte_to_node(mas.node), mas.offset
+        mas.index = mem.pivot(node, offset - 1) + 1 & top if offset else mas.min
         if mas.index > limit:
             return 0
-        count = self.ma_data_end(mas.node & ~NODE_MASK, mt, words, mas.max)
-        if self.beyond(offset, count):
+        count = self.ma_data_end(node, mt, mas.max)
+        if self.seam_beyond(offset, count):
             return 0
         while mas.offset < count:
-            pivot = words[PIVOT + mas.offset]
-            entry = words[slot0 + mas.offset]
+            pivot = mem.pivot(node, mas.offset)
+            entry = mem.slot(node, mt, mas.offset)
             if entry:
                 mas.last = pivot
                 return entry
@@ -93,12 +91,12 @@ class Next2022(Kernel):
             mas.index = mas.last
             return 0
         offset = mas.offset
-        entry = words[slot0 + offset]
+        entry = mem.slot(node, mt, offset)
         if entry:
-            mas.last = words[PIVOT + offset] if offset < self.mt_pivots[mt] else mas.max
+            mas.last = mem.pivot(node, offset) if offset < self.mt_pivots[mt] else mas.max
         return entry
 
-    def beyond(self, offset: int, count: int) -> bool:
+    def seam_beyond(self, offset: int, count: int) -> bool:
         """Whether ``offset`` is above the end of the node's data."""
         return offset > count
 
@@ -108,7 +106,7 @@ class Loops2022(Next2022):
 
     def mas_prev(self, mas: MaState, low: int) -> int:
         """Move back by mas_prev_entry() in place of mas_prev_slot()."""
-        done, entry = self._mas_prev_setup(mas, low)
+        done, entry = self.mas_prev_setup(mas, low)
         return entry if done else self.mas_prev_entry(mas, low)
 
     def mas_prev_entry(self, mas: MaState, low: int) -> int:
@@ -133,10 +131,10 @@ class Loops2022(Next2022):
     def mas_prev_nentry(self, mas: MaState, low: int) -> int:
         """The previous entry within the state's node, from below its offset on."""
         top = self.ulong_max
-        mt = mas.node >> 3 & 0xF
-        node = mas.node & ~NODE_MASK
+        mt = mte_node_type(mas.node)
+        node = mte_to_node(mas.node)
         pivots = self.mt_pivots[mt]
-        offset = self.into_node(mas.offset, mt)
+        offset = self.seam_into_node(mas.offset, mt)
         while offset:
             offset -= 1
             entry = self.mem.slot(node, mt, offset)
@@ -153,6 +151,6 @@ class Loops2022(Next2022):
                 return 0
         return 0
 
-    def into_node(self, offset: int, mt: int) -> int:
+    def seam_into_node(self, offset: int, mt: int) -> int:
         """``offset``, or the number of slots that the node has if that is less."""
         return min(offset, self.mt_slots[mt])

@@ -9,7 +9,7 @@ from layout.defects.loops import Next2022
 class OldNext(Next2022):
     """The loop of 2022 without its test for an offset above the data's end."""
 
-    def beyond(self, offset: int, count: int) -> bool:  # noqa: ARG002 - the test that was missing
+    def seam_beyond(self, offset: int, count: int) -> bool:  # noqa: ARG002 - the test that was missing
         """The test that was missing."""
         return False
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.defects.defect import Defect, Stage, everywhere, fill
-from layout.node import PIVOT
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class OldEndPivot(Kernel):
         pivot = wr.r_max
         while mas.last > pivot and wr.offset_end < mas.end:
             wr.offset_end += 1
-            pivot = wr.words[PIVOT + wr.offset_end]
+            pivot = self.mem.pivot(wr.node, wr.offset_end)
         wr.end_piv = mas.max if mas.last > pivot else pivot
 
 

@@ -17,7 +17,7 @@ class OnlyNode(Kernel):
     """The walk over dead leaves stops at a NULL node alone."""
 
     @peeks("read past data end", why="unused slots are 0, which ends the list")
-    def leaf_to_free(self, node: int, mt: int, offset: int) -> int:
+    def seam_leaf_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its node is not NULL."""
         entry = self.mem.slot(node, mt, offset)
         return entry if entry & ~NODE_MASK else 0
@@ -27,7 +27,7 @@ class OnlyType(Kernel):
     """The walk over dead leaves stops at type 0 alone."""
 
     @peeks("read past data end", why="unused slots are 0, which ends the list")
-    def leaf_to_free(self, node: int, mt: int, offset: int) -> int:
+    def seam_leaf_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its type is not 0."""
         entry = self.mem.slot(node, mt, offset)
         return entry if entry >> 3 & 0xF else 0
@@ -39,7 +39,7 @@ class EndOfRightmost(Kernel):
     def mte_dead_leaves(self, enode: int, node: int) -> int:
         """Mark the leaves up to the data's end dead."""
         mt = enode >> 3 & 0xF
-        end = self.ma_data_end(node, mt, self.mem.read_node(node, mt), self.ulong_max)
+        end = self.ma_data_end(node, mt, self.ulong_max)
         return kill_leaves(self, node, mt, end)
 
 
@@ -53,7 +53,7 @@ class EndOfDead(Kernel):
             return kill_leaves(self, node, mt, self.mem.meta_end(node, mt))
         end = 0
         if not self.ma_dead_node(node):
-            end = self.ma_data_end(node, mt, self.mem.read_node(node, mt), self.ulong_max)
+            end = self.ma_data_end(node, mt, self.ulong_max)
         return kill_leaves(self, node, mt, end)
 
 

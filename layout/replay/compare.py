@@ -178,5 +178,10 @@ def _count(outcome: Comparison, runners: list[Runner]) -> None:
     outcome.splits = kernel.splits
     outcome.nodes = first.cache.allocated
     for other in runners[1:]:
-        pairs = zip(first.mem.near, other.mem.near, strict=True)
-        outcome.swapped_bytes += sum(left != right for left, right in pairs)
+        cells = zip(first.mem.near_cells(), other.mem.near_cells(), strict=True)
+        outcome.swapped_bytes += sum(
+            left != right
+            for ours, theirs in cells
+            if ours != theirs
+            for left, right in zip(ours, theirs, strict=True)
+        )

@@ -9,7 +9,7 @@ from layout.node import NODE_SIZE
 from layout.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
 from layout.replay.trace import CURSOR, NO_LIMIT, Operation
 from layout.slab import GFP_KERNEL, GFP_NOWAIT
-from layout.tree.base import MAX_DESCENT
+from layout.tree.walk import MAX_DESCENT
 from layout.tree.state import MA_ERROR, STATUS_NAMES, MaState
 
 if TYPE_CHECKING:
@@ -396,10 +396,8 @@ class Runner:
             node, mt = enode & ~NODE_MASK, enode >> 3 & 0xF
             if mt < RANGE_64:
                 continue
-            words = mem.read_node(node, mt)
-            end = kernel.ma_data_end(node, mt, words, self._node_max(enode))
-            slot0 = mem.slot0[mt]
-            enodes += [words[slot0 + i] for i in range(end + 1)]
+            end = kernel.ma_data_end(node, mt, self._node_max(enode))
+            enodes += [mem.slot(node, mt, i) for i in range(end + 1)]
             if len(enodes) > mem.near_size:
                 kernel.livelock("dump: the tree has a cycle", node)
         return enodes
@@ -411,7 +409,7 @@ class Runner:
         for _ in range(MAX_DESCENT):
             if kernel.ma_is_root(enode & ~NODE_MASK):
                 break
-            slot, parent = kernel.mte_parent_slot(enode), kernel.mas_parent_enode(mas, enode)
+            slot, parent = kernel.mte_parent_slot(enode), kernel.parent_enode(mas, enode)
             if slot < kernel.mt_pivots[parent >> 3 & 0xF]:
                 pivot = mem.pivot(parent & ~NODE_MASK, slot)
                 if pivot:

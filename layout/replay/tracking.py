@@ -8,6 +8,8 @@ from layout.node import NodeMemory
 from layout.pointers import NODE_MASK
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arches import Arch
     from layout.structs import Profile
 
@@ -19,14 +21,17 @@ class TrackingMemory(NodeMemory):
         self.dirty: set[int] = set()
         super().__init__(arch, profile)
 
-    def locate(
-        self, address: int, width: int, doing: str, *, write: bool, align: int = 1
-    ) -> tuple[bytearray, int]:
-        """Memory.locate(), noting writes."""
-        if write:
-            self.dirty.add(address & ~NODE_MASK)
-            self.dirty.add(address + width - 1 & ~NODE_MASK)
-        return super().locate(address, width, doing, write=write, align=align)
+    def write(self, address: int, data: bytes, doing: str = "bytes", *, align: int = 1) -> None:
+        """Memory.write(), noted."""
+        self.dirty.add(address & ~NODE_MASK)
+        self.dirty.add(address + len(data) - 1 & ~NODE_MASK)
+        super().write(address, data, doing, align=align)
+
+    def write_words(self, address: int, values: Sequence[int], doing: str = "words") -> None:
+        """Memory.write_words(), noted."""
+        self.dirty.add(address & ~NODE_MASK)
+        self.dirty.add(address + len(values) * self.word_size - 1 & ~NODE_MASK)
+        super().write_words(address, values, doing)
 
     def write_word(self, address: int, value: int, doing: str = "a word") -> None:
         """Memory.write_word(), noted."""
@@ -37,8 +42,3 @@ class TrackingMemory(NodeMemory):
         """Memory.write_u8(), noted."""
         self.dirty.add(address & ~NODE_MASK)
         super().write_u8(address, value, doing)
-
-    def set_parent(self, node: int, parent: int) -> None:
-        """NodeMemory.set_parent(), noted."""
-        self.dirty.add(node)
-        super().set_parent(node, parent)

@@ -145,7 +145,7 @@ def _first_wrong_byte(bad: Seen, good: Seen) -> str:
 
 
 def _wrong_byte(bad: Machine, good: Machine) -> str:
-    ours, theirs = bad.mem.near, good.mem.near
+    ours, theirs = (b"".join(each.mem.near_cells()) for each in (bad, good))
     if ours == theirs:
         return ""
     for at in range(0, min(len(ours), len(theirs)), NODE_SIZE):

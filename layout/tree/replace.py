@@ -2,175 +2,190 @@
 
 from __future__ import annotations
 
-from layout.node import PIVOT
-from layout.pointers import NODE_MASK, PARENT_RANGE64, ROOT_NODE, ROOT_PARENT
-from layout.tree.base import MAX_DESCENT
-from layout.tree.bignode import BigNodes
+from typing import TYPE_CHECKING
+
+from layout.pointers import (
+    NODE_MASK,
+    PARENT_RANGE64,
+    ROOT_PARENT,
+    Word,
+    mte_is_leaf,
+    mte_mk_root,
+    mte_node_type,
+    mte_to_node,
+)
 from layout.tree.peeks import peeks
-from layout.tree.state import MA_ACTIVE, MA_NONE, MaState
+from layout.tree.state import MA_ACTIVE, MA_NONE, MaState, MaTopiary
+from layout.tree.walk import MAX_DESCENT
+
+if TYPE_CHECKING:
+    from layout.tree.kernel import Kernel
 
 
-class Replace(BigNodes):
-    """Exchange of nodes under readers' eyes."""
+def mas_adopt_children(k: Kernel, mas: MaState, parent: Word) -> None:
+    """Make ``parent`` the parent of all nodes in its slots."""
+    mem = k.mem
+    mt = mte_node_type(parent)
+    node = mte_to_node(parent)
+    end = k.ma_data_end(node, mt, mas.max)
+    for offset in range(end, -1, -1):
+        child = mem.slot(node, mt, offset)
+        mem.set_parent(mte_to_node(child), node | offset << 3 | PARENT_RANGE64)
+    k.tests += 2 * (end + 1)
 
-    def mas_adopt_children(self, mas: MaState, parent: int) -> None:
-        """Make ``parent`` the parent of all nodes in its slots."""
-        mt = parent >> 3 & 0xF
-        node = parent & ~NODE_MASK
-        words = self.mem.read_node(node, mt)
-        slot0 = self.slot0[mt]
-        end = self.ma_data_end(node, mt, words, mas.max)
-        set_parent = self.mem.set_parent
-        word = node | PARENT_RANGE64
-        for offset in range(end, -1, -1):
-            set_parent(words[slot0 + offset] & ~NODE_MASK, word | offset << 3)
-        self.tests += 2 * (end + 1)
 
-    def mas_put_in_tree(self, mas: MaState, old_enode: int) -> None:
-        """Point the parent, or the tree, at the state's node; then mark the old one dead."""
-        mem = self.mem
-        node = mas.node & ~NODE_MASK
-        if mem.parent(node) & ROOT_PARENT:
-            mem.set_parent(node, mas.tree | ROOT_PARENT)
-            mem.set_ma_root(mas.tree, mas.node | ROOT_NODE)
-            self.mas_set_height(mas)
-        else:
-            offset = self.mte_parent_slot(mas.node)
-            mt = self.mas_parent_type(mas, mas.node)
-            mem.set_slot(self.mte_parent(mas.node), mt, offset, mas.node)
-        self.mte_set_node_dead(old_enode)
+def mas_put_in_tree(k: Kernel, mas: MaState, old_enode: Word) -> None:
+    """Point the parent, or the tree, at the state's node; then mark the old one dead."""
+    mem = k.mem
+    node = mte_to_node(mas.node)
+    if mem.parent(node) & ROOT_PARENT:
+        mem.set_parent(node, mas.tree | ROOT_PARENT)
+        mem.set_ma_root(mas.tree, mte_mk_root(mas.node))
+        k.mas_set_height(mas)
+    else:
+        offset = k.mte_parent_slot(mas.node)
+        mt = k.mas_parent_type(mas, mas.node)
+        mem.set_slot(k.mte_parent(mas.node), mt, offset, mas.node)
+    k.mte_set_node_dead(old_enode)
 
-    def mas_replace_node(self, mas: MaState, old_enode: int) -> None:
-        """Put the state's node in place of the old one, which is freed."""
-        self.mas_put_in_tree(mas, old_enode)
-        self.mas_free(mas, old_enode)
 
-    def mas_find_children(self, mas: MaState) -> list[MaState]:
-        """States for the children whose parent words point back to the state's node.
+def mas_replace_node(k: Kernel, mas: MaState, old_enode: Word) -> None:
+    """Put the state's node in place of the old one, which is freed."""
+    k.mas_put_in_tree(mas, old_enode)
+    k.mas_free(mas, old_enode)
 
-        The kernel's mas_find_child() finds one at a time.
-        """
-        top = self.ulong_max
-        parent = self.mem.parent
-        mt = mas.node >> 3 & 0xF
-        node = mas.node & ~NODE_MASK
-        words = self.mem.read_node(node, mt)
-        slot0, pivots = self.slot0[mt], self.mt_pivots[mt]
-        found = []
-        for offset in range(mas.offset, self.ma_data_end(node, mt, words, mas.max) + 1):
-            enode = words[slot0 + offset]
-            if parent(enode & ~NODE_MASK) & ~NODE_MASK == node:
-                child = mas.copy()
-                if offset:
-                    child.min = words[PIVOT + offset - 1] + 1 & top
-                if offset < pivots:
-                    child.max = words[PIVOT + offset]
-                child.node = enode
-                child.offset = 0
-                found.append(child)
-        return found
 
-    def mas_node_or_none(self, mas: MaState, enode: int) -> None:
-        """Point the state at a node, or at none."""
-        mas.node = enode
-        mas.status = MA_ACTIVE if enode else MA_NONE
+def mas_find_child(k: Kernel, mas: MaState, child: MaState) -> bool:
+    """Find the next child, from the state's offset on, whose parent word points back to the node.
 
-    def mas_topiary_node(self, mas: MaState, old: MaState, *, in_rcu: bool) -> None:
-        """Dispose of one old node."""
-        if old.status == MA_NONE:
-            return
-        node = old.node & ~NODE_MASK
-        self.mte_set_node_dead(old.node)
-        if in_rcu:
-            self.ma_free_rcu(node)
-        else:
-            self.mas_push_node(mas, node)
+    Sets ``child`` to it, and the offset behind it. False if there is none.
+    """
+    mem = k.mem
+    mt = mte_node_type(mas.node)
+    node = mte_to_node(mas.node)
+    end = k.ma_data_end(node, mt, mas.max)
+    for offset in range(mas.offset, end + 1):
+        enode = mem.slot(node, mt, offset)
+        if mem.parent(mte_to_node(enode)) & ~NODE_MASK == node:
+            mas.offset = offset
+            child.assign(mas)
+            if offset:
+                child.min = mem.pivot(node, offset - 1) + 1 & k.ulong_max
+            if offset < k.mt_pivots[mt]:
+                child.max = mem.pivot(node, offset)
+            child.node = enode
+            child.offset = 0
+            mas.offset = offset + 1
+            return True
+    return False
 
-    def _three(self, mas: MaState, enode: int) -> list[MaState]:
-        states = [mas.copy(), mas.copy(), mas.copy()]
-        states[0].offset = 0
-        states[0].node = enode
-        states[1].status = states[2].status = MA_NONE
-        return states
 
-    @peeks("dead node read untested", why="the writer goes through the subtree that it cut off")
-    def mas_topiary_replace(self, mas: MaState, old_enode: int) -> None:
-        """Put a new subtree in place of an old one and free what is not in use any more.
+def mas_node_or_none(k: Kernel, mas: MaState, enode: Word) -> None:
+    """Point the state at a node, or at none."""
+    mas.node = enode
+    mas.status = MA_ACTIVE if enode else MA_NONE
 
-        At most three nodes of each level are new, and at most three old ones hold both nodes
-        that stay and nodes that go.
-        """
-        self.mas_put_in_tree(mas, old_enode)
-        self._adopt_new(mas)
-        if old_enode >> 3 & 0xF < 2:
-            self.mas_free(mas, old_enode)
-            return
 
-        in_rcu = self.mt_in_rcu(mas.tree)
-        dead = [0, 0]
-        states = self._three(mas, old_enode)
-        for _ in range(MAX_DESCENT):
-            found = self._children_to_follow(states, dead)
-            self.tests += 1
-            if not found:
-                self.warn_on()
-                break
-            for i in range(3):
-                self.mas_topiary_node(mas, states[i], in_rcu=in_rcu)
-                if i < len(found):
-                    states[i] = found[i]
-                else:
-                    states[i].status = MA_NONE
-            if states[0].node >> 3 & 0xF < 2:
-                break
-        else:
-            self.livelock("mas_topiary_replace: the old subtree has a cycle", old_enode)
-        for state in states:
-            self.mas_topiary_node(mas, state, in_rcu=in_rcu)
-        self.mas_mat_destroy(mas, dead)
+def mas_topiary_node(k: Kernel, mas: MaState, old: MaState, *, in_rcu: bool) -> None:
+    """Dispose of one old node."""
+    if old.status == MA_NONE:
+        return
+    node = mte_to_node(old.node)
+    k.mte_set_node_dead(old.node)
+    if in_rcu:
+        k.ma_free_rcu(node)
+    else:
+        k.mas_push_node(mas, node)
 
-    def _adopt_new(self, mas: MaState) -> None:
-        """Mend the parent words below the new subtree's nodes."""
-        states = self._three(mas, mas.node)
-        for _ in range(MAX_DESCENT):
-            if states[0].node >> 3 & 0xF < 2:
-                return
-            found: list[MaState] = []
-            for state in states:
-                if state.status == MA_NONE:
-                    continue
-                found += self.mas_find_children(state)
-                self.mas_adopt_children(state, state.node)
-            del found[3:]
-            self.tests += 1
-            if not found:
-                self.warn_on()
-                return
-            for i in range(3):
-                if i < len(found):
-                    states[i] = found[i]
-                else:
-                    states[i].status = MA_NONE
-        self.livelock("mas_topiary_replace: the new subtree has a cycle", mas.node & ~NODE_MASK)
 
-    def _children_to_follow(self, states: list[MaState], dead: list[int]) -> list[MaState]:
-        """Old children that hold more than the written range; those within it are dead."""
-        found: list[MaState] = []
-        for state in states:
-            if state.status == MA_NONE or len(found) == 3:
+@peeks("dead node read untested", why="the writer goes through the subtree that it cut off")
+def mas_topiary_replace(k: Kernel, mas: MaState, old_enode: Word) -> None:
+    """Put a new subtree in place of an old one and free what is not in use any more.
+
+    At most three nodes of each level are new, and at most three old ones hold both nodes
+    that stay and nodes that go.
+    """
+    k.mas_put_in_tree(mas, old_enode)
+    _adopt_new(k, mas)
+    if mte_is_leaf(old_enode):
+        k.mas_free(mas, old_enode)
+        return
+
+    in_rcu = k.mt_in_rcu(mas.tree)
+    dead = MaTopiary()
+    states = [mas.copy(), mas.copy(), mas.copy()]
+    states[0].offset = 0
+    states[0].node = old_enode
+    states[1].status = MA_NONE
+    states[2].status = MA_NONE
+    found = [mas.copy(), mas.copy(), mas.copy()]
+    child = mas.copy()
+    for _ in range(MAX_DESCENT):
+        count = 0
+        for i in range(3):
+            if states[i].status == MA_NONE:
                 continue
-            for child in self.mas_find_children(state):
-                first = found[0] if found else child
+            while count < 3 and k.mas_find_child(states[i], child):
+                # what lies within the written range is dead
+                first = found[0] if count else child
                 if child.min >= first.index and child.max <= first.last:
-                    self.mat_add(dead, child.node)
+                    k.mat_add(dead, child.node)
                 else:
-                    found.append(child)
-                    if len(found) == 3:
-                        break
-        return found
+                    found[count].assign(child)
+                    count += 1
+        k.tests += 1
+        if not count:
+            k.warn_on()
+            break
+        for i in range(3):
+            k.mas_topiary_node(mas, states[i], in_rcu=in_rcu)
+            if i < count:
+                states[i].assign(found[i])
+            else:
+                states[i].status = MA_NONE
+        if mte_is_leaf(states[0].node):
+            break
+    else:
+        k.livelock("mas_topiary_replace: the old subtree has a cycle", old_enode)
+    for i in range(3):
+        k.mas_topiary_node(mas, states[i], in_rcu=in_rcu)
+    k.mas_mat_destroy(mas, dead)
 
-    def mas_wmb_replace(self, mas: MaState, old_enode: int) -> None:
-        """Put a new subtree in place and bring the gaps above it up to date."""
-        self.mas_topiary_replace(mas, old_enode)
-        if mas.node >> 3 & 0xF >= 2:
-            self.mas_update_gap(mas)
+
+def _adopt_new(k: Kernel, mas: MaState) -> None:
+    """Mend the parent words below the new subtree's nodes."""
+    states = [mas.copy(), mas.copy(), mas.copy()]
+    states[0].offset = 0
+    states[1].status = MA_NONE
+    states[2].status = MA_NONE
+    found = [mas.copy(), mas.copy(), mas.copy()]
+    child = mas.copy()
+    for _ in range(MAX_DESCENT):
+        if mte_is_leaf(states[0].node):
+            return
+        count = 0
+        for i in range(3):
+            if states[i].status == MA_NONE:
+                continue
+            while k.mas_find_child(states[i], child):
+                if count < 3:
+                    found[count].assign(child)
+                count += 1
+            k.mas_adopt_children(states[i], states[i].node)
+        k.tests += 1
+        if not count:
+            k.warn_on()
+            return
+        for i in range(3):
+            if i < count:
+                states[i].assign(found[i])
+            else:
+                states[i].status = MA_NONE
+    k.livelock("mas_topiary_replace: the new subtree has a cycle", mte_to_node(mas.node))
+
+
+def mas_wmb_replace(k: Kernel, mas: MaState, old_enode: Word) -> None:
+    """Put a new subtree in place and bring the gaps above it up to date."""
+    k.mas_topiary_replace(mas, old_enode)
+    if not mte_is_leaf(mas.node):
+        k.mas_update_gap(mas)

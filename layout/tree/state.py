@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from layout.node import Words
+    from layout.pointers import Word
 
 MA_ACTIVE, MA_START, MA_ROOT, MA_NONE, MA_PAUSE, MA_OVERFLOW, MA_UNDERFLOW, MA_ERROR = range(8)
 STATUS_NAMES = ("active", "start", "root", "none", "pause", "overflow", "underflow", "error")
@@ -48,7 +48,7 @@ class MaState:
         *("depth", "offset", "mas_flags", "end", "store_type"),
     )
 
-    def __init__(self, tree: int, index: int, last: int, ulong_max: int) -> None:
+    def __init__(self, tree: Word, index: Word, last: Word, ulong_max: Word) -> None:
         self.tree = tree
         self.index = index
         self.last = last
@@ -99,17 +99,14 @@ class MaState:
 
 
 class WrState:
-    """struct ma_wr_state: what a write found out about its leaf before it changes it.
-
-    ``words`` is the snapshot of the node behind the C code's pivots and slots pointers.
-    """
+    """struct ma_wr_state: what a write found out about its leaf before it changes it."""
 
     __slots__ = (
-        *("mas", "node", "r_min", "r_max", "mt", "offset_end", "words", "end_piv"),
+        *("mas", "node", "r_min", "r_max", "mt", "offset_end", "end_piv"),
         *("entry", "content"),
     )
 
-    def __init__(self, mas: MaState, entry: int) -> None:
+    def __init__(self, mas: MaState, entry: Word) -> None:
         self.mas = mas
         self.entry = entry
         self.content = 0
@@ -118,7 +115,6 @@ class WrState:
         self.r_max = 0
         self.mt = 0
         self.offset_end = 0
-        self.words: Words = ()
         self.end_piv = 0
 
 
@@ -139,6 +135,13 @@ class BigNode:
         self.b_end = 0
         self.mt = 0
 
+    def move(self, base: int, count: int, shift: int) -> None:
+        """memmove of ``count`` words from ``base`` on, ``shift`` places up. Raises IndexError."""
+        if base + count + shift > len(self.words):
+            message = f"{count} words do not fit into the big node at {base + shift}"
+            raise IndexError(message)
+        self.words[base + shift : base + shift + count] = self.words[base : base + count]
+
     def clear(self) -> None:
         """memset of the whole struct to 0."""
         self.words = [0] * len(self.words)
@@ -158,3 +161,13 @@ class SubtreeState:
         self.l = orig_l
         self.m = orig_l
         self.r = orig_r
+
+
+class MaTopiary:
+    """struct ma_topiary: a list of dead subtrees, linked in their top nodes; 0 is empty."""
+
+    __slots__ = ("head", "tail")
+
+    def __init__(self) -> None:
+        self.head = 0
+        self.tail = 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from layout.node import PIVOT
-from layout.pointers import ARANGE_64, NODE_MASK
-from layout.tree.base import MAX_DESCENT
-from layout.tree.dump import Dump
+from typing import TYPE_CHECKING
+
+from layout.pointers import ARANGE_64, Word, ma_is_leaf, mte_is_leaf, mte_node_type, mte_to_node
 from layout.tree.peeks import peeks
 from layout.tree.state import MA_ACTIVE, MA_NONE, MA_OVERFLOW, MA_ROOT, MA_UNDERFLOW, MaState
+from layout.tree.walk import MAX_DESCENT
+
+if TYPE_CHECKING:
+    from layout.tree.kernel import Kernel
 
 _MAX_NODES = 1 << 24
 
@@ -16,245 +19,249 @@ class _CheckFailed(Exception):  # noqa: N818 - unwinds to mt_validate, which ret
     pass
 
 
-class Validate(Dump):
-    """Debug checks of the whole tree."""
+def _check(
+    k: Kernel, failed: bool, where: str, tree: Word, *, warning: MaState | None = None
+) -> None:
+    """MT_BUG_ON, or MAS_WARN_ON of the state ``warning``."""
+    k.tests += 1
+    if not failed:
+        return
+    k.report_failure("WARN" if warning else "BUG", where, tree, warning)
+    raise _CheckFailed
 
-    def _check(
-        self, failed: bool, where: str, tree: int, *, warning: MaState | None = None
-    ) -> None:
-        """MT_BUG_ON, or MAS_WARN_ON of the state ``warning``."""
-        self.tests += 1
-        if not failed:
+
+def mt_validate(k: Kernel, tree: Word) -> bool:
+    """Check pivots, parents, gaps and NULLs of the tree; false after the first failure.
+
+    What the kernel would print is in the log. O(n).
+    """
+    try:
+        _validate(k, tree)
+    except _CheckFailed:
+        return False
+    return True
+
+
+def _validate(k: Kernel, tree: Word) -> None:
+    mas = k.new_state(tree)
+    k.mas_start(mas)
+    if mas.status != MA_ACTIVE:
+        return
+    _descend_to_leaf(k, mas)
+    pointer = k.mem.arch.hex_pointer
+    gaps = k.mt_is_alloc(tree)
+    for _ in range(_MAX_NODES):
+        node = mte_to_node(mas.node)
+        _check(k, k.ma_dead_node(node), "mt_validate", tree, warning=mas)
+        end = k.mas_data_end(mas)
+        small = end < k.mt_min_slots[mte_node_type(mas.node)] and mas.max != k.ulong_max
+        _check(k, small, "mt_validate", tree, warning=mas)
+        _validate_parent_slot(k, mas, pointer(node))
+        _validate_limits(k, mas, pointer(node))
+        _validate_child_slot(k, mas, pointer(node))
+        if gaps:
+            _validate_gaps(k, mas, pointer(node))
+        _dfs_postorder(k, mas)
+        if mas.status == MA_OVERFLOW:
+            break
+    else:
+        k.livelock("mt_validate: the tree has a cycle", mte_to_node(mas.node))
+    _validate_nulls(k, tree)
+
+
+def _descend_to_leaf(k: Kernel, mas: MaState) -> None:
+    for _ in range(MAX_DESCENT):
+        if mte_is_leaf(mas.node):
             return
-        self.report_failure("WARN" if warning else "BUG", where, tree, warning)
-        raise _CheckFailed
+        k.mas_descend(mas)
+    k.livelock("mt_validate: the tree has a cycle", mte_to_node(mas.node))
 
-    def mt_validate(self, tree: int) -> bool:
-        """Check pivots, parents, gaps and NULLs of the tree; false after the first failure.
 
-        What the kernel would print is in the log. O(n).
-        """
-        try:
-            self._validate(tree)
-        except _CheckFailed:
-            return False
-        return True
-
-    def _validate(self, tree: int) -> None:
-        mas = self.new_state(tree)
-        self.mas_start(mas)
-        if mas.status != MA_ACTIVE:
+def _dfs_postorder(k: Kernel, mas: MaState) -> None:
+    """Go to the next node of this level, or to the first one of the level above."""
+    enode = mas.node
+    k.mas_next_node(mas, mte_to_node(enode), k.ulong_max)
+    if mas.status != MA_OVERFLOW or k.mte_is_root(enode):
+        return
+    mas.node = enode
+    k.mas_ascend(mas)
+    for _ in range(_MAX_NODES):
+        first, low, high = mas.node, mas.min, mas.max
+        k.mas_prev_node(mas, 0)
+        if mas.status == MA_UNDERFLOW:
+            mas.node, mas.min, mas.max = first, low, high
             return
-        self._descend_to_leaf(mas)
-        pointer = self.mem.arch.hex_pointer
-        gaps = self.mt_is_alloc(tree)
-        for _ in range(_MAX_NODES):
-            node = mas.node & ~NODE_MASK
-            self._check(self.ma_dead_node(node), "mt_validate", tree, warning=mas)
-            end = self.mas_data_end(mas)
-            small = end < self.mt_min_slots[mas.node >> 3 & 0xF] and mas.max != self.ulong_max
-            self._check(small, "mt_validate", tree, warning=mas)
-            self._validate_parent_slot(mas, pointer(node))
-            self._validate_limits(mas, pointer(node))
-            self._validate_child_slot(mas, pointer(node))
-            if gaps:
-                self._validate_gaps(mas, pointer(node))
-            self._dfs_postorder(mas)
-            if mas.status == MA_OVERFLOW:
-                break
+    k.livelock("mt_validate: the tree has a cycle", mte_to_node(mas.node))
+
+
+@peeks(
+    *("read past data end", "metadata read as slot"),
+    why="all slots are searched for the child, in use or not",
+)
+def _validate_parent_slot(k: Kernel, mas: MaState, name: str) -> None:
+    where = "mas_validate_parent_slot"
+    node = mte_to_node(mas.node)
+    if k.ma_is_root(node):
+        return
+    pointer = k.mem.arch.hex_pointer
+    p_slot = k.mte_parent_slot(mas.node)
+    p_type = k.mas_parent_type(mas, mas.node)
+    parent = k.mte_parent(mas.node)
+    _check(k, node == parent, where, mas.tree)
+    for i in range(k.mt_slots[p_type]):
+        child = k.mem.slot(parent, p_type, i)
+        if i == p_slot:
+            if child != mas.node:
+                k.printk(f"parent {pointer(parent)}[{i}] does not have {name}\n")
+            _check(k, child != mas.node, where, mas.tree)
+        elif child == mas.node:
+            k.printk(f"Invalid child {name} at parent {pointer(parent)}[{i}] p_slot {p_slot}\n")
+            _check(k, True, where, mas.tree)
+
+
+@peeks("read past data end", why="what is behind the data is looked at to see that it is 0")
+@peeks("metadata read as slot", why="the last word is read with the rest and left out")
+def _validate_limits(k: Kernel, mas: MaState, name: str) -> None:
+    where = "mas_validate_limits"
+    mt = mte_node_type(mas.node)
+    mem = k.mem
+    node = mte_to_node(mas.node)
+    mem.check_pivots(node, mt)
+    pivots, slots = k.mt_pivots[mt], k.mt_slots[mt]
+    before = 0
+    i = 0
+    while i < slots:
+        pivot = mem.pivot(node, i) if i < pivots else mas.max
+        problems = (
+            (not pivot and i != 0, f"Missing node limit pivot at {name}[{i}]"),
+            (before > pivot, f"{name}[{i}] piv {pivot} < prev_piv {before}\n"),
+            (pivot < mas.min, f"{name}[{i}] {pivot} < {mas.min}\n"),
+            (pivot > mas.max, f"{name}[{i}] {pivot} > {mas.max}\n"),
+        )
+        for wrong, text in problems:
+            if wrong:
+                k.printk(text)
+                _check(k, True, where, mas.tree, warning=mas)
+        before = pivot
+        if pivot == mas.max:
+            break
+        i += 1
+    end = k.mas_data_end(mas)
+    if end != i:
+        k.printk(f"node{name}: data_end {end} != the last slot offset {i}\n")
+        _check(k, True, where, mas.tree)
+    for i in range(i + 1, slots):  # noqa: B020 - goes on behind the data
+        entry = mem.slot(node, mt, i)
+        if entry and i != slots - 1:
+            pointer = k.mem.arch.hex_pointer(entry)
+            k.printk(f"{name}[{i}] should not have entry {pointer}\n")
+            _check(k, True, where, mas.tree)
+        if i < pivots and mem.pivot(node, i):
+            k.printk(f"{name}[{i}] should not have piv {mem.pivot(node, i)}\n")
+            _check(k, i < pivots - 1, where, mas.tree, warning=mas)
+
+
+def _validate_child_slot(k: Kernel, mas: MaState, name: str) -> None:
+    where = "mas_validate_child_slot"
+    mt = mte_node_type(mas.node)
+    if ma_is_leaf(mt):
+        return
+    pointer = k.mem.arch.hex_pointer
+    mem = k.mem
+    node = mte_to_node(mas.node)
+    mem.check_pivots(node, mt)
+    for i in range(k.mt_slots[mt]):
+        child = mem.slot(node, mt, i)
+        if not child:
+            k.printk(f"Non-leaf node lacks child at {name}[{i}]\n")
+            _check(k, True, where, mas.tree)
+        child_name = pointer(mte_to_node(child))
+        p_slot, parent = k.mte_parent_slot(child), k.mte_parent(child)
+        if p_slot != i:
+            k.printk(f"Slot error at {name}[{i}]: child {child_name} has pslot {p_slot}\n")
+            _check(k, True, where, mas.tree)
+        if parent != node:
+            k.printk(f"child {child_name} has parent {pointer(parent)} not {name}\n")
+            _check(k, True, where, mas.tree)
+        if i < k.mt_pivots[mt] and mem.pivot(node, i) == mas.max:
+            break
+
+
+@peeks("read past data end", why="what is behind the data is looked at to see that it is 0")
+def _validate_gaps(k: Kernel, mas: MaState, name: str) -> None:
+    where = "mas_validate_gaps"
+    top = k.ulong_max
+    tree = mas.tree
+    mt = mte_node_type(mas.node)
+    node = mte_to_node(mas.node)
+    mem = k.mem
+    mem.check_pivots(node, mt)
+    pivots, slots = k.mt_pivots[mt], k.mt_slots[mt]
+    has_gaps = mt == ARANGE_64
+    gap = largest = 0
+    low = mas.min
+    i = 0
+    while i < slots:
+        high = mem.pivot(node, i) if i < pivots else mas.max
+        size = high - low + 1 & top
+        if not has_gaps:
+            if not mem.slot(node, mt, i):
+                gap = size
         else:
-            self.livelock("mt_validate: the tree has a cycle", mas.node & ~NODE_MASK)
-        self._validate_nulls(tree)
+            gap = mem.gap(node, i)
+            _check(k, not mem.slot(node, mt, i), where, tree)
+            if gap > size:
+                k.printk(f"{name}[{i}] {gap} >= {high} - {low} + 1 ({size})\n")
+                _check(k, True, where, tree)
+        largest = max(largest, gap)
+        low = high + 1 & top
+        if high >= mas.max:
+            break
+        i += 1
+    if has_gaps:
+        _check(k, False, where, tree)
+        offset = k.mem.meta_gap(node)
+        if offset > i:
+            k.printk(f"gap offset {name}[{offset}] is invalid\n")
+            _check(k, True, where, tree)
+        if k.mem.gap(node, offset) != largest:
+            k.printk(f"gap {name}[{offset}] is not the largest gap {largest}\n")
+            _check(k, True, where, tree)
+        for j in range(i + 1, slots):
+            if mem.gap(node, j):
+                k.printk(f"gap {name}[{j}] beyond node limit != 0\n")
+                _check(k, True, where, tree)
+    if k.ma_is_root(node):
+        return
+    slot, parent = k.mte_parent_slot(mas.node), k.mte_parent(mas.node)
+    _check(k, largest > mas.max, where, tree)
+    if k.mem.gap(parent, slot) != largest:
+        k.printk(f"gap {k.mem.arch.hex_pointer(parent)}[{slot}] != {largest}\n")
+        k.mt_dump(tree)
+        _check(k, True, where, tree)
 
-    def _descend_to_leaf(self, mas: MaState) -> None:
-        for _ in range(MAX_DESCENT):
-            if mas.node >> 3 & 0xF < 2:
+
+def _validate_nulls(k: Kernel, tree: Word) -> None:
+    mas = k.new_state(tree)
+    k.mas_start(mas)
+    if mas.status in (MA_NONE, MA_ROOT):
+        return
+    _descend_to_leaf(k, mas)
+    last, offset = 1, 0
+    for _ in range(_MAX_NODES):
+        node = mte_to_node(mas.node)
+        entry = k.mem.slot(node, mte_node_type(mas.node), offset)
+        both = not last and not entry
+        if both:
+            name = k.mem.arch.hex_pointer(mte_to_node(mas.node))
+            k.printk(f"Sequential nulls end at {name}[{offset}]\n")
+        _check(k, both, "mt_validate_nulls", tree)
+        last = entry
+        if offset == k.mas_data_end(mas):
+            k.mas_next_node(mas, mte_to_node(mas.node), k.ulong_max)
+            if mas.status == MA_OVERFLOW:
                 return
-            self.mas_descend(mas)
-        self.livelock("mt_validate: the tree has a cycle", mas.node & ~NODE_MASK)
-
-    def _dfs_postorder(self, mas: MaState) -> None:
-        """Go to the next node of this level, or to the first one of the level above."""
-        enode = mas.node
-        self.mas_next_node(mas, enode & ~NODE_MASK, self.ulong_max)
-        if mas.status != MA_OVERFLOW or self.ma_is_root(enode & ~NODE_MASK):
-            return
-        mas.node = enode
-        self.mas_ascend(mas)
-        for _ in range(_MAX_NODES):
-            first, low, high = mas.node, mas.min, mas.max
-            self.mas_prev_node(mas, 0)
-            if mas.status == MA_UNDERFLOW:
-                mas.node, mas.min, mas.max = first, low, high
-                return
-        self.livelock("mt_validate: the tree has a cycle", mas.node & ~NODE_MASK)
-
-    @peeks(
-        *("read past data end", "metadata read as slot"),
-        why="all slots are searched for the child, in use or not",
-    )
-    def _validate_parent_slot(self, mas: MaState, name: str) -> None:
-        where = "mas_validate_parent_slot"
-        node = mas.node & ~NODE_MASK
-        if self.ma_is_root(node):
-            return
-        pointer = self.mem.arch.hex_pointer
-        p_slot = self.mte_parent_slot(mas.node)
-        p_type = self.mas_parent_type(mas, mas.node)
-        parent = self.mte_parent(mas.node)
-        self._check(node == parent, where, mas.tree)
-        for i in range(self.mt_slots[p_type]):
-            child = self.mem.slot(parent, p_type, i)
-            if i == p_slot:
-                if child != mas.node:
-                    self.printk(f"parent {pointer(parent)}[{i}] does not have {name}\n")
-                self._check(child != mas.node, where, mas.tree)
-            elif child == mas.node:
-                self.printk(
-                    f"Invalid child {name} at parent {pointer(parent)}[{i}] p_slot {p_slot}\n"
-                )
-                self._check(True, where, mas.tree)
-
-    @peeks("read past data end", why="what is behind the data is looked at to see that it is 0")
-    @peeks("metadata read as slot", why="the last word is read with the rest and left out")
-    def _validate_limits(self, mas: MaState, name: str) -> None:
-        where = "mas_validate_limits"
-        mt = mas.node >> 3 & 0xF
-        words = self.words_of(mas)
-        pivots, slots, slot0 = self.mt_pivots[mt], self.mt_slots[mt], self.slot0[mt]
-        before = 0
-        i = 0
-        while i < slots:
-            pivot = words[PIVOT + i] if i < pivots else mas.max
-            problems = (
-                (not pivot and i != 0, f"Missing node limit pivot at {name}[{i}]"),
-                (before > pivot, f"{name}[{i}] piv {pivot} < prev_piv {before}\n"),
-                (pivot < mas.min, f"{name}[{i}] {pivot} < {mas.min}\n"),
-                (pivot > mas.max, f"{name}[{i}] {pivot} > {mas.max}\n"),
-            )
-            for wrong, text in problems:
-                if wrong:
-                    self.printk(text)
-                    self._check(True, where, mas.tree, warning=mas)
-            before = pivot
-            if pivot == mas.max:
-                break
-            i += 1
-        end = self.mas_data_end(mas)
-        if end != i:
-            self.printk(f"node{name}: data_end {end} != the last slot offset {i}\n")
-            self._check(True, where, mas.tree)
-        for i in range(i + 1, slots):  # noqa: B020 - goes on behind the data
-            entry = words[slot0 + i]
-            if entry and i != slots - 1:
-                pointer = self.mem.arch.hex_pointer(entry)
-                self.printk(f"{name}[{i}] should not have entry {pointer}\n")
-                self._check(True, where, mas.tree)
-            if i < pivots and words[PIVOT + i]:
-                self.printk(f"{name}[{i}] should not have piv {words[PIVOT + i]}\n")
-                self._check(i < pivots - 1, where, mas.tree, warning=mas)
-
-    def _validate_child_slot(self, mas: MaState, name: str) -> None:
-        where = "mas_validate_child_slot"
-        mt = mas.node >> 3 & 0xF
-        if mt < 2:
-            return
-        pointer = self.mem.arch.hex_pointer
-        node = mas.node & ~NODE_MASK
-        words = self.words_of(mas)
-        for i in range(self.mt_slots[mt]):
-            child = words[self.slot0[mt] + i]
-            if not child:
-                self.printk(f"Non-leaf node lacks child at {name}[{i}]\n")
-                self._check(True, where, mas.tree)
-            child_name = pointer(child & ~NODE_MASK)
-            p_slot, parent = self.mte_parent_slot(child), self.mte_parent(child)
-            if p_slot != i:
-                self.printk(f"Slot error at {name}[{i}]: child {child_name} has pslot {p_slot}\n")
-                self._check(True, where, mas.tree)
-            if parent != node:
-                self.printk(f"child {child_name} has parent {pointer(parent)} not {name}\n")
-                self._check(True, where, mas.tree)
-            if i < self.mt_pivots[mt] and words[PIVOT + i] == mas.max:
-                break
-
-    @peeks("read past data end", why="what is behind the data is looked at to see that it is 0")
-    def _validate_gaps(self, mas: MaState, name: str) -> None:
-        where = "mas_validate_gaps"
-        top = self.ulong_max
-        tree = mas.tree
-        mt = mas.node >> 3 & 0xF
-        node = mas.node & ~NODE_MASK
-        words = self.words_of(mas)
-        pivots, slots = self.mt_pivots[mt], self.mt_slots[mt]
-        slot0, gap0 = self.slot0[mt], self.gap0
-        has_gaps = mt == ARANGE_64
-        gap = largest = 0
-        low = mas.min
-        i = 0
-        while i < slots:
-            high = words[PIVOT + i] if i < pivots else mas.max
-            size = high - low + 1 & top
-            if not has_gaps:
-                if not words[slot0 + i]:
-                    gap = size
-            else:
-                gap = words[gap0 + i]
-                self._check(not words[slot0 + i], where, tree)
-                if gap > size:
-                    self.printk(f"{name}[{i}] {gap} >= {high} - {low} + 1 ({size})\n")
-                    self._check(True, where, tree)
-            largest = max(largest, gap)
-            low = high + 1 & top
-            if high >= mas.max:
-                break
-            i += 1
-        if has_gaps:
-            self._check(False, where, tree)
-            offset = self.mem.meta_gap(node)
-            if offset > i:
-                self.printk(f"gap offset {name}[{offset}] is invalid\n")
-                self._check(True, where, tree)
-            if self.mem.gap(node, offset) != largest:
-                self.printk(f"gap {name}[{offset}] is not the largest gap {largest}\n")
-                self._check(True, where, tree)
-            for j in range(i + 1, slots):
-                if words[gap0 + j]:
-                    self.printk(f"gap {name}[{j}] beyond node limit != 0\n")
-                    self._check(True, where, tree)
-        if self.ma_is_root(node):
-            return
-        slot, parent = self.mte_parent_slot(mas.node), self.mte_parent(mas.node)
-        self._check(largest > mas.max, where, tree)
-        if self.mem.gap(parent, slot) != largest:
-            self.printk(f"gap {self.mem.arch.hex_pointer(parent)}[{slot}] != {largest}\n")
-            self.mt_dump(tree)
-            self._check(True, where, tree)
-
-    def _validate_nulls(self, tree: int) -> None:
-        mas = self.new_state(tree)
-        self.mas_start(mas)
-        if mas.status in (MA_NONE, MA_ROOT):
-            return
-        self._descend_to_leaf(mas)
-        last, offset = 1, 0
-        words = self.words_of(mas)
-        slot0 = self.slot0[mas.node >> 3 & 0xF]
-        for _ in range(_MAX_NODES):
-            entry = words[slot0 + offset]
-            both = not last and not entry
-            if both:
-                name = self.mem.arch.hex_pointer(mas.node & ~NODE_MASK)
-                self.printk(f"Sequential nulls end at {name}[{offset}]\n")
-            self._check(both, "mt_validate_nulls", tree)
-            last = entry
-            if offset == self.mas_data_end(mas):
-                self.mas_next_node(mas, mas.node & ~NODE_MASK, self.ulong_max)
-                if mas.status == MA_OVERFLOW:
-                    return
-                offset = 0
-                words = self.words_of(mas)
-                slot0 = self.slot0[mas.node >> 3 & 0xF]
-            else:
-                offset += 1
-        self.livelock("mt_validate: the tree has a cycle", mas.node & ~NODE_MASK)
+            offset = 0
+        else:
+            offset += 1
+    k.livelock("mt_validate: the tree has a cycle", mte_to_node(mas.node))

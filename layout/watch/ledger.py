@@ -20,7 +20,7 @@ from layout.watch.state import StateKernel, WatchedState
 from layout.watch.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from arches import Arch
     from layout.structs import Profile
@@ -264,14 +264,15 @@ class LedgerMemory(NodeMemory):
         if 0 <= address - self.near_base < self.near_size:
             self.ledger.wrote(address, width)
 
-    def locate(
-        self, address: int, width: int, doing: str, *, write: bool, align: int = 1
-    ) -> tuple[bytearray, int]:
-        """Memory.locate(), noting writes."""
-        found = super().locate(address, width, doing, write=write, align=align)
-        if write:
-            self._wrote(address, width)
-        return found
+    def write(self, address: int, data: bytes, doing: str = "bytes", *, align: int = 1) -> None:
+        """Memory.write(), noted."""
+        super().write(address, data, doing, align=align)
+        self._wrote(address, len(data))
+
+    def write_words(self, address: int, values: Sequence[int], doing: str = "words") -> None:
+        """Memory.write_words(), noted."""
+        super().write_words(address, values, doing)
+        self._wrote(address, len(values) * self.word_size)
 
     def write_word(self, address: int, value: int, doing: str = "a word") -> None:
         """Memory.write_word(), noted."""
@@ -282,11 +283,6 @@ class LedgerMemory(NodeMemory):
         """Memory.write_u8(), noted."""
         super().write_u8(address, value, doing)
         self._wrote(address, 1)
-
-    def set_parent(self, node: int, parent: int) -> None:
-        """NodeMemory.set_parent(), noted."""
-        super().set_parent(node, parent)
-        self._wrote(node, self.word_size)
 
 
 class LedgerCache(NodeCache):

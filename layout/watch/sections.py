@@ -120,7 +120,7 @@ class Sections:
         if mas.section == now and mas.generation == history.generation:
             return
         reader = sys._getframe(2)  # noqa: SLF001 - behind the property
-        if not isinstance(reader.f_locals.get("self"), Kernel):
+        if not isinstance(reader.f_locals.get("k"), Kernel):
             return
         self._report(mas, enode & ~NODE_MASK, history, reader)
         mas.section, mas.generation = now, history.generation  # each is reported once
@@ -182,9 +182,8 @@ class PoisonCache(NodeCache):
     def free(self, node: int) -> None:
         """NodeCache.free(), and the bytes are gone."""
         super().free(node)
-        at = node - self.mem.near_base
         poison = bytes([POISON_FREE]) * (NODE_SIZE - 1) + bytes([POISON_END])
-        self.mem.near[at : at + NODE_SIZE] = poison
+        self.mem.poison(node, poison)
 
 
 class SectionKernel(StateKernel):
