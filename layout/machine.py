@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arches import Access
-from layout import structs
+from layout import compiled, structs
 from layout.errors import UsageError
 from layout.node import NodeMemory
 from layout.slab import NodeCache
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from arches import Arch
 
 TREES = 8
@@ -47,10 +49,15 @@ class Machine:
             node_base = 0x1000000000 if arch.word_size == 8 else 0x10000000
         self.node_base = node_base
         self.tree_base = self.node_base - _TREE_AREA
+        make_kernel: Callable[..., Kernel] = kernel
+        if compiled.available() and (memory, kernel, cache) == (NodeMemory, Kernel, NodeCache):
+            from layout.compiled import twin  # noqa: PLC0415 - where it was built
+
+            memory, cache, make_kernel = twin.CoreMemory, twin.CoreCache, twin.core_kernel
         self.mem = memory(arch, self.profile)
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")
         self.cache = cache(self.mem, self.node_base, reuse=reuse_nodes)
-        self.kernel = kernel(self.mem, self.cache)
+        self.kernel = make_kernel(self.mem, self.cache)
         for number in range(TREES):
             self.kernel.mt_init_flags(self.tree(number), 0)
         self._trees_taken = 0

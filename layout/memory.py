@@ -120,7 +120,7 @@ class Memory:
         self._bases: list[int] = []
         self.near_base = 0
         self.near_size = 0
-        self._near = CellArena(0, "nothing")
+        self._near: CellArena = CellArena(0, "nothing")
         self._cells = self._near.cells
         self._last = Arena(0, bytearray(), "nothing")
         order = arch.order_char
@@ -230,7 +230,7 @@ class Memory:
         return arena.read(at, width)
 
     def write(self, address: int, data: bytes, doing: str = "bytes", *, align: int = 1) -> None:
-        """Write bytes at ``address``. With ``align`` they are words, which may have to be aligned."""
+        """Write bytes at ``address``; words may have to be aligned to ``align`` bytes."""
         arena, at = self.locate(address, len(data), doing, write=True, align=align)
         arena.write(at, data)
 
@@ -247,6 +247,10 @@ class Memory:
         at = address - self.near_base
         if 0 <= at < self.near_size and not at & self._align:
             return self._unpack_word(self._cells[at >> 8], at & 255)[0]
+        return self.read_word_anywhere(address, doing)
+
+    def read_word_anywhere(self, address: int, doing: str) -> int:
+        """read_word() of any arena, or across two cells."""
         width = self.word_size
         arena, at = self.locate(address, width, doing, write=False, align=width)
         return self._unpack_word(arena.read(at, width), 0)[0]
@@ -258,6 +262,11 @@ class Memory:
         width = count * self.word_size
         if 0 <= at < self.near_size and offset + width <= CELL and not at & self._align:
             return self._unpack_run[count](self._cells[at >> 8], offset)
+        return self.read_words_anywhere(address, count, doing)
+
+    def read_words_anywhere(self, address: int, count: int, doing: str) -> tuple[int, ...]:
+        """read_words() of any arena, or across cells."""
+        width = count * self.word_size
         arena, at = self.locate(address, width, doing, write=False, align=self.word_size)
         data = arena.read(at, width)
         return struct.unpack(f"{self.arch.order_char}{count}{self._char}", data)
@@ -268,6 +277,10 @@ class Memory:
         if 0 <= at < self.near_size and not at & self._align:
             self._pack_word(self._near.own(at >> 8), at & 255, value)
             return
+        self.write_word_anywhere(address, value, doing)
+
+    def write_word_anywhere(self, address: int, value: int, doing: str) -> None:
+        """write_word() to any arena, or across two cells."""
         width = self.word_size
         self.write(address, value.to_bytes(width, self.arch.byteorder), doing, align=width)
 
@@ -279,6 +292,11 @@ class Memory:
         if 0 <= at < self.near_size and offset + width <= CELL and not at & self._align:
             self._pack_run[len(values)](self._near.own(at >> 8), offset, *values)
         elif values:
+            self.write_words_anywhere(address, values, doing)
+
+    def write_words_anywhere(self, address: int, values: Sequence[int], doing: str) -> None:
+        """write_words() to any arena, or across cells."""
+        if values:
             order = f"{self.arch.order_char}{len(values)}{self._char}"
             self.write(address, struct.pack(order, *values), doing, align=self.word_size)
 
@@ -297,6 +315,10 @@ class Memory:
         at = address - self.near_base
         if 0 <= at < self.near_size:
             return self._cells[at >> 8][at & 255]
+        return self.read_u8_anywhere(address, doing)
+
+    def read_u8_anywhere(self, address: int, doing: str) -> int:
+        """read_u8() of any arena."""
         arena, at = self.locate(address, 1, doing, write=False)
         return arena.read(at, 1)[0]
 
@@ -306,4 +328,8 @@ class Memory:
         if 0 <= at < self.near_size:
             self._near.own(at >> 8)[at & 255] = value
             return
+        self.write_u8_anywhere(address, value, doing)
+
+    def write_u8_anywhere(self, address: int, value: int, doing: str) -> None:
+        """write_u8() to any arena."""
         self.write(address, bytes([value]), doing)

@@ -96,7 +96,7 @@ class NodeMemory(Memory):
             self.fault("null", 0, self.word_size, f"pivots of a node of type {mt}", write=False)
         at = node - self.near_base
         w = self.word_size
-        if 0 <= at < self.near_size and count * w < CELL - w:
+        if 0 <= at < self.near_size and not at & 255 and count * w < CELL - w:
             return self._unpack_run[count](self._cells[at >> 8], w)
         return Behind(self, node + w)
 

@@ -7,7 +7,7 @@ and frees are logged in order.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from layout.errors import MachineFault, UsageError
 from layout.node import NODE_SIZE
@@ -156,16 +156,19 @@ class NodeCache:
     def free(self, node: int) -> None:
         """kmem_cache_free. Raises MachineFault: bad free, double free."""
         number, rest = divmod(node - self.base, NODE_SIZE)
-        if rest or not 0 <= number < len(self.freed_map):
-            self._bad("bad free", node, "not a node of this cache")
-        if self.freed_map[number]:
-            self._bad("double free", node, "node was freed before")
+        if rest or not 0 <= number < len(self.freed_map) or self.freed_map[number]:
+            self.bad_free(node)
         self.freed_map[number] = 1
         self.freed += 1
         self.frees.append(number)
         if self.reuse:
             self._free_list.append(node)
 
-    def _bad(self, kind: str, node: int, why: str) -> None:
+    def bad_free(self, node: int) -> NoReturn:
+        """Stop at a node that cannot be freed: it was, or is none of this cache."""
+        number, rest = divmod(node - self.base, NODE_SIZE)
+        known = not rest and 0 <= number < len(self.freed_map)
+        kind = "double free" if known else "bad free"
+        why = "node was freed before" if known else "not a node of this cache"
         message = f"kmem_cache_free(maple_node, {self.mem.arch.hex_pointer(node)}): {why}"
         raise MachineFault(kind, node, message, arch=self.mem.arch.name, doing="freeing a node")

@@ -71,7 +71,6 @@ class Runner:
             line["fault"] = _fault(stop, operation, machine)
             if operation.op in CURSOR:
                 line["fault"]["state"] = self._state(self.cursor)
-            del self.cache.calls[_FAULT_CALLS:]  # a livelock has thousands
         if callbacks:
             line["rcu"] = callbacks
         if operation.op in MUTATING:
@@ -85,8 +84,9 @@ class Runner:
 
     def _tail(self) -> Line:
         cache, mem = self.cache, self.mem
+        calls = cache.calls
         return {
-            "ac": cache.calls,
+            "ac": calls[:_FAULT_CALLS] if self.faulted else calls,  # a livelock has thousands
             "fr": cache.frees,
             "na": cache.allocated,
             "nf": cache.freed,

@@ -1,0 +1,201 @@
+"""Memory, node cache and kernel of a plain machine, compiled.
+
+Each has all that its Python class has: what is not compiled is inherited. Bytes of nodes and
+trees lie in the core; all other arenas are the Python class's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from layout.compiled import _core
+from layout.memory import CELL, Arena
+from layout.node import NodeMemory
+from layout.slab import NODE_LIMIT, NodeCache
+from layout.tree.kernel import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arches import Arch
+    from layout.structs import Profile
+
+
+class CoreArena(Arena):
+    """The nodes, whose bytes are the core's."""
+
+    __slots__ = ("core",)
+
+    def __init__(self, base: int, name: str, core: _core.Core) -> None:
+        self.base = base
+        self.name = name
+        self.core = core
+
+    @property
+    def end(self) -> int:  # type: ignore[override] # the core knows how many there are
+        """The address behind the last byte."""
+        return self.base + self.core.size
+
+    @property
+    def data(self) -> bytearray:  # type: ignore[override] # bytes to look at, made anew
+        """All bytes, as a copy."""
+        return bytearray(self.core.read(0, self.core.size))
+
+    def read(self, at: int, width: int) -> bytes:  # noqa: D102
+        return self.core.read(at, width)
+
+    def write(self, at: int, new: bytes) -> None:  # noqa: D102
+        self.core.write(at, new)
+
+    def grow(self, count: int) -> None:  # noqa: D102
+        self.core.grow_near(count)
+
+
+class CoreMemory(NodeMemory):
+    """Memory whose nodes and trees the compiled operations work on."""
+
+    kernel: CoreKernel
+    cache: CoreCache
+
+    def __init__(self, arch: Arch, profile: Profile) -> None:
+        self.core = CoreKernel()
+        super().__init__(arch, profile)
+        self.core.set_up(self, NODE_LIMIT)
+
+    @property
+    def near_size(self) -> int:  # type: ignore[override] # the core knows
+        """Bytes of the arena of nodes."""
+        return self.core.size
+
+    @near_size.setter
+    def near_size(self, size: int) -> None:
+        pass
+
+    def map(self, base: int, data: bytearray, name: str) -> Arena:  # noqa: D102
+        if name == "trees":
+            self.core.map_trees(base, data)
+        return super().map(base, data, name)
+
+    def map_near(self, base: int, name: str) -> Arena:  # noqa: D102
+        self.core.map_near(base)
+        self.near_base = base
+        arena = CoreArena(base, name, self.core)
+        self._near = arena  # type: ignore[assignment] # only what an Arena has is used here
+        return self._add(arena)
+
+    def grow_near(self, count: int) -> None:  # noqa: D102
+        self.core.grow_near(count)
+
+    def near_cells(self) -> tuple[bytes, ...]:  # noqa: D102
+        return self.core.all_cells()
+
+    def replace_near(self, cells: Sequence[bytes]) -> None:  # noqa: D102
+        self.core.replace(cells)
+
+    def pivots(self, node: int, mt: int, count: int) -> tuple[int, ...]:  # noqa: D102
+        self.check_pivots(node, mt)
+        return self.core.read_words(node + self.word_size, count, "pivot")
+
+    def read_word(self, address: int, doing: str = "a word") -> int:  # noqa: D102
+        return self.core.read_word(address, doing)
+
+    def read_words(self, address: int, count: int, doing: str = "words") -> tuple[int, ...]:  # noqa: D102
+        return self.core.read_words(address, count, doing)
+
+    def write_word(self, address: int, value: int, doing: str = "a word") -> None:  # noqa: D102
+        self.core.write_word(address, value, doing)
+
+    def write_words(self, address: int, values: Sequence[int], doing: str = "words") -> None:  # noqa: D102
+        self.write_words_anywhere(address, values, doing)
+
+    def read_u8(self, address: int, doing: str = "a byte") -> int:  # noqa: D102
+        return self.core.read_u8(address, doing)
+
+    def write_u8(self, address: int, value: int, doing: str = "a byte") -> None:  # noqa: D102
+        self.core.write_u8(address, value, doing)
+
+
+class CoreCache(NodeCache):
+    """A node cache whose counts and logs are the core's."""
+
+    mem: CoreMemory
+
+    def __init__(self, mem: CoreMemory, base: int | None, *, reuse: bool = False) -> None:
+        self.mem = mem
+        self.core = mem.core
+        self.core.reuse = reuse
+        self.base = base or 0
+        mem.cache = self
+        if base is not None:
+            mem.map_near(base, "nodes")
+            mem.grow_near(16 * CELL)
+
+    @property
+    def reuse(self) -> bool:  # type: ignore[override] # the core's, as all below
+        """Whether freed nodes are handed out again."""
+        return self.core.reuse
+
+    @property
+    def allocated(self) -> int:  # type: ignore[override]
+        """Nodes handed out so far."""
+        return self.core.allocated
+
+    @property
+    def freed(self) -> int:  # type: ignore[override]
+        """Nodes freed so far."""
+        return self.core.freed
+
+    @property
+    def freed_map(self) -> bytearray:  # type: ignore[override]
+        """A byte for every node that there is, 1 if it is free."""
+        return self.core.freed_map
+
+    @property
+    def calls(self) -> list[str]:  # type: ignore[override]
+        """Allocation calls of the operation."""
+        return self.core.call_log()
+
+    @property
+    def frees(self) -> list[int]:  # type: ignore[override]
+        """Numbers of the nodes freed in the operation."""
+        return self.core.free_log()
+
+    def begin(self) -> None:  # noqa: D102
+        self.core.begin()
+
+    def free_list(self) -> tuple[int, ...]:  # noqa: D102
+        return self.core.free_list()
+
+    def restore(  # noqa: D102
+        self, freed_map: bytes, counts: tuple[int, int], free_list: tuple[int, ...]
+    ) -> None:
+        self.core.restore(freed_map, *counts, free_list)
+
+    def fail(self, after: int | None, refusals: int | None, *, nowait_only: bool) -> None:  # noqa: D102
+        self.core.fail(after, refusals, nowait_only)
+
+    def alloc_one(self, gfp: int) -> int:  # noqa: D102
+        return self.core.alloc_one(gfp)
+
+    def alloc_bulk(self, gfp: int, count: int) -> list[int]:  # noqa: D102
+        return self.core.alloc_bulk(gfp, count)
+
+    def free(self, node: int) -> None:  # noqa: D102
+        self.core.free_node(node)
+
+
+class CoreKernel(_core.Core, Kernel):
+    """The operations: compiled ones first, the others as they are in Python."""
+
+    def __init__(self, mem: Any = None, cache: Any = None) -> None:
+        """Made with its memory; the machine calls it again with all parts."""
+        if mem is not None:
+            Kernel.__init__(self, mem, cache)
+
+
+def core_kernel(mem: CoreMemory, cache: CoreCache) -> CoreKernel:
+    """The kernel of this memory, which was made with it."""
+    kernel = mem.core
+    kernel.__init__(mem, cache)  # type: ignore[misc] # its attributes need the other parts
+    mem.kernel = kernel
+    return kernel
