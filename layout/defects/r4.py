@@ -57,7 +57,7 @@ class Adjust61(AddressSpace):
         *,
         expanded: bool,
     ) -> bool:
-        """Merge.commit_merge(), with a write of NULL that the next one covers."""
+        """Merge as now, but for a write of NULL that the next one covers."""
         if expanded or adjust is None or adj_start >= 0:
             return super().commit_merge(vmg, adjust, remove, adj_start, expanded=expanded)
         vma, vmi = vmg.vma, vmg.vmi

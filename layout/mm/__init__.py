@@ -1,7 +1,8 @@
 """Address spaces over the tree: VMAs as structs in the machine's memory, and what Linux does there.
 
-The entries of the tree are addresses of struct vm_area_struct. One module per subject, stacked
-as in ``layout.tree``; functions keep their kernel names, and return errnos negative.
+The entries of the tree are addresses of struct vm_area_struct. One module per subject; functions
+keep their kernel names, and return errnos negative. :class:`~layout.mm.addressspace.AddressSpace`
+lists them all.
 
 >>> import arches
 >>> from layout.machine import Machine

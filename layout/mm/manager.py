@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from layout.errors import UsageError
 from layout.machine import TREES
+from layout.mm.addressspace import AddressSpace
 from layout.mm.vmas import Vma, VmaCache
 
 if TYPE_CHECKING:
     from layout.machine import Machine
-    from layout.mm.addressspace import AddressSpace
 
 DETACH_TREE = TREES - 1
 """The number of the tree that holds VMAs on their way out: mt_detach on the kernel's stack."""
@@ -42,7 +42,7 @@ class MemoryManager:
             message = f"where processes map memory on {machine.arch.name} is not known here"
             raise UsageError(message)
         self.machine = machine
-        self._spaces = spaces
+        self._spaces = spaces or AddressSpace
         self.vmas = VmaCache(machine, reuse=reuse_vmas)
         self.detach_tree = machine.tree(DETACH_TREE)
         self.steps: list[str] = []
@@ -57,15 +57,13 @@ class MemoryManager:
 
     def new_mm(self) -> AddressSpace:
         """mm_alloc: an empty address space, its tree in RCU mode. Raises TooManySpaces."""
-        from layout.mm.addressspace import AddressSpace  # noqa: PLC0415 - it is built on this
-
         if not self._free_trees:
             message = (
                 f"more than {DETACH_TREE} address spaces at once: a machine has {TREES} trees, "
                 "one of which munmap needs"
             )
             raise TooManySpaces(message)
-        return (self._spaces or AddressSpace)(self, self._free_trees.pop(0))
+        return self._spaces(self, self._free_trees.pop(0))
 
     def drop_mm(self, number: int) -> None:
         """__mmdrop: tree ``number`` may be used for another address space."""

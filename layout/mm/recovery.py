@@ -1,6 +1,6 @@
 """Forks that fail without a trace: how kernels of 2026 clean up after themselves.
 
-Before, as in 6.12, dup_mmap() left a marker and the parent's VMAs: :mod:`layout.mm.fork`. What
+Before, as in 6.12, dup_mmap() left a marker and the parent's VMAs: :mod:`layout.mm.process`. What
 it does now is described here after the change that took the marker out, not after its code.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class EmptyAfterFailure(AddressSpace):
     """An address space that a failed fork leaves empty, before the lock is dropped."""
 
-    def fork_failed(self, vma: Vma | None) -> None:
+    def seam_dup_mmap_failed(self, vma: Vma | None) -> None:
         """Free the copies, which lie below ``vma``, and the tree; None: all were copied."""
         if self.map_count:
             vmi = self.vma_iterator()

@@ -1,8 +1,8 @@
 """Interleaved tasks: every order in which the steps of readers and writers can happen.
 
 A task is a generator that yields the name of each step and carries it out when it is resumed, as
-:meth:`layout.mm.addressspace.AddressSpace.lock_vma_under_rcu_steps` does. A play is a machine with
-its tasks; since a generator runs once, every order gets a play of its own.
+:func:`layout.mm.fault.lock_vma_under_rcu_steps` does. A play is a machine with its tasks; since a
+generator runs once, every order gets a play of its own.
 """
 
 from __future__ import annotations
