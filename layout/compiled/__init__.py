@@ -9,6 +9,10 @@ built, the Python code runs.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from layout.machine import Machine
 
 PURE = os.environ.get("MAPLE_LAYOUT_PURE", "") not in ("", "0")
 """Whether Python is asked for."""
@@ -23,6 +27,11 @@ def available() -> bool:
     except ImportError:
         return False
     return True
+
+
+def is_plain(machine: Machine) -> bool:
+    """Whether the machine's operations are the compiled ones."""
+    return hasattr(machine.mem, "core")
 
 
 def leg() -> str:

@@ -8,7 +8,8 @@ in whose place this stands.
 """
 
 from libc.stdlib cimport calloc, free as c_free, malloc, realloc
-from libc.string cimport memcpy, memmove, memset
+cimport cython
+from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 
 from layout.errors import MachineFault, UsageError
 
@@ -136,6 +137,7 @@ cdef inline int big_move(BigNode* bn, i64 base, i64 count, i64 shift) except -1:
     return 0
 
 
+@cython.final
 cdef class State:
     """struct ma_state, as layout.tree.state.MaState has it."""
 
@@ -446,7 +448,10 @@ cdef class Core:
     def all_cells(self):
         """The bytes of all cells."""
         cdef i64 i
-        return tuple([(<char*>self.cells[i])[:CELL] for i in range(self.cell_count)])
+        cells = []
+        for i in range(self.cell_count):
+            cells.append((<char*>self.cells[i])[:CELL])
+        return tuple(cells)
 
     def replace(self, cells):
         """Replace all cells, and their number."""
@@ -473,9 +478,10 @@ cdef class Core:
         cdef i64 i
         cdef u64 at = address - self.near_base
         if at < self.near_size and not at & self.align and (at & 255) + count * self.word <= CELL:
-            return tuple(
-                [load_word(self, self.cells[at >> 8] + (at & 255) + i * self.word) for i in range(count)]
-            )
+            words = []
+            for i in range(count):
+                words.append(load_word(self, self.cells[at >> 8] + (at & 255) + i * self.word))
+            return tuple(words)
         return self.owner.read_words_anywhere(address, count, doing)
 
     def read_u8(self, u64 address, str doing="a byte"):
@@ -506,7 +512,10 @@ cdef class Core:
     def free_list(self):
         """The nodes that wait to be handed out again, last freed last."""
         cdef i64 i
-        return tuple([self.waiting[i] for i in range(self.waiting_count)])
+        nodes = []
+        for i in range(self.waiting_count):
+            nodes.append(self.waiting[i])
+        return tuple(nodes)
 
     def fail(self, after, refusals, bint nowait_only):
         """Grant ``after`` more nodes, then refuse, at most ``refusals`` times; None ends it."""
@@ -518,12 +527,18 @@ cdef class Core:
     def call_log(self):
         """Allocation calls of the operation, in order: "n1", "!kb6"."""
         cdef i64 i
-        return [_call_text(&self.calls[i]) for i in range(self.call_count)]
+        calls = []
+        for i in range(self.call_count):
+            calls.append(_call_text(&self.calls[i]))
+        return calls
 
     def free_log(self):
         """Numbers of the nodes freed in the operation, in order."""
         cdef i64 i
-        return [self.frees[i] for i in range(self.free_count)]
+        numbers = []
+        for i in range(self.free_count):
+            numbers.append(self.frees[i])
+        return numbers
 
     def alloc_one(self, i64 gfp):
         """kmem_cache_alloc: the address of a node, or 0."""
@@ -533,7 +548,10 @@ cdef class Core:
         """kmem_cache_alloc_bulk: ``count`` addresses, or none."""
         cdef i64 i
         cdef i64 got = cache_alloc_bulk(self, gfp, count)
-        return [self.taken[i] for i in range(got)]
+        nodes = []
+        for i in range(got):
+            nodes.append(self.taken[i])
+        return nodes
 
     def free_node(self, u64 node):
         """kmem_cache_free."""
@@ -642,6 +660,30 @@ cdef inline void save_word(Core k, u8* at, u64 value) noexcept:
             narrow = SWAP32(narrow)
         memcpy(at, &narrow, 4)
 
+cdef inline void load_words(Core k, u64* words, const u8* at, i64 count) noexcept:
+    cdef i64 i
+    if k.wide:
+        memcpy(words, at, count * 8)
+        if k.swap:
+            for i in range(count):
+                words[i] = SWAP64(words[i])
+    else:
+        for i in range(count):
+            words[i] = load_word(k, at + i * 4)
+
+cdef inline void save_words(Core k, u8* at, const u64* words, i64 count) noexcept:
+    cdef i64 i
+    cdef u64 value
+    if k.wide and not k.swap:
+        memcpy(at, words, count * 8)
+    elif k.wide:
+        for i in range(count):
+            value = SWAP64(words[i])
+            memcpy(at + i * 8, &value, 8)
+    else:
+        for i in range(count):
+            save_word(k, at + i * 4, words[i])
+
 cdef inline u64 mem_read_word(Core k, u64 address, str doing) except? 0xDEAD0BAD0BAD0BAD:
     cdef u64 at = address - k.near_base
     if LIKELY(at < k.near_size and not at & k.align):
@@ -745,16 +787,13 @@ cdef inline u64 pivot_at(Core k, u64 pivots, i64 i) except? 0xDEAD0BAD0BAD0BAD:
 
 cdef int mem_load(Core k, Words* words, i64 at, u64 address, i64 count, str doing) except -1:
     cdef u64 offset = address - k.near_base
-    cdef const u8* data
     cdef i64 i
     if at < 0 or at + count > words.count:
         beyond()
     if count <= 0:
         return 0
     if offset < k.near_size and not offset & k.align and (offset & 255) + count * k.word <= CELL:
-        data = k.cells[offset >> 8] + (offset & 255)
-        for i in range(count):
-            words.w[at + i] = load_word(k, data + i * k.word)
+        load_words(k, words.w + at, k.cells[offset >> 8] + (offset & 255), count)
         return 0
     for i, value in enumerate(k.owner.read_words_anywhere(address & k.ulong_max, count, doing)):
         words.w[at + i] = value
@@ -762,18 +801,17 @@ cdef int mem_load(Core k, Words* words, i64 at, u64 address, i64 count, str doin
 
 cdef int mem_store(Core k, u64 address, Words* words, i64 at, i64 count, str doing) except -1:
     cdef u64 offset = address - k.near_base
-    cdef u8* data
     cdef i64 i
     if at < 0 or at + count > words.count:
         beyond()
     if count <= 0:
         return 0
     if offset < k.near_size and not offset & k.align and (offset & 255) + count * k.word <= CELL:
-        data = own(k, offset >> 8) + (offset & 255)
-        for i in range(count):
-            save_word(k, data + i * k.word, words.w[at + i])
+        save_words(k, own(k, offset >> 8) + (offset & 255), words.w + at, count)
         return 0
-    values = [words.w[at + i] & k.ulong_max for i in range(count)]
+    values = []
+    for i in range(count):
+        values.append(words.w[at + i] & k.ulong_max)
     k.owner.write_words_anywhere(address & k.ulong_max, values, doing)
     return 0
 

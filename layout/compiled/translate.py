@@ -143,9 +143,9 @@ class Signature:
         if not self.takes_kernel and not self.name.startswith("_"):  # bits of a word
             return f"cdef inline {self.c_return} {self.name}({', '.join(params)}) noexcept:"
         error = ERRORS.get(self.returns, "*")
-        return f"cdef {self.c_return} {self.name}({', '.join(params)}) except {error}:".replace(
-            "except ? ", "except? "
-        )
+        inline = "inline " if self.name.startswith("mem_") else ""
+        head = f"cdef {inline}{self.c_return} {self.name}({', '.join(params)})"
+        return f"{head} except {error}:".replace("except ? ", "except? ")
 
 
 def signatures(text: str, prefix: str = "") -> dict[str, Signature]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from layout import slab
 from layout.compiled import _core
 from layout.memory import CELL, Arena
 from layout.node import NodeMemory
-from layout.slab import NODE_LIMIT, NodeCache
+from layout.slab import NodeCache
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class CoreMemory(NodeMemory):
     def __init__(self, arch: Arch, profile: Profile) -> None:
         self.core = CoreKernel()
         super().__init__(arch, profile)
-        self.core.set_up(self, NODE_LIMIT)
+        self.core.set_up(self, slab.NODE_LIMIT)
 
     @property
     def near_size(self) -> int:  # type: ignore[override] # the core knows

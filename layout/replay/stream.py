@@ -1,0 +1,94 @@
+"""A whole trace carried out, and its transcript as bytes: the way of ``maple-layout run``.
+
+On a compiled machine the lines that long traces are made of are read, carried out and written
+without a Python object; all others go through :class:`layout.replay.run.Runner`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layout import compiled
+from layout.errors import TraceError
+from layout.replay.trace import Operation, TraceReader
+from layout.replay.transcript import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layout.replay.run import Line, Runner
+
+_LINE, _STOPPED = 1, 2
+"""Why compiled code comes back: a line that it does not know; the machine stopped."""
+
+
+class Stream:
+    """Carries out the lines of a trace.
+
+    ``last`` is the line of the operation that ended the run with a fault, if one did.
+    """
+
+    def __init__(self, runner: Runner, data: bytes, source: str = "") -> None:
+        self.runner = runner
+        self.data = data
+        self.source = source
+        self.last: Line | None = None
+        self._reader = TraceReader(runner.machine.arch.ulong_max)
+
+    def transcript(self) -> Iterator[bytes]:
+        """The transcript, in pieces of whole lines. Raises TraceError that names the source."""
+        try:
+            self.data.decode()
+        except UnicodeDecodeError as error:
+            line = self.data.count(b"\n", 0, error.start) + 1
+            raise TraceError(line, "not text: this is no trace", self.source) from None
+        try:
+            if compiled.is_plain(self.runner.machine):
+                yield from self._compiled()
+            else:
+                yield from self._python()
+        except TraceError as error:
+            raise TraceError(error.line, error.reason, self.source) from None
+
+    def _python(self) -> Iterator[bytes]:
+        for n, text in enumerate(self.data.split(b"\n"), 1):
+            operation = self._reader.read(n, text.decode())
+            if operation is None:
+                continue
+            yield self._written(self.runner.execute(operation))
+            if self.runner.faulted:
+                return
+
+    def _compiled(self) -> Iterator[bytes]:
+        from layout.compiled._core import Replay  # noqa: PLC0415 - where it was built
+
+        runner, data = self.runner, self.data
+        lines = Replay(runner.machine.mem.core, data)  # type: ignore[attr-defined] # a twin's
+        while True:
+            lines.tree = runner.tree
+            lines.held_up = runner.machine.held_up()
+            why = lines.run()
+            done = lines.take()
+            if done:
+                yield done
+            if why == _STOPPED:
+                operation = Operation(lines.n, *lines.operation)
+                yield self._written(runner.stopped(operation, lines.stop))
+                return
+            if why == _LINE:
+                end = data.find(b"\n", lines.at)
+                end = len(data) if end < 0 else end
+                text = data[lines.at : end].decode()
+                lines.at, lines.n = end + 1, lines.n + 1
+                read = self._reader.read(lines.n, text)
+                if read is not None:
+                    yield self._written(runner.execute(read))
+                    if runner.faulted:
+                        return
+            elif not why:
+                return
+
+    def _written(self, line: Line) -> bytes:
+        if self.runner.faulted:
+            self.last = line
+        return encode(line).encode() + b"\n"
