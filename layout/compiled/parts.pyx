@@ -782,6 +782,9 @@ cdef inline u64 mem_pivots(Core k, u64 node, i64 mt, i64 count) except? 0xDEAD0B
     mem_check_pivots(k, node, mt)
     return node + k.word
 
+cdef inline u64 mem_slots(Core k, u64 node, i64 mt, i64 count) except? 0xDEAD0BAD0BAD0BAD:
+    return node + k.mem_slot_offset[index_of(mt, 4)]
+
 cdef inline u64 pivot_at(Core k, u64 pivots, i64 i) except? 0xDEAD0BAD0BAD0BAD:
     return mem_read_word(k, pivots + i * k.word, "pivot")
 

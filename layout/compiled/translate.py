@@ -31,7 +31,7 @@ MODULES = (
 
 BY_HAND = frozenset(
     {"new_state", "new_big_node", "seam_store_backwards", "check_pivots", "pivots", "load"}
-    | {"store", "set_alloc_slots", "read_node", "leaf_meta_word", "__init__", "describe_enode"}
+    | {"slots", "store", "set_alloc_slots", "read_node", "leaf_meta_word", "__init__", "describe_enode"}
     | {"describe_parent", "describe_entry"}
 )
 """Functions that ``parts.pyx`` has, or that nobody compiled calls."""
@@ -86,6 +86,7 @@ def copy(self, target: Word, source: Word, width: int, doing: str) -> None: ...
 def zero(self, address: Word, count: int) -> None: ...
 def check_pivots(self, node: Word, mt: int) -> None: ...
 def pivots(self, node: Word, mt: int, count: int) -> Pivots: ...
+def slots(self, node: Word, mt: int, count: int) -> Pivots: ...
 def load(self, words: list[int], at: int, address: Word, count: int, doing: str) -> None: ...
 def store(self, address: Word, words: list[int], at: int, count: int, doing: str) -> None: ...
 def set_alloc_slots(self, node: Word, first: int, nodes: Nodes) -> None: ...
@@ -324,6 +325,8 @@ class Body(ast.NodeTransformer):
                             self._bind(part, kind)
 
     def _parts(self, value: ast.expr) -> list[str]:
+        if isinstance(value, ast.Tuple):
+            return [self.type_of(part) for part in value.elts]
         kind = self.type_of(value)
         if kind == "pair":
             return ["Word", "int"]
@@ -481,7 +484,7 @@ class Body(ast.NodeTransformer):
     def _make(self, name: str, value: ast.expr) -> list[ast.stmt] | None:
         """Statements that fill a local struct, if the value is one."""
         if isinstance(value, ast.List):
-            self.storage[name] = f"cdef MaState {name}_[3]"
+            self.storage[name] = f"cdef MaState {name}_[{len(value.elts)}]"
             lines = [_text(f"{name} = {name}_")]
             for at, element in enumerate(value.elts):
                 assert isinstance(element, ast.Call)

@@ -97,6 +97,9 @@ class CoreMemory(NodeMemory):
         self.check_pivots(node, mt)
         return self.core.read_words(node + self.word_size, count, "pivot")
 
+    def slots(self, node: int, mt: int, count: int) -> tuple[int, ...]:  # noqa: D102
+        return self.core.read_words(node + self.slot_offset[mt], count, "slot")
+
     def read_word(self, address: int, doing: str = "a word") -> int:  # noqa: D102
         return self.core.read_word(address, doing)
 
