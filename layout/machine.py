@@ -51,12 +51,14 @@ class Machine:
         self.node_base = node_base
         self.tree_base = self.node_base - _TREE_AREA
         make_kernel: Callable[..., Kernel] = kernel
-        if (memory, kernel, cache) == (NodeMemory, Kernel, NodeCache):
-            memory = QuickMemory
-            if compiled.available():
-                from layout.compiled import twin  # noqa: PLC0415 - where it was built
+        stand_in = vars(memory).get("twin", "")
+        if compiled.available() and stand_in and (kernel, cache) == (Kernel, NodeCache):
+            from layout.compiled import twin  # noqa: PLC0415 - where it was built
 
-                memory, cache, make_kernel = twin.CoreMemory, twin.CoreCache, twin.core_kernel
+            memory = getattr(twin, stand_in)
+            cache, make_kernel = twin.CoreCache, twin.core_kernel
+        elif memory is NodeMemory:
+            memory = QuickMemory
         self.mem = memory(arch, self.profile)
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")
         self.cache = cache(self.mem, self.node_base, reuse=reuse_nodes)

@@ -8,7 +8,7 @@ the node's type (enum maple_type). A tool may read a node as a tuple of words in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from layout import structs
 from layout.memory import CELL, ZEROS, Memory
@@ -29,7 +29,13 @@ Words = tuple[int, ...]
 
 
 class NodeMemory(Memory):
-    """Memory that holds maple nodes and trees of one kernel profile."""
+    """Memory that holds maple nodes and trees of one kernel profile.
+
+    ``twin`` names the class of :mod:`layout.compiled.twin` that stands in for this one; a
+    subclass has none unless it says so itself.
+    """
+
+    twin: ClassVar[str] = "CoreMemory"
 
     def __init__(self, arch: Arch, profile: Profile) -> None:
         super().__init__(arch)

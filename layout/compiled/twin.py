@@ -119,6 +119,18 @@ class CoreMemory(NodeMemory):
         self.core.write_u8(address, value, doing)
 
 
+class CoreTracking(CoreMemory):
+    """Compiled memory that notes which nodes are written to."""
+
+    def __init__(self, arch: Arch, profile: Profile) -> None:
+        super().__init__(arch, profile)
+        self.core.set_tracking(True)
+
+    def take_dirty(self) -> set[int]:
+        """The addresses of nodes written to since the last call."""
+        return self.core.take_dirty()
+
+
 class CoreCache(NodeCache):
     """A node cache whose counts and logs are the core's."""
 
