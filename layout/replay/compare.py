@@ -245,6 +245,11 @@ def _count(outcome: Comparison, runners: list[Runner]) -> None:
     outcome.splits = first.kernel.splits
     outcome.nodes = first.cache.allocated
     for other in runners[1:]:
+        if compiled.is_plain(first.machine):
+            from layout.compiled._core import differing_bytes  # noqa: PLC0415 - where it was built
+
+            outcome.swapped_bytes += differing_bytes(first.mem.core, other.mem.core)  # type: ignore[attr-defined] # twins have one
+            continue
         cells = zip(first.mem.near_cells(), other.mem.near_cells(), strict=True)
         outcome.swapped_bytes += sum(
             left != right
