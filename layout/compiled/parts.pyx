@@ -1083,3 +1083,10 @@ cdef int seam_store_backwards(Core k, MaState* mas, u64 entry) except -1:
     store.seam_store_backwards(k.owner.kernel, state, entry)
     mas[0] = state.s
     return 0
+
+cdef int report_index_not_increased(Core k, u64 tree, u64 before, u64 after) except -1:
+    """The Python code prints."""
+    from layout.tree import dump
+
+    dump.report_index_not_increased(k.owner.kernel, tree, before, after)
+    return 0
