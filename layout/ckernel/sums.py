@@ -62,8 +62,11 @@ class SummingRunner(Runner):
                     new = _sum_of(number + 1, self._node_words.unpack(mem.read(address, NODE_SIZE)))
                 self._total += new - sums[number]
                 sums[number] = new
-        trees = mem.read(self.machine.tree(0), self._tree_words.size)
-        total = _sum_of(0, self._tree_words.unpack(trees)) + self._total
+        if self._core is not None:
+            total = self._core.sum_trees(self._tree_words.size, 0, _PRIME) + self._total
+        else:
+            trees = mem.read(self.machine.tree(0), self._tree_words.size)
+            total = _sum_of(0, self._tree_words.unpack(trees)) + self._total
         for number in cache.frees:
             self._total -= sums.pop(number)
         return total & _MASK

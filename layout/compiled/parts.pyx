@@ -578,13 +578,14 @@ cdef class Core:
 
     def sum_cell(self, u64 address, u64 start, u64 prime):
         """A checksum of a cell's words, as 64-bit numbers of this machine."""
-        cdef i64 cell = <i64>((address - self.near_base) >> 8), i
-        cdef u64 value = start, word
+        cdef i64 cell = <i64>((address - self.near_base) >> 8)
         index_of(cell, self.cell_count)
-        for i in range(CELL // 8):
-            memcpy(&word, self.cells[cell] + i * 8, 8)
-            value = (value ^ (SWAP64(word) if self.swap else word)) * prime
-        return value
+        return _sum(self, self.cells[cell], CELL, start, prime)
+
+    def sum_trees(self, i64 width, u64 start, u64 prime):
+        """A checksum of the first ``width`` bytes of the trees."""
+        index_of(width, <i64>self.trees_size)
+        return _sum(self, self.trees_at, width, start, prime)
 
     # -- states
 
@@ -599,6 +600,14 @@ cdef class Core:
 # OPERATIONS AS METHODS
 
 # -- bytes
+
+cdef u64 _sum(Core k, const u8* at, i64 width, u64 start, u64 prime) noexcept:
+    cdef u64 value = start, word
+    cdef i64 i
+    for i in range(width // 8):
+        memcpy(&word, at + i * 8, 8)
+        value = (value ^ (SWAP64(word) if k.swap else word)) * prime
+    return value
 
 cdef int _grow(Core k, i64 count) except -1:
     cdef i64 wanted = k.cell_count + count, i
