@@ -47,6 +47,10 @@ class Arena:
         """Replace bytes from ``at`` on."""
         self.data[at : at + len(new)] = new
 
+    def flat(self) -> bytes | bytearray | None:
+        """All bytes in one piece, None where they do not lie so."""
+        return self.data
+
     def grow(self, count: int) -> None:
         """Append zero bytes."""
         self.data.extend(bytes(count))
@@ -74,6 +78,9 @@ class CellArena(Arena):
     def data(self) -> bytearray:  # type: ignore[override] # bytes to look at, made anew
         """All bytes, as a copy."""
         return bytearray(b"".join(self.all_cells()))
+
+    def flat(self) -> None:  # noqa: D102
+        return None
 
     def all_cells(self) -> tuple[bytes, ...]:
         """The bytes of all cells, in order."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from layout.machine import Machine
+    from layout.node import NodeMemory
 
 PURE = os.environ.get("MAPLE_LAYOUT_PURE", "") not in ("", "0")
 """Whether Python is asked for."""
@@ -32,6 +33,11 @@ def available() -> bool:
 def is_plain(machine: Machine) -> bool:
     """Whether the machine's operations are the compiled ones."""
     return hasattr(machine.mem, "core")
+
+
+def can_decode(mem: NodeMemory) -> bool:
+    """Whether compiled code may read the bytes of this memory: nobody watches."""
+    return available() and "twin" in vars(type(mem)) or hasattr(mem, "core")
 
 
 def leg() -> str:

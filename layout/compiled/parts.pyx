@@ -7,7 +7,7 @@ address outside nodes and trees, a word across two nodes, a fault, is left to th
 in whose place this stands.
 """
 
-from libc.stdlib cimport calloc, free as c_free, malloc, realloc
+from libc.stdlib cimport calloc, free as c_free, malloc, qsort, realloc
 cimport cython
 from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 

@@ -659,7 +659,7 @@ def module() -> str:
     """The text of the whole Cython module. Raises Refused."""
     env, wanted = environment()
     parts = (HERE / "parts.pyx").read_text()
-    lines = (HERE / "lines.pyx").read_text()
+    lines = (HERE / "lines.pyx").read_text() + "\n\n" + (HERE / "decode.pyx").read_text()
     functions, faces, forward = [], [], []
     for signature, source in wanted:
         functions.append(f"# {source}\n{_translate(signature, env, source)}")

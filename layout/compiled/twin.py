@@ -48,6 +48,9 @@ class CoreArena(Arena):
     def write(self, at: int, new: bytes) -> None:  # noqa: D102
         self.core.write(at, new)
 
+    def flat(self) -> None:  # noqa: D102
+        return None
+
     def grow(self, count: int) -> None:  # noqa: D102
         self.core.grow_near(count)
 
