@@ -194,6 +194,29 @@ cdef class Replay:
         self.n += 1
         return op
 
+    def shows_no_freed_node(self):
+        """Whether no line of the trace can show what was freed: then it may be forgotten.
+
+        That holds for plain lookups and writes outside RCU mode: nodes are freed at the end of
+        an operation, and nothing but the operation itself points to them.
+        """
+        cdef i64 at = 0, end, i
+        cdef bint known
+        while at < self.size:
+            end = at
+            while end < self.size and self.text[end] != 10:
+                end += 1
+            while at < end and (self.text[at] == 32 or self.text[at] == 9 or self.text[at] == 13):
+                at += 1
+            known = at == end or self.text[at] == 35
+            for i in range(16):
+                if end - at > KNOWN[i].length and self.text[at + KNOWN[i].length] <= 32:
+                    known = known or not memcmp(KNOWN[i].name, self.text + at, KNOWN[i].length)
+            if not known and not _plain_init(self.text + at, end - at):
+                return False
+            at = end + 1
+        return True
+
     cdef Op _not_known(self, i64* count) except *:
         count[0] = 0
         return OTHER
@@ -448,6 +471,12 @@ cdef class Replay:
         self._hex(b',"flags":"', <u64>mem_ma_flags(k, self.tree))
         return 0
 
+
+cdef bint _plain_init(const u8* text, i64 size) noexcept:
+    """Whether a line is "init 0" or "init 1"."""
+    if size != 6 or memcmp(text, b"init ", 5):
+        return False
+    return text[5] == 48 or text[5] == 49
 
 cdef bint _same_words(Core a, Core b, i64 cell) noexcept:
     """Whether a cell's words are the same numbers on both; metadata, the same bytes.

@@ -35,6 +35,8 @@ cdef enum:
 
 cdef u8 ZEROS[CELL]
 memset(ZEROS, 0, CELL)
+cdef u8 POISON[CELL]
+memset(POISON, 0x6B, CELL)  # of nodes that were forgotten: see Core.forget
 
 DIRECT_RECLAIM = 0x400
 cdef enum:
@@ -301,6 +303,7 @@ cdef class Core:
     cdef i64 word
     # node cache
     cdef public bint reuse
+    cdef public bint forget
     cdef public u64 base
     cdef public i64 allocated, freed
     cdef i64 node_limit
@@ -681,18 +684,26 @@ cdef inline u8* own(Core k, i64 cell) except NULL:
     """The cell's bytes, to be written to."""
     if k.track:
         mark(k, cell)
-    if LIKELY(k.cells[cell] != ZEROS):
+    if LIKELY(k.cells[cell] != ZEROS and k.cells[cell] != POISON):
         return k.cells[cell]
     return own_new(k, cell)
 
 cdef inline int _give_back(Core k, i64 cell) except -1:
     """Make the cell zero."""
     cdef u8* data = k.cells[cell]
-    if data != ZEROS:
+    if data != ZEROS and data != POISON:
         memcpy(data, &k.free_cells, sizeof(u8*))
         k.free_cells = data
-        k.cells[cell] = ZEROS
+    k.cells[cell] = ZEROS
     return 0
+
+cdef inline void _poison(Core k, i64 cell) noexcept:
+    """Forget a freed node: its bytes are given back, and who reads it all the same sees."""
+    cdef u8* data = k.cells[cell]
+    if data != ZEROS and data != POISON:
+        memcpy(data, &k.free_cells, sizeof(u8*))
+        k.free_cells = data
+    k.cells[cell] = POISON
 
 cdef inline u64 load_word(Core k, const u8* at) noexcept:
     cdef u64 wide
@@ -884,6 +895,10 @@ cdef int mem_set_alloc_slots(Core k, u64 node, i64 first, i64 count) except -1:
 # -- the node cache
 
 cdef inline void begin(Core k) noexcept:
+    cdef i64 i
+    if k.forget:
+        for i in range(k.free_count):
+            _poison(k, k.frees[i])
     k.call_count = 0
     k.free_count = 0
     k.refused = 0

@@ -25,6 +25,10 @@ END, LINE, STOPPED, TAKE = range(4)
 machine stopped; the transcript is to be taken."""
 
 
+_LONG = 1 << 20
+"""Bytes of a trace from which on nodes are forgotten that none of its lines can show."""
+
+
 def next_line(lines: Replay, data: bytes) -> tuple[int, str]:
     """The number and text of the line that compiled code does not know; it goes on behind it."""
     end = data.find(b"\n", lines.at)
@@ -71,7 +75,9 @@ class Stream:
         from layout.compiled._core import Replay  # noqa: PLC0415 - where it was built
 
         runner, data = self.runner, self.data
-        lines = Replay(runner.machine.mem.core, data)  # type: ignore[attr-defined] # a twin's
+        core = runner.machine.mem.core  # type: ignore[attr-defined] # a twin's
+        lines = Replay(core, data)
+        core.forget = len(data) > _LONG and lines.shows_no_freed_node()
         while True:
             lines.tree = runner.tree
             lines.held_up = runner.machine.held_up()
