@@ -1,4 +1,4 @@
-"""Translates the tree's operations into one Cython module. Runs when the package is built.
+r"""Translates the tree's operations into one Cython module. Runs when the package is built.
 
 The bodies of ``layout/tree/*.py`` and of the accessors in ``layout/node.py`` stay as they are,
 but for types: a function becomes a C function, a ``Word`` an unsigned 64-bit number, an ``int``
@@ -7,7 +7,7 @@ a signed one, and the states become C structs on the stack. ``k.f(x)`` is a dire
 is refused with its place, so a change of the operations that goes too far shows at once, also
 where there is no compiler.
 
->>> print(translate_function("def mte_to_node(enode: Word) -> Word:\\n    return enode & ~255"))
+>>> print(translate_function("def mte_to_node(enode: Word) -> Word:\n    return enode & ~255"))
 cdef inline u64 mte_to_node(u64 enode) noexcept:
     return enode & ~255
 """
@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import ast
 import importlib
-from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-HERE = Path(__file__).parent
-PACKAGE = HERE.parent
+from layout.compiled import HERE, PACKAGE, PARTS, digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODULES = (
     *("flags", "parents", "walk", "iterate", "find", "alloc", "gaps", "search", "destroy"),
@@ -190,7 +191,7 @@ class Body(ast.NodeTransformer):
 
     # -- types
 
-    def type_of(self, node: ast.expr) -> str:  # noqa: C901, PLR0911, PLR0912 - one case a construct
+    def type_of(self, node: ast.expr) -> str:
         """The type of an expression that was not rewritten yet."""
         env = self.env
         if isinstance(node, ast.Constant):
@@ -252,7 +253,7 @@ class Body(ast.NodeTransformer):
             return found.returns
         return found
 
-    def called(self, node: ast.Call) -> Signature | str:  # noqa: C901, PLR0911 - one case a construct
+    def called(self, node: ast.Call) -> Signature | str:
         """The function that is called, or the type that a special form gives."""
         func = node.func
         if isinstance(func, ast.Name):
@@ -410,7 +411,7 @@ class Body(ast.NodeTransformer):
             return isinstance(node.value, int) and node.value >= 0
         return isinstance(node, ast.Name) and self.env.constants.get(node.id, -1) >= 0
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: C901, PLR0911 - one case a construct
+    def visit_Call(self, node: ast.Call) -> ast.expr:
         """Calls go straight to the function."""
         found = self.called(node)
         func = node.func
@@ -418,7 +419,7 @@ class Body(ast.NodeTransformer):
         if isinstance(found, Signature):
             return self._direct(node, found)
         if isinstance(func, ast.Name):
-            args = [self.visit(arg) for arg in node.args]
+            args: list[ast.expr] = [self.visit(arg) for arg in node.args]
             if func.id in ("max", "min"):
                 suffix = "word" if found == "Word" else "int"
                 return _call(f"{func.id}_{suffix}", *args)
@@ -654,8 +655,7 @@ def _public(signature: Signature) -> bool:
 def module() -> str:
     """The text of the whole Cython module. Raises Refused."""
     env, wanted = environment()
-    parts = (HERE / "parts.pyx").read_text()
-    lines = (HERE / "lines.pyx").read_text()
+    parts, lines = ((HERE / name).read_text() for name in PARTS)
     functions, faces, forward = [], [], []
     for signature, source in wanted:
         functions.append(f"# {source}\n{_translate(signature, env, source)}")
@@ -667,7 +667,8 @@ def module() -> str:
             faces.append(text)
     head, core = parts.split("# OPERATIONS AS METHODS\n")
     joined = "\n\n".join(_indent(face) for face in faces)
-    return "\n\n\n".join([head + joined, core, *functions, lines]) + "\n"
+    sources = f'SOURCES = "{digest()}"'
+    return "\n\n\n".join([head + joined, core, *functions, lines, sources]) + "\n"
 
 
 if __name__ == "__main__":
