@@ -55,7 +55,7 @@ class BuildTwin(build_ext):
             try:
                 super().run()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - Cython, or any compiler
-                why = _first_error() or str(error) or type(error).__name__
+                why = _said() or str(error) or type(error).__name__
             else:
                 return
         if REQUIRED:
@@ -141,11 +141,11 @@ def _quiet() -> Iterator[None]:
             os.close(old)
 
 
-def _first_error() -> str:
-    """The first error that the compiler reported, and where the others are."""
+def _said() -> str:
+    """The first error that the compiler reported, and where all it said is."""
     lines = LOG.read_text(errors="replace").splitlines() if LOG.exists() else []
-    errors = [line for line in lines if "error" in line.lower()]
-    return f"{errors[0].strip()} (more in {LOG})" if errors else ""
+    first = next((line.strip() for line in lines if "error:" in line), "")
+    return f"{first} ({LOG} has all)" if first else ""
 
 
 setup(

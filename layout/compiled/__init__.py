@@ -65,13 +65,13 @@ def digest() -> str:
 def _unusable() -> str:
     """What is wrong with the extension, looked at once; empty if it may run."""
     try:
-        from layout.compiled import _core  # noqa: PLC0415 - may not have been built
+        from layout.compiled._core import SOURCES  # noqa: PLC0415 - may not have been built
     except ModuleNotFoundError:
         return "the extension was not built"
     except ImportError as error:
         return f"the extension does not load: {error}"
     # in a checkout the sources may have changed since; it would do what they said then
-    if (HERE / PARTS[0]).exists() and digest() != _core.SOURCES:
+    if (HERE / PARTS[0]).exists() and digest() != SOURCES:
         print(
             "maple-layout: layout/tree or what belongs to it changed after the extension was "
             "built, so the Python code runs; pip install -e . builds it anew",

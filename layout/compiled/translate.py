@@ -105,6 +105,13 @@ def seam_store_backwards(k, mas: MaState, entry: Word) -> None: ...
 """
 
 
+STATEMENTS = (
+    *(ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.While, ast.For),
+    *(ast.Break, ast.Continue, ast.Pass, ast.Return),
+)
+"""What functions may be made of."""
+
+
 class Refused(Exception):  # noqa: N818 - what the translator says to a change it cannot follow
     """A construct that the translator does not know."""
 
@@ -152,7 +159,7 @@ class Signature:
 def signatures(text: str, prefix: str = "") -> dict[str, Signature]:
     """The functions of a module's or class's text, by name."""
     found = {}
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef):
             found[node.name] = Signature(node, prefix)
     return found
@@ -199,6 +206,8 @@ class Body(ast.NodeTransformer):
                 return "bool"
             if isinstance(node.value, int):
                 return "int"
+            if not isinstance(node.value, str):
+                self.refuse(node, f"{node.value!r} is not known")
             return "str"
         if isinstance(node, ast.JoinedStr):
             return "str"
@@ -298,6 +307,16 @@ class Body(ast.NodeTransformer):
 
     # -- locals
 
+    def check(self) -> None:
+        """Refuse parameters and statements that are not known."""
+        for name, kind, _ in self.signature.params:
+            if kind not in C_TYPES:
+                self.refuse(self.signature.node, f"{name} has the type {kind or '(none)'}")
+        for statement in self.signature.node.body:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.stmt) and not isinstance(node, STATEMENTS):
+                    self.refuse(node, f"{type(node).__name__} is not known")
+
     def learn(self, body: list[ast.stmt]) -> None:
         """Find the types of all local variables."""
         for last in (False,) * 4 + (True,):  # types flow from one variable to the next
@@ -356,7 +375,7 @@ class Body(ast.NodeTransformer):
             return ast.Name("k" if node.id == "self" else node.id, node.ctx)
         if node.id in self.env.constants:
             return ast.Constant(self.env.constants[node.id])
-        return node
+        self.refuse(node, f"unknown name {node.id}")
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Fields of the memory are fields of the core."""
@@ -564,6 +583,7 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 def _translate(signature: Signature, env: Environment, source: str) -> str:
     body = _without_docstring(signature.node.body)
     rewriter = Body(env, signature, source)
+    rewriter.check()
     rewriter.learn(body)
     lines = []
     for statement in body:

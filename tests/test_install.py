@@ -1,0 +1,42 @@
+"""What is installed: every file that the package needs, and nothing that it is made from."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = [
+    path.parent for top in ("layout", "arches") for path in ROOT.glob(f"{top}/**/__init__.py")
+]
+BUILT = {".pyx", ".pyc", ".so"}
+"""What extensions are made from, and what is made when something runs or is built."""
+
+
+def test_each_data_file_is_installed():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    installed = set()
+    for name, patterns in setuptools["package-data"].items():
+        folders = PACKAGES if name == "*" else [ROOT.joinpath(*name.split("."))]
+        installed |= {path for folder in folders for each in patterns for path in folder.glob(each)}
+    there = {
+        path
+        for top in ("layout", "arches")
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and path.suffix not in BUILT
+    }
+    modules = {path for folder in PACKAGES for path in folder.glob("*.py")}
+    assert there - modules == installed
+
+
+def test_the_source_distribution_has_all_folders():
+    grafted = {
+        line.split()[1]
+        for line in (ROOT / "MANIFEST.in").read_text().splitlines()
+        if line.startswith("graft")
+    }
+    there = {
+        path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")
+    }
+    made = {"build", "dist", "maple_layout.egg-info", "__pycache__"}
+    assert there - made == grafted
