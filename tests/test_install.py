@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = [
     path.parent for top in ("layout", "arches") for path in ROOT.glob(f"{top}/**/__init__.py")
 ]
-BUILT = {".pyx", ".pyc", ".so"}
-"""What extensions are made from, and what is made when something runs or is built."""
+BUILT = {".pyx", ".pyc", ".so", "_core.c"}
+"""Suffixes, and a name, of what an extension is made from or what is made by running."""
 
 
 def test_each_data_file_is_installed():
@@ -23,20 +23,7 @@ def test_each_data_file_is_installed():
         path
         for top in ("layout", "arches")
         for path in (ROOT / top).rglob("*")
-        if path.is_file() and path.suffix not in BUILT
+        if path.is_file() and not {path.suffix, path.name} & BUILT
     }
     modules = {path for folder in PACKAGES for path in folder.glob("*.py")}
     assert there - modules == installed
-
-
-def test_the_source_distribution_has_all_folders():
-    grafted = {
-        line.split()[1]
-        for line in (ROOT / "MANIFEST.in").read_text().splitlines()
-        if line.startswith("graft")
-    }
-    there = {
-        path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")
-    }
-    made = {"build", "dist", "maple_layout.egg-info", "__pycache__"}
-    assert there - made == grafted
