@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from layout.machine import Machine
+    from layout.node import NodeMemory
 
 PURE = os.environ.get("MAPLE_LAYOUT_PURE", "") not in {"", "0"}
 """Whether Python is asked for."""
@@ -24,7 +25,7 @@ PURE = os.environ.get("MAPLE_LAYOUT_PURE", "") not in {"", "0"}
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent
 
-PARTS = ("parts.pyx", "lines.pyx")
+PARTS = ("parts.pyx", "lines.pyx", "decode.pyx")
 """What is written by hand. Wheels go without, so these files tell a checkout."""
 
 
@@ -47,6 +48,11 @@ def leg() -> str:
 def is_plain(machine: Machine) -> bool:
     """Whether the machine's operations are the compiled ones."""
     return hasattr(machine.mem, "core")
+
+
+def can_decode(mem: NodeMemory) -> bool:
+    """Whether compiled code may read the bytes of this memory: nobody watches."""
+    return (available() and "twin" in vars(type(mem))) or hasattr(mem, "core")
 
 
 def digest() -> str:

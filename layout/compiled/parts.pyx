@@ -7,7 +7,7 @@ address outside nodes and trees, a word across two nodes, a fault, is left to th
 in whose place this stands.
 """
 
-from libc.stdlib cimport calloc, free as c_free, malloc, realloc
+from libc.stdlib cimport calloc, free as c_free, malloc, qsort, realloc
 cimport cython
 from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 
@@ -318,7 +318,9 @@ cdef class Core:
     cdef i64 waiting_count, waiting_room
     # which nodes were written to
     cdef bint track
-    cdef set dirty_cells
+    cdef u8* marks
+    cdef i64* dirty
+    cdef i64 dirty_count, dirty_room, mark_room
     # the kernel
     cdef public i64 tests, warnings, splits
     cdef public list rcu_queue
@@ -343,7 +345,6 @@ cdef class Core:
         self.rcu_queue = []
         self.log = []
         self.freed_map = bytearray()
-        self.dirty_cells = set()
         self.limited = False
 
     def __dealloc__(self):
@@ -356,6 +357,8 @@ cdef class Core:
         c_free(self.frees)
         c_free(self.taken)
         c_free(self.waiting)
+        c_free(self.marks)
+        c_free(self.dirty)
 
     def set_up(self, mem, limit):
         """Take the layout of ``mem``; ``limit`` is how many nodes there may be."""
@@ -561,14 +564,28 @@ cdef class Core:
 
     def set_tracking(self, bint on):
         """Note which cells are written to, from now on."""
+        clear_dirty(self)
         self.track = on
-        self.dirty_cells.clear()
 
     def take_dirty(self):
         """Addresses of the cells written to since the last call."""
-        found = {self.near_base + 256 * i for i in self.dirty_cells}
-        self.dirty_cells.clear()
+        cdef i64 i
+        found = set()
+        for i in range(self.dirty_count):
+            found.add(self.near_base + CELL * self.dirty[i])
+        clear_dirty(self)
         return found
+
+    def sum_cell(self, u64 address, u64 start, u64 prime):
+        """A checksum of a cell's words, as 64-bit numbers of this machine."""
+        cdef i64 cell = <i64>((address - self.near_base) >> 8)
+        index_of(cell, self.cell_count)
+        return _sum(self, self.cells[cell], CELL, start, prime)
+
+    def sum_trees(self, i64 width, u64 start, u64 prime):
+        """A checksum of the first ``width`` bytes of the trees."""
+        index_of(width, <i64>self.trees_size)
+        return _sum(self, self.trees_at, width, start, prime)
 
     # -- states
 
@@ -584,6 +601,14 @@ cdef class Core:
 
 # -- bytes
 
+cdef u64 _sum(Core k, const u8* at, i64 width, u64 start, u64 prime) noexcept:
+    cdef u64 value = start, word
+    cdef i64 i
+    for i in range(width // 8):
+        memcpy(&word, at + i * 8, 8)
+        value = (value ^ (SWAP64(word) if k.swap else word)) * prime
+    return value
+
 cdef int _grow(Core k, i64 count) except -1:
     cdef i64 wanted = k.cell_count + count, i
     cdef u8** more
@@ -598,6 +623,36 @@ cdef int _grow(Core k, i64 count) except -1:
     k.cell_count = wanted
     k.near_size = <u64>wanted * CELL
     return 0
+
+cdef int mark(Core k, i64 cell) except -1:
+    """Note that the cell is written to."""
+    cdef u8* marks
+    cdef i64* more
+    if cell >= k.mark_room:
+        marks = <u8*>realloc(k.marks, k.cell_room)
+        if marks == NULL:
+            raise MemoryError
+        memset(marks + k.mark_room, 0, k.cell_room - k.mark_room)
+        k.marks = marks
+        k.mark_room = k.cell_room
+    if k.marks[cell]:
+        return 0
+    k.marks[cell] = 1
+    if k.dirty_count == k.dirty_room:
+        k.dirty_room = max_int(256, k.dirty_room * 2)
+        more = <i64*>realloc(k.dirty, k.dirty_room * sizeof(i64))
+        if more == NULL:
+            raise MemoryError
+        k.dirty = more
+    k.dirty[k.dirty_count] = cell
+    k.dirty_count += 1
+    return 0
+
+cdef inline void clear_dirty(Core k) noexcept:
+    cdef i64 i
+    for i in range(k.dirty_count):
+        k.marks[k.dirty[i]] = 0
+    k.dirty_count = 0
 
 cdef u8* own_new(Core k, i64 cell) except NULL:
     cdef u8* slab
@@ -625,7 +680,7 @@ cdef u8* own_new(Core k, i64 cell) except NULL:
 cdef inline u8* own(Core k, i64 cell) except NULL:
     """The cell's bytes, to be written to."""
     if k.track:
-        k.dirty_cells.add(cell)
+        mark(k, cell)
     if LIKELY(k.cells[cell] != ZEROS):
         return k.cells[cell]
     return own_new(k, cell)
@@ -766,7 +821,7 @@ cdef int mem_zero(Core k, u64 address, i64 count) except -1:
     if at < k.near_size and (at & 255) + <u64>count <= CELL:
         if count == CELL:
             if k.track:
-                k.dirty_cells.add(at >> 8)
+                mark(k, at >> 8)
             return _give_back(k, at >> 8)
         memset(own(k, at >> 8) + (at & 255), 0, count)
         return 0
@@ -781,6 +836,9 @@ cdef inline int mem_check_pivots(Core k, u64 node, i64 mt) except -1:
 cdef inline u64 mem_pivots(Core k, u64 node, i64 mt, i64 count) except? 0xDEAD0BAD0BAD0BAD:
     mem_check_pivots(k, node, mt)
     return node + k.word
+
+cdef inline u64 mem_slots(Core k, u64 node, i64 mt, i64 count) except? 0xDEAD0BAD0BAD0BAD:
+    return node + k.mem_slot_offset[index_of(mt, 4)]
 
 cdef inline u64 pivot_at(Core k, u64 pivots, i64 i) except? 0xDEAD0BAD0BAD0BAD:
     return mem_read_word(k, pivots + i * k.word, "pivot")
@@ -1033,4 +1091,11 @@ cdef int seam_store_backwards(Core k, MaState* mas, u64 entry) except -1:
 
     store.seam_store_backwards(k.owner.kernel, state, entry)
     mas[0] = state.s
+    return 0
+
+cdef int report_index_not_increased(Core k, u64 tree, u64 before, u64 after) except -1:
+    """The Python code prints."""
+    from layout.tree import dump
+
+    dump.report_index_not_increased(k.owner.kernel, tree, before, after)
     return 0

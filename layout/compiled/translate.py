@@ -31,9 +31,9 @@ MODULES = (
 """Modules of ``layout.tree`` that are compiled; dumps and checks stay in Python."""
 
 BY_HAND = frozenset(
-    {"new_state", "new_big_node", "seam_store_backwards", "check_pivots", "pivots", "load"}
-    | {"store", "set_alloc_slots", "read_node", "leaf_meta_word", "__init__", "describe_enode"}
-    | {"describe_parent", "describe_entry"}
+    {"new_state", "new_big_node", "seam_store_backwards", "check_pivots", "pivots", "slots"}
+    | {"load", "store", "set_alloc_slots", "read_node", "leaf_meta_word", "__init__"}
+    | {"describe_enode", "describe_parent", "describe_entry"}
 )
 """Functions that ``parts.pyx`` has, or that nobody compiled calls."""
 
@@ -87,6 +87,7 @@ def copy(self, target: Word, source: Word, width: int, doing: str) -> None: ...
 def zero(self, address: Word, count: int) -> None: ...
 def check_pivots(self, node: Word, mt: int) -> None: ...
 def pivots(self, node: Word, mt: int, count: int) -> Pivots: ...
+def slots(self, node: Word, mt: int, count: int) -> Pivots: ...
 def load(self, words: list[int], at: int, address: Word, count: int, doing: str) -> None: ...
 def store(self, address: Word, words: list[int], at: int, count: int, doing: str) -> None: ...
 def set_alloc_slots(self, node: Word, first: int, nodes: Nodes) -> None: ...
@@ -102,6 +103,7 @@ def warn_on(k) -> None: ...
 def livelock(k, doing: str, address: Word = 0) -> None: ...
 def bug(k, doing: str, address: Word = 0) -> None: ...
 def seam_store_backwards(k, mas: MaState, entry: Word) -> None: ...
+def report_index_not_increased(k, tree: Word, before: Word, after: Word) -> None: ...
 """
 
 
@@ -344,6 +346,8 @@ class Body(ast.NodeTransformer):
                             self._bind(part, kind)
 
     def _parts(self, value: ast.expr) -> list[str]:
+        if isinstance(value, ast.Tuple):
+            return [self.type_of(part) for part in value.elts]
         kind = self.type_of(value)
         if kind == "pair":
             return ["Word", "int"]
@@ -501,7 +505,7 @@ class Body(ast.NodeTransformer):
     def _make(self, name: str, value: ast.expr) -> list[ast.stmt] | None:
         """Statements that fill a local struct, if the value is one."""
         if isinstance(value, ast.List):
-            self.storage[name] = f"cdef MaState {name}_[3]"
+            self.storage[name] = f"cdef MaState {name}_[{len(value.elts)}]"
             lines = [_text(f"{name} = {name}_")]
             for at, element in enumerate(value.elts):
                 assert isinstance(element, ast.Call)
@@ -675,7 +679,7 @@ def _public(signature: Signature) -> bool:
 def module() -> str:
     """The text of the whole Cython module. Raises Refused."""
     env, wanted = environment()
-    parts, lines = ((HERE / name).read_text() for name in PARTS)
+    parts, *others = ((HERE / name).read_text() for name in PARTS)
     functions, faces, forward = [], [], []
     for signature, source in wanted:
         functions.append(f"# {source}\n{_translate(signature, env, source)}")
@@ -688,7 +692,7 @@ def module() -> str:
     head, core = parts.split("# OPERATIONS AS METHODS\n")
     joined = "\n\n".join(_indent(face) for face in faces)
     sources = f'SOURCES = "{digest()}"'
-    return "\n\n\n".join([head + joined, core, *functions, lines, sources]) + "\n"
+    return "\n\n\n".join([head + joined, core, *functions, *others, sources]) + "\n"
 
 
 if __name__ == "__main__":

@@ -48,6 +48,9 @@ class CoreArena(Arena):
     def write(self, at: int, new: bytes) -> None:  # noqa: D102
         self.core.write(at, new)
 
+    def flat(self) -> None:  # noqa: D102
+        return None
+
     def grow(self, count: int) -> None:  # noqa: D102
         self.core.grow_near(count)
 
@@ -97,6 +100,9 @@ class CoreMemory(NodeMemory):
         self.check_pivots(node, mt)
         return self.core.read_words(node + self.word_size, count, "pivot")
 
+    def slots(self, node: int, mt: int, count: int) -> tuple[int, ...]:  # noqa: D102
+        return self.core.read_words(node + self.slot_offset[mt], count, "slot")
+
     def read_word(self, address: int, doing: str = "a word") -> int:  # noqa: D102
         return self.core.read_word(address, doing)
 
@@ -114,6 +120,18 @@ class CoreMemory(NodeMemory):
 
     def write_u8(self, address: int, value: int, doing: str = "a byte") -> None:  # noqa: D102
         self.core.write_u8(address, value, doing)
+
+
+class CoreTracking(CoreMemory):
+    """Compiled memory that notes which nodes are written to."""
+
+    def __init__(self, arch: Arch, profile: Profile) -> None:
+        super().__init__(arch, profile)
+        self.core.set_tracking(True)
+
+    def take_dirty(self) -> set[int]:
+        """The addresses of nodes written to since the last call."""
+        return self.core.take_dirty()
 
 
 class CoreCache(NodeCache):

@@ -10,16 +10,28 @@ from typing import TYPE_CHECKING
 
 from layout import compiled
 from layout.errors import TraceError
+from layout.replay.snapshot import check_text
 from layout.replay.trace import Operation, TraceReader
 from layout.replay.transcript import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from layout.compiled._core import Replay
     from layout.replay.run import Line, Runner
 
-_LINE, _STOPPED = 1, 2
-"""Why compiled code comes back: a line that it does not know; the machine stopped."""
+END, LINE, STOPPED, TAKE = range(4)
+"""Why compiled code comes back: the trace is at its end; a line that it does not know; the
+machine stopped; the transcript is to be taken."""
+
+
+def next_line(lines: Replay, data: bytes) -> tuple[int, str]:
+    """The number and text of the line that compiled code does not know; it goes on behind it."""
+    end = data.find(b"\n", lines.at)
+    end = len(data) if end < 0 else end
+    text = data[lines.at : end].decode()
+    lines.at, lines.n = end + 1, lines.n + 1
+    return lines.n, text
 
 
 class Stream:
@@ -37,11 +49,7 @@ class Stream:
 
     def transcript(self) -> Iterator[bytes]:
         """The transcript, in pieces of whole lines. Raises TraceError that names the source."""
-        try:
-            self.data.decode()
-        except UnicodeDecodeError as error:
-            line = self.data.count(b"\n", 0, error.start) + 1
-            raise TraceError(line, "not text: this is no trace", self.source) from None
+        check_text(self.data, self.source)
         try:
             if compiled.is_plain(self.runner.machine):
                 yield from self._compiled()
@@ -71,21 +79,17 @@ class Stream:
             done = lines.take()
             if done:
                 yield done
-            if why == _STOPPED:
+            if why == STOPPED:
                 operation = Operation(lines.n, *lines.operation)
                 yield self._written(runner.stopped(operation, lines.stop))
                 return
-            if why == _LINE:
-                end = data.find(b"\n", lines.at)
-                end = len(data) if end < 0 else end
-                text = data[lines.at : end].decode()
-                lines.at, lines.n = end + 1, lines.n + 1
-                read = self._reader.read(lines.n, text)
+            if why == LINE:
+                read = self._reader.read(*next_line(lines, data))
                 if read is not None:
                     yield self._written(runner.execute(read))
                     if runner.faulted:
                         return
-            elif not why:
+            elif why == END:
                 return
 
     def _written(self, line: Line) -> bytes:
