@@ -25,7 +25,7 @@ LEFT_OUT = {
 
 PYTHON = {
     *("printk", "warn_on", "livelock", "bug", "mt_dump", "mas_dump", "report_failure"),
-    *("mt_validate", "seam_store_backwards"),
+    *("mt_validate", "seam_store_backwards", "report_index_not_increased"),
 }
 """Operations that stay in Python, or whose compiled form calls the Python one."""
 
@@ -87,15 +87,14 @@ def test_each_function_is_there_once(text, wanted):
 
 
 def test_nothing_is_called_that_is_not_there(text, wanted):
-    body = text.partition("# -- making structs")[2]
-    called = set(re.findall(r"(?<![.\w])([a-z_]\w*)\(", re.sub(r'"[^"\n]*"|#.*', "", body)))
-    declared = set(
-        re.findall(r"\b(\w+)\(", "\n".join(re.findall("^ *cdef .*", text, re.MULTILINE)))
+    env, _ = translate.environment()
+    bodies = [translate._translate(signature, env, source) for signature, source in wanted]
+    called = set(
+        re.findall(r"(?<![.\w])(\w+)\(", re.sub(r'"[^"\n]*"|\'[^\'\n]*\'', "", "\n".join(bodies)))
     )
-    c_library = {"memcpy", "memset", "memmove", "memcmp", "strlen", "realloc", "c_free", "sizeof"}
-    methods = set(re.findall(r"^ +def (\w+)\(", text, re.MULTILINE))
-    assert called - declared - c_library - methods - {"range", "len", "tuple"} == set()
-    assert {signature.name for signature, _ in wanted} <= declared
+    declared = set(re.findall(r"\b(\w+)\(", "\n".join(re.findall("^cdef .*", text, re.MULTILINE))))
+    assert len(called) > 200
+    assert called - declared == {"range", "len"}
 
 
 def test_no_field_is_used_that_the_core_lacks(text):

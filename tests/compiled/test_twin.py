@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import os
 import random
@@ -20,6 +21,7 @@ from layout.machine import Machine
 from layout.node import NodeMemory
 from layout.replay.run import Runner
 from layout.replay.stream import Stream
+from layout.replay.tracking import TrackingMemory
 from layout.slab import GFP_KERNEL, GFP_NOWAIT, NodeCache
 from layout.tree.kernel import Kernel
 from layout.tree.state import MaState
@@ -214,6 +216,28 @@ def test_cache_call_by_call(on_both, reuse):
 
 
 @pytest.mark.usefixtures("leg")
+def test_nodes_written_to_are_noted():
+    machine = Machine(arches.get("s390x"), TrackingMemory)
+    kernel, mem = machine.kernel, machine.mem
+    before = machine.save()
+    mem.take_dirty()
+    for i in range(200):
+        kernel.mtree_store_range(machine.tree(0), i * 16, i * 16 + 7, 0x3001, GFP_KERNEL)
+        after = machine.save()
+        dirty = mem.take_dirty()
+        changed = {
+            machine.node_base + 256 * number
+            for number, cell in enumerate(after.nodes)
+            if cell != (before.nodes[number] if number < len(before.nodes) else bytes(256))
+        }
+        assert changed <= dirty
+        before = after
+    mem.write_u8(machine.node_base + 0x305, 1)
+    assert mem.take_dirty() == {machine.node_base + 0x300}
+    assert not mem.take_dirty()
+
+
+@pytest.mark.usefixtures("leg")
 def test_reading_across_nodes():
     machine = plain()
     first, second, _ = machine.cache.alloc_bulk(GFP_KERNEL, 3)
@@ -289,6 +313,26 @@ def test_states_are_alike(on_both):
 
     compiled_, python = on_both(run)
     assert compiled_ == python
+
+
+# -- its types
+
+
+@pytest.mark.usefixtures("extension")
+def test_the_stub_tells_what_there_is():
+    from layout.compiled import _core
+
+    stub = ast.parse(Path(compiled.__file__).with_name("_core.pyi").read_text())
+    for node in stub.body:
+        if isinstance(node, ast.ClassDef):
+            named = {
+                part.target.id if isinstance(part, ast.AnnAssign) else part.name
+                for part in node.body
+            }
+            there = {name for name in vars(getattr(_core, node.name)) if not name.startswith("__")}
+            operations = set(vars(Kernel)) | {"new_state"}
+            assert there - operations - named == set()
+            assert named - there <= {"__init__"}
 
 
 # -- where it stands
