@@ -67,7 +67,7 @@ class CoreMemory(NodeMemory):
         self.core.set_up(self, slab.NODE_LIMIT)
 
     @property
-    def near_size(self) -> int:  # type: ignore[override] # the core knows
+    def near_size(self) -> int:
         """Bytes of the arena of nodes."""
         return self.core.size
 
