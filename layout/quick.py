@@ -97,7 +97,7 @@ class QuickMemory(NodeMemory):
     def ma_flags(self, tree: int) -> int:  # noqa: D102
         arena = self._last  # where the trees are, while near holds the nodes
         at = tree + self._flags - arena.base
-        if 0 <= at and tree + self.tree_size <= arena.end and not at & 3:
+        if at >= 0 and tree + self.tree_size <= arena.end and not at & 3:
             return self._unpack_u32(arena.data, at)[0]
         return super().ma_flags(tree)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from layout.defects.defect import Defect, Shows, Stage, fill
 from layout.pointers import ma_is_leaf, mte_node_type, mte_to_node
-from layout.tree.walk import MAX_DESCENT
 from layout.tree.kernel import Kernel
+from layout.tree.walk import MAX_DESCENT
 
 if TYPE_CHECKING:
     from layout.tree.state import MaState

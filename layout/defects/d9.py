@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from layout.defects.defect import Defect, Stage, everywhere, fill
 from layout.pointers import NODE_MASK
-from layout.tree.walk import MAX_DESCENT
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_START
+from layout.tree.walk import MAX_DESCENT
 
 if TYPE_CHECKING:
     from layout.tree.state import MaState

@@ -16,11 +16,11 @@ from layout.pointers import mt_height
 from layout.replay.difference import Difference, between_nodes, same_words
 from layout.replay.live import live_node
 from layout.replay.run import MUTATING, Line, Runner
-from layout.replay.tracking import TrackingMemory
 from layout.replay.snapshot import check_text
 from layout.replay.snapshot import operations as operations_of
 from layout.replay.stream import END, LINE, STOPPED, next_line
 from layout.replay.trace import Operation, TraceReader
+from layout.replay.tracking import TrackingMemory
 from layout.replay.transcript import comparable
 from layout.watch.watch import Watch
 

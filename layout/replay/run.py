@@ -9,8 +9,8 @@ from layout.node import NODE_SIZE
 from layout.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
 from layout.replay.trace import CURSOR, NO_LIMIT, Operation
 from layout.slab import GFP_KERNEL, GFP_NOWAIT
-from layout.tree.walk import MAX_DESCENT
 from layout.tree.state import MA_ERROR, STATUS_NAMES, MaState
+from layout.tree.walk import MAX_DESCENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
