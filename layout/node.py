@@ -82,6 +82,14 @@ class NodeMemory(Memory):
         self.check_pivots(node, mt)
         return self.read_words(node, self.node_words, "a node")
 
+    def set_pivots(self, node: int, first: int, values: Sequence[int]) -> None:
+        """Write pivots from ``first`` on, in one go."""
+        self.write_words(node + (PIVOT + first) * self.word_size, values, "pivot")
+
+    def set_slots(self, node: int, mt: int, first: int, values: Sequence[int]) -> None:
+        """Write slots from ``first`` on, in one go."""
+        self.write_words(node + self.slot_offset[mt] + first * self.word_size, values, "slot")
+
     def leaf_meta_word(self, end: int) -> int:
         """The last word of a leaf that is zero but for its metadata: end, and gap 0."""
         return end << self._meta_end_shift

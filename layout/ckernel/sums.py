@@ -63,7 +63,7 @@ class SummingRunner(Runner):
                 self._total += new - sums[number]
                 sums[number] = new
         if self._core is not None:
-            total = self._core.sum_trees(self._tree_words.size, 0, _PRIME) + self._total
+            total: int = self._core.sum_trees(self._tree_words.size, 0, _PRIME) + self._total
         else:
             trees = mem.read(self.machine.tree(0), self._tree_words.size)
             total = _sum_of(0, self._tree_words.unpack(trees)) + self._total

@@ -31,6 +31,7 @@ class State:
 class Core:
     ulong_max: int
     reuse: bool
+    forget: bool
     base: int
     allocated: int
     freed: int
@@ -89,6 +90,7 @@ class Replay:
     operation: tuple[str, tuple[int, ...]]
     def __init__(self, k: Core, data: bytes, at: int = 0, n: int = 0) -> None: ...
     def take(self) -> bytes: ...
+    def shows_no_freed_node(self) -> bool: ...
     def run(self, one: bool = False) -> int: ...
 
 class LockStep:

@@ -32,7 +32,16 @@ MODULES = (
 
 BY_HAND = frozenset(
     {"new_state", "new_big_node", "seam_store_backwards", "check_pivots", "pivots", "slots"}
-    | {"load", "store", "set_alloc_slots", "read_node", "leaf_meta_word", "__init__"}
+    | {
+        "load",
+        "store",
+        "set_alloc_slots",
+        "set_pivots",
+        "set_slots",
+        "read_node",
+        "leaf_meta_word",
+        "__init__",
+    }
     | {"describe_enode", "describe_parent", "describe_entry"}
 )
 """Functions that ``parts.pyx`` has, or that nobody compiled calls."""

@@ -16,7 +16,7 @@ from layout.slab import NodeCache
 from layout.tree.peeks import PEEKS
 from layout.watch import shadow
 from layout.watch.history import HistoryMemory, View
-from layout.watch.report import Report
+from layout.watch.report import STEP, Report
 from layout.watch.shadow import tag
 from layout.watch.watch import ReportingMachine, Watch
 
@@ -58,7 +58,7 @@ class CheckedMemory(HistoryMemory):
     def finish(self) -> list[Report]:
         """End the operation: a dead node whose death nobody noticed is reported now."""
         for report in self._untested.values():
-            self._add(report)
+            self._tell(report)
         self._untested.clear()
         return self.reports
 
@@ -85,7 +85,7 @@ class CheckedMemory(HistoryMemory):
         if view.dead and DEAD not in peeks and not self.is_freed(view.node):
             self._untested.setdefault(view.node, report)
         else:
-            self._add(report)
+            self._tell(report)
 
     def _verdict(self, view: View, offset: int, width: int, expected: int) -> tuple[str, int, int]:
         """What is wrong with reading a field there, the first odd byte, and what that is."""
@@ -124,9 +124,9 @@ class CheckedMemory(HistoryMemory):
         if function and kind not in peeks:
             names = shadow.name(a_tag), shadow.name(was)
             writer = self.shadow.writers[at] or None
-            self._add(Report(kind, node, offset, *names, writer, self.shadow.operation, function))
+            self._tell(Report(kind, node, offset, *names, writer, self.shadow.operation, function))
 
-    def _add(self, report: Report) -> None:
+    def _tell(self, report: Report) -> None:
         key = (report.kind, report.node, report.offset, report.function)
         if key not in self._seen:
             self._seen.add(key)
@@ -168,8 +168,8 @@ class CheckedMemory(HistoryMemory):
 def _accessor(frame: FrameType | None) -> tuple[str, dict[str, str]]:
     """The function that made an access, and its declared peeks; "" for the project's tools.
 
-    Steps of a function, with names of their own that start with an underscore, are part of it.
-    Leave to read dead nodes holds for all that the function calls.
+    Steps of a function are part of it. Leave to read dead nodes holds for all that the function
+    calls.
     """
     function = ""
     peeks: dict[str, str] = {}
@@ -179,7 +179,7 @@ def _accessor(frame: FrameType | None) -> tuple[str, dict[str, str]]:
             break
         if not module.startswith(_PLUMBING):
             declared = PEEKS.get(frame.f_code, {})
-            if not function or function.startswith("_"):
+            if not function or function.startswith(STEP):
                 function = frame.f_code.co_name
                 peeks |= declared
             elif DEAD in declared:
@@ -203,6 +203,11 @@ class CheckedCache(NodeCache):
             for node in nodes:
                 self.mem.handed_out(node)
         return nodes
+
+    def free_bulk(self, count: int, address: int) -> None:
+        """NodeCache.free_bulk(); the reading of the addresses is looked at."""
+        self.mem.note_addresses(address, count)
+        super().free_bulk(count, address)
 
 
 class CheckedMachine(ReportingMachine):

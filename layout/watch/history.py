@@ -7,38 +7,20 @@ have nodes that were put in place whole (``Machine.restore``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, SupportsIndex, overload
+from typing import TYPE_CHECKING
 
-from layout.node import NODE_SIZE, PIVOT, NodeMemory
+from layout.memory import CELL
+from layout.node import NODE_SIZE, PIVOT, Behind, NodeMemory, Pivots
 from layout.pointers import ARANGE_64, LEAF_64, NODE_MASK
 from layout.watch import shadow
 from layout.watch.shadow import Shadow, tag
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Sequence
 
     from arches import Arch
     from layout.structs import Profile
-
-
-class SlotIndex(int):
-    """The index of a slot's word in a node: what is added to it stays one."""
-
-    def __add__(self, other: int) -> SlotIndex:
-        return SlotIndex(int(self) + other)
-
-    def __sub__(self, other: int) -> SlotIndex:
-        return SlotIndex(int(self) - other)
-
-
-class GapIndex(int):
-    """The index of a gap's word in a node."""
-
-    def __add__(self, other: int) -> GapIndex:
-        return GapIndex(int(self) + other)
-
-    def __sub__(self, other: int) -> GapIndex:
-        return GapIndex(int(self) - other)
 
 
 class View:
@@ -59,52 +41,26 @@ class View:
         return data and self.end is not None and shadow.index_of(a_tag) > self.end
 
 
-class WatchedWords(tuple[int, ...]):  # noqa: SLOT001 - a tuple's subclass can't have slots
-    """A node's words, with the node's history when they were read.
+class WatchedPivots(Behind):
+    """A node's pivots, with its history when they were read: each is judged when it is used."""
 
-    A plain index means the parent word or a pivot, as it does for ``NodeMemory.read_node``.
-    """
+    def __init__(self, memory: HistoryMemory, node: int, plain: Pivots) -> None:
+        self._memory, self._view, self._plain = memory, View(memory, node), plain
+        self._width = memory.word_size
 
-    memory: HistoryMemory
-    view: View
-    mt: int
+    def __getitem__(self, i: int) -> int:
+        value = self._plain[i]
+        self._memory.look(self._view, (PIVOT + i) * self._width, tag(shadow.PIVOT, i), (value,))
+        return value
 
-    @overload
-    def __getitem__(self, key: SupportsIndex) -> int: ...
-    @overload
-    def __getitem__(self, key: slice) -> tuple[int, ...]: ...
-    def __getitem__(self, key: SupportsIndex | slice) -> int | tuple[int, ...]:
-        if isinstance(key, slice):
-            values = tuple.__getitem__(self, key)
-            self._look(key.start, len(values))
-            return values
-        self._look(key, 1)  # type: ignore[arg-type] # always an int
-        return tuple.__getitem__(self, key)
 
-    def _look(self, at: int, count: int) -> None:
-        memory, view = self.memory, self.view
-        word = int(at)
-        if isinstance(at, SlotIndex):
-            kind, first = shadow.SLOT, word - int(memory.slot0[self.mt])
-        elif isinstance(at, GapIndex):
-            kind, first = shadow.GAP, word - int(memory.gap0)
-        elif word:
-            kind, first = shadow.PIVOT, word - PIVOT
-        else:
-            memory.tested(view.node)
-            return
-        w = memory.word_size
-        start, end = word * w, view.end
-        wanted = shadow.fields(kind, w)[first * w : (first + count) * w]
-        if (
-            not view.dead
-            and (end is None or first + count - 1 <= end)
-            and view.tags[start : start + count * w] == wanted
-        ):
-            return
-        for i in range(count):
-            value = tuple.__getitem__(self, word + i)
-            memory.judge(view, start + i * w, w, tag(kind, first + i), value)
+def _run(a_tag: int, width: int, count: int) -> array[int]:
+    """The tags of ``count`` fields of ``width`` bytes each, ``a_tag`` the first."""
+    if count == 1:
+        return shadow.tags(a_tag, width)
+    first = shadow.index_of(a_tag)
+    run = shadow.fields(shadow.kind_of(a_tag), width)
+    return run[first * width : (first + count) * width]
 
 
 class HistoryMemory(NodeMemory):
@@ -118,8 +74,6 @@ class HistoryMemory(NodeMemory):
         self.shadow = Shadow()
         self.freed_map = bytearray()
         """The node cache's map of free nodes."""
-        self.slot0 = tuple(SlotIndex(i) for i in self.slot0)
-        self.gap0 = GapIndex(self.gap0)
         self.last_slot = profile.sizes.slots[LEAF_64] - 1
 
     # -- what it is for
@@ -148,13 +102,13 @@ class HistoryMemory(NodeMemory):
         for mt in (LEAF_64, ARANGE_64):
             place = at + self.meta_offset[mt]
             if shadow.kind_of(tags[place]) == shadow.META_END:
-                return self.near[place]
+                return self.read_u8(self.near_base + place)
         full = tags[at + self.meta_offset[LEAF_64]] == tag(shadow.SLOT, self.last_slot)
         return self.last_slot if full else None
 
     def is_dead(self, node: int) -> bool:
         """Whether the node was marked as replaced."""
-        return self._unpack_word(self.near, node - self.near_base)[0] & ~NODE_MASK == node
+        return self.read_word(node) & ~NODE_MASK == node
 
     def is_freed(self, node: int) -> bool:
         """Whether the node cache has the node back."""
@@ -164,34 +118,46 @@ class HistoryMemory(NodeMemory):
     def _watched(self, node: int) -> bool:
         return 0 <= node - self.near_base < len(self.freed_map) * NODE_SIZE
 
+    def look(self, view: View, offset: int, a_tag: int, values: Sequence[int]) -> None:
+        """Look at words that were read when the node was as in ``view``, ``a_tag`` the first."""
+        w, count = self.word_size, len(values)
+        if (
+            not view.dead
+            and not view.past_end(a_tag + count - 1)
+            and view.tags[offset : offset + count * w] == _run(a_tag, w, count)
+        ):
+            return
+        for i, value in enumerate(values):
+            self.judge(view, offset + i * w, w, a_tag + i, value)
+
     def _note_read(self, node: int, offset: int, expected: int, value: int, width: int = 0) -> int:
         """Look at a field read just now; returns its value."""
         if self._watched(node):
             width = width or self.word_size
             at = node - self.near_base + offset
             if (
-                shadow.kind_of(expected) in shadow.DATA
-                or self.shadow.tags[at : at + width] != shadow.tags(expected, width)
+                self.shadow.tags[at : at + width] != shadow.tags(expected, width)
+                or shadow.kind_of(expected) in shadow.DATA
                 or self.is_freed(node)
                 or self.is_dead(node)
             ):
                 self.judge(View(self, node), offset, width, expected, value)
         return value
 
+    def _note_run(self, node: int, offset: int, a_tag: int, values: Sequence[int]) -> None:
+        """Look at words read just now, ``a_tag`` the first."""
+        if self._watched(node):
+            self.look(View(self, node), offset, a_tag, values)
+
     def _note_write(
         self, node: int, offset: int, a_tag: int, width: int = 0, count: int = 1
     ) -> None:
         """Note ``count`` fields written from ``offset`` on, ``a_tag`` the first."""
-        if not self._watched(node) or not count:
+        if count <= 0 or not self._watched(node):
             return
         width = width or self.word_size
         at = node - self.near_base + offset
-        if count == 1:
-            new = shadow.tags(a_tag, width)
-        else:
-            first = shadow.index_of(a_tag)
-            kind = shadow.kind_of(a_tag)
-            new = shadow.fields(kind, width)[first * width : (first + count) * width]
+        new = _run(a_tag, width, count)
         was = self.shadow.tags[at : at + len(new)]
         if (
             (was != new and was != shadow.tags(tag(shadow.ZEROED), len(new)))
@@ -209,32 +175,12 @@ class HistoryMemory(NodeMemory):
         super().grow_near(count)
         self.shadow.grow(count)
 
-    def replace_near(self, data: bytes) -> None:
+    def replace_near(self, cells: Sequence[bytes]) -> None:
         """Replace the nodes; what their bytes are is then unknown."""
-        super().replace_near(data)
-        self.shadow.forget(len(data))
+        super().replace_near(cells)
+        self.shadow.forget(len(cells) * CELL)
 
     # -- reading
-
-    def read_node(self, node: int, mt: int) -> tuple[int, ...]:  # noqa: D102
-        plain = super().read_node(node, mt)
-        if not self._watched(node):
-            return plain
-        words = WatchedWords(plain)
-        words.memory, words.view, words.mt = self, View(self, node), mt
-        return words
-
-    def read_words(self, address: int, count: int, doing: str = "words") -> tuple[int, ...]:  # noqa: D102
-        values = super().read_words(address, count, doing)
-        node, offset = address & ~NODE_MASK, address & NODE_MASK
-        if self._watched(node):
-            # slots of whatever the first one belongs to
-            seen = self.shadow.tags[address - self.near_base]
-            first = seen if shadow.kind_of(seen) == shadow.ALLOC_SLOT else tag(shadow.SLOT)
-            first += shadow.index_of(seen) - shadow.index_of(first)
-            for i, value in enumerate(values):
-                self._note_read(node, offset + i * self.word_size, first + i, value)
-        return values
 
     def parent(self, node: int) -> int:  # noqa: D102
         value = self._note_read(node, 0, tag(shadow.PARENT), super().parent(node))
@@ -246,8 +192,14 @@ class HistoryMemory(NodeMemory):
         return self._note_read(node, offset, tag(shadow.SLOT, i), super().slot(node, mt, i))
 
     def pivot(self, node: int, i: int) -> int:  # noqa: D102
-        offset = (PIVOT + i) * self.word_size
-        return self._note_read(node, offset, tag(shadow.PIVOT, i), super().pivot(node, i))
+        value = super().pivot(node, i)
+        if i < 0:  # mas_prev_slot() in a node that ends at offset 0 uses the parent word
+            return self._note_read(node, 0, tag(shadow.PARENT), value)
+        return self._note_read(node, (PIVOT + i) * self.word_size, tag(shadow.PIVOT, i), value)
+
+    def pivots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
+        plain = super().pivots(node, mt, count)
+        return WatchedPivots(self, node, plain) if self._watched(node) else plain
 
     def gap(self, node: int, i: int) -> int:  # noqa: D102
         offset = self.gap_offset + i * self.word_size
@@ -297,18 +249,44 @@ class HistoryMemory(NodeMemory):
         offset = self.alloc_slot_offset + i * self.word_size
         return self._note_read(node, offset, tag(shadow.ALLOC_SLOT, i), super().alloc_slot(node, i))
 
+    # -- reading runs
+
+    def load_pivots(self, words: list[int], at: int, node: int, first: int, count: int) -> None:  # noqa: D102
+        super().load_pivots(words, at, node, first, count)
+        offset = (PIVOT + first) * self.word_size
+        self._note_run(node, offset, tag(shadow.PIVOT, first), words[at : at + count])
+
+    def load_slots(  # noqa: D102, PLR0913 - as in NodeMemory
+        self, words: list[int], at: int, node: int, mt: int, first: int, count: int
+    ) -> None:
+        super().load_slots(words, at, node, mt, first, count)
+        offset = self.slot_offset[mt] + first * self.word_size
+        self._note_run(node, offset, tag(shadow.SLOT, first), words[at : at + count])
+
+    def load_gaps(self, words: list[int], at: int, node: int, first: int, count: int) -> None:  # noqa: D102
+        super().load_gaps(words, at, node, first, count)
+        offset = self.gap_offset + first * self.word_size
+        self._note_run(node, offset, tag(shadow.GAP, first), words[at : at + count])
+
+    def note_addresses(self, address: int, count: int) -> None:
+        """Look at ``count`` addresses of nodes, slots of whatever the first one belongs to."""
+        node, offset = address & ~NODE_MASK, address & NODE_MASK
+        values = self.read_words(address, count, "nodes to free")
+        if self._watched(node):
+            seen = self.shadow.tags[address - self.near_base]
+            kind = shadow.ALLOC_SLOT if shadow.kind_of(seen) == shadow.ALLOC_SLOT else shadow.SLOT
+            self._note_run(node, offset, tag(kind, shadow.index_of(seen)), values)
+
     # -- writing
 
-    def write_leaf(self, node: int, words: Sequence[int], end: int) -> None:  # noqa: D102
-        super().write_leaf(node, words, end)
+    def store_leaf(self, node: int, words: list[int], end: int) -> None:  # noqa: D102
         self._note_write(node, 0, tag(shadow.ZEROED), NODE_SIZE)
         self._note_write(node, 0, tag(shadow.PARENT))
         self._note_write(
             node, self.word_size, tag(shadow.PIVOT), count=min(end + 1, self.last_slot)
         )
         self._note_write(node, self.slot_offset[LEAF_64], tag(shadow.SLOT), count=end + 1)
-        if end < self.last_slot:
-            self._note_meta(node, LEAF_64)
+        super().store_leaf(node, words, end)  # which notes the metadata
 
     def copy_node(self, target: int, source: int) -> None:  # noqa: D102
         super().copy_node(target, source)
@@ -318,7 +296,8 @@ class HistoryMemory(NodeMemory):
 
     def zero(self, address: int, count: int) -> None:  # noqa: D102
         super().zero(address, count)
-        self._note_write(address & ~NODE_MASK, address & NODE_MASK, tag(shadow.ZEROED), count)
+        if count:
+            self._note_write(address & ~NODE_MASK, address & NODE_MASK, tag(shadow.ZEROED), count)
 
     def set_parent(self, node: int, parent: int) -> None:  # noqa: D102
         super().set_parent(node, parent)
@@ -328,28 +307,47 @@ class HistoryMemory(NodeMemory):
         super().set_slot(node, mt, i, value)
         self._note_write(node, self.slot_offset[mt] + i * self.word_size, tag(shadow.SLOT, i))
 
-    def set_slots(self, node: int, mt: int, first: int, values: Sequence[int]) -> None:  # noqa: D102
-        super().set_slots(node, mt, first, values)
-        offset = self.slot_offset[mt] + first * self.word_size
-        self._note_write(node, offset, tag(shadow.SLOT, first), count=len(values))
-
     def set_pivot(self, node: int, i: int, value: int) -> None:  # noqa: D102
         super().set_pivot(node, i, value)
         self._note_write(node, (PIVOT + i) * self.word_size, tag(shadow.PIVOT, i))
-
-    def set_pivots(self, node: int, first: int, values: Sequence[int]) -> None:  # noqa: D102
-        super().set_pivots(node, first, values)
-        offset = (PIVOT + first) * self.word_size
-        self._note_write(node, offset, tag(shadow.PIVOT, first), count=len(values))
 
     def set_gap(self, node: int, i: int, value: int) -> None:  # noqa: D102
         super().set_gap(node, i, value)
         self._note_write(node, self.gap_offset + i * self.word_size, tag(shadow.GAP, i))
 
-    def set_gaps(self, node: int, first: int, values: Sequence[int]) -> None:  # noqa: D102
-        super().set_gaps(node, first, values)
+    def store_pivots(self, node: int, first: int, words: list[int], at: int, count: int) -> None:  # noqa: D102
+        super().store_pivots(node, first, words, at, count)
+        self._note_pivots(node, first, count)
+
+    def store_slots(  # noqa: D102, PLR0913 - as in NodeMemory
+        self, node: int, mt: int, first: int, words: list[int], at: int, count: int
+    ) -> None:
+        super().store_slots(node, mt, first, words, at, count)
+        self._note_slots(node, mt, first, count)
+
+    def store_gaps(self, node: int, first: int, words: list[int], at: int, count: int) -> None:  # noqa: D102
+        super().store_gaps(node, first, words, at, count)
         offset = self.gap_offset + first * self.word_size
-        self._note_write(node, offset, tag(shadow.GAP, first), count=len(values))
+        self._note_write(node, offset, tag(shadow.GAP, first), count=count)
+
+    def clear_pivots(self, node: int, first: int, count: int) -> None:
+        """NodeMemory.clear_pivots(): what is cleared are pivots still, all 0."""
+        super().zero(node + (PIVOT + first) * self.word_size, count * self.word_size)
+        self._note_pivots(node, first, count)
+
+    def clear_slots(self, node: int, mt: int, first: int, count: int) -> None:
+        """NodeMemory.clear_slots(): what is cleared are slots still, all NULL."""
+        address = node + self.slot_offset[mt] + first * self.word_size
+        super().zero(address, count * self.word_size)
+        self._note_slots(node, mt, first, count)
+
+    def _note_pivots(self, node: int, first: int, count: int) -> None:
+        offset = (PIVOT + first) * self.word_size
+        self._note_write(node, offset, tag(shadow.PIVOT, first), count=count)
+
+    def _note_slots(self, node: int, mt: int, first: int, count: int) -> None:
+        offset = self.slot_offset[mt] + first * self.word_size
+        self._note_write(node, offset, tag(shadow.SLOT, first), count=count)
 
     def set_meta(self, node: int, mt: int, gap: int, end: int) -> None:  # noqa: D102
         super().set_meta(node, mt, gap, end)

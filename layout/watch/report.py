@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+STEP = ("_", "seam_", "<listcomp>", "<genexpr>")
+"""How names of functions begin that are steps of those that call them."""
+
 
 @dataclass(frozen=True)
 class Report:

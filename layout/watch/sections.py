@@ -16,7 +16,7 @@ from layout.node import NODE_SIZE
 from layout.pointers import NODE_MASK
 from layout.slab import NodeCache
 from layout.tree.kernel import Kernel
-from layout.watch.report import Report
+from layout.watch.report import STEP, Report
 from layout.watch.state import StateKernel, WatchedState
 from layout.watch.watch import ReportingMachine, Watch
 
@@ -120,7 +120,9 @@ class Sections:
         if mas.section == now and mas.generation == history.generation:
             return
         reader = sys._getframe(2)  # noqa: SLF001 - behind the property
-        if not isinstance(reader.f_locals.get("k"), Kernel):
+        while reader.f_code.co_name.startswith(STEP) and reader.f_back is not None:
+            reader = reader.f_back
+        if not _of_kernel(reader):
             return
         self._report(mas, enode & ~NODE_MASK, history, reader)
         mas.section, mas.generation = now, history.generation  # each is reported once
@@ -148,6 +150,13 @@ class Sections:
                 ),
             )
         )
+
+
+def _of_kernel(frame: FrameType) -> bool:
+    """Whether a kernel's function runs there: its first argument is the kernel."""
+    code = frame.f_code
+    first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    return isinstance(first, Kernel)
 
 
 # -- what takes the notes

@@ -26,7 +26,8 @@ SINGLE_BYTES = frozenset({NEVER, ZEROED, META_END, META_GAP, PARENT_SLOT, SLOT_L
 """Kinds whose bytes lie alike in memory whatever the byte order is."""
 
 _INDEXED = frozenset({PIVOT, SLOT, GAP, ALLOC_SLOT})
-_INDEX_BITS = 8
+_INDEX_BITS = 9
+"""An offset is an unsigned char, and the slot after it may be looked at."""
 
 
 def tag(kind: int, index: int = 0) -> int:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
-import os
 import pstats
 import random
 import resource
@@ -140,50 +139,51 @@ def table(args):
         print(what.ljust(28), *cells, flush=True)
 
 
+def measured(arch, size):
+    """Stores, loads and steps of a walk a second, nodes decoded, and the peak memory in MiB."""
+    tree = MapleTree(arch)
+    kernel, address, mem = tree.kernel, tree.address, tree.machine.mem
+    begin = tree.machine.cache.begin
+    draw = random.Random(1)
+    wanted = [draw.randrange(size << 13) for _ in range(10**5)]
+    mas = tree.state()
+
+    def fill():
+        for i in range(size):
+            begin()
+            kernel.mtree_store_range(address, i << 13, (i << 13) + 0xFFF, i << 1 | 1)
+
+    def walk():
+        while kernel.mas_find(mas, tree.ulong_max):
+            pass
+
+    found = [rate(size, fill), rate(len(wanted), lambda: [tree.load(index) for index in wanted])]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    count = tree.machine.cache.allocated - tree.machine.cache.freed
+    return [*found, rate(size, walk), rate(count, lambda: decode(mem, address)), memory]
+
+
 def grow(path, arch):
     """Fill, walk and decode trees of more and more entries; draw the rates and the memory."""
     from matplotlib import pyplot
 
     sizes = [10**power for power in range(3, 8)]
-    rows = {"stores": [], "loads": [], "iteration": [], "decode, nodes": []}
+    names = ("stores", "loads", "iteration", "decode, nodes")
+    rows = {name: [] for name in names}
     peak = []
     for size in sizes:
-        reader, writer = os.pipe()
-        child = os.fork()  # each in a process of its own, so that memory is its own
-        if not child:
-            tree = MapleTree(arch)
-            kernel, address = tree.kernel, tree.address
-            begin = tree.machine.cache.begin
-
-            def fill():
-                for i in range(size):
-                    begin()
-                    kernel.mtree_store_range(address, i << 13, (i << 13) + 0xFFF, i << 1 | 1)
-
-            found = [rate(size, fill)]
-            draw = random.Random(1)
-            wanted = [draw.randrange(size << 13) for _ in range(10**5)]
-            found.append(rate(len(wanted), lambda: [tree.load(index) for index in wanted]))
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            mas = tree.state()
-
-            def walk():
-                while kernel.mas_find(mas, tree.ulong_max):
-                    pass
-
-            found.append(rate(size, walk))
-            mem = tree.machine.mem
-            count = tree.machine.cache.allocated - tree.machine.cache.freed
-            found.append(rate(count, lambda: decode(mem, address)))
-            os.write(writer, json.dumps([*found, memory]).encode())
-            os._exit(0)
-        os.close(writer)
-        *found, memory = json.loads(os.read(reader, 1 << 16))
-        os.waitpid(child, 0)
+        # each in a process of its own, so that memory is its own
+        command = [sys.executable, __file__, "--arch", arch, "--size", str(size)]
+        done = subprocess.run(command, capture_output=True, check=True)
+        *found, memory = json.loads(done.stdout)
         for row, figure in zip(rows.values(), found, strict=True):
             row.append(figure)
         peak.append(memory)
-        print(f"{size:>10,} entries:", *(f"{figure:12,.0f}" for figure in found), f"{memory:8,.0f} MiB")
+        print(
+            f"{size:>10,} entries:",
+            *(f"{figure:12,.0f}" for figure in found),
+            f"{memory:8,.0f} MiB",
+        )
     figure, (rates, memories) = pyplot.subplots(1, 2, figsize=(10, 4))
     for name, row in rows.items():
         rates.plot(sizes, row, marker="o", label=name)
@@ -204,9 +204,14 @@ def main():
     parser.add_argument("--reference", metavar="COMMAND", help="the kernel's code under qemu")
     parser.add_argument("--native", metavar="COMMAND", help="the kernel's code on this machine")
     parser.add_argument("--growth", metavar="FILE", help="draw how it grows with the entries")
+    parser.add_argument(
+        "--size", metavar="N", type=int, help="print figures of a tree of N entries"
+    )
     parser.add_argument("--profile", action="store_true", help="tell where Python's time goes")
     args = parser.parse_args()
-    if args.growth:
+    if args.size:
+        print(json.dumps(measured(args.arch, args.size)))
+    elif args.growth:
         grow(args.growth, args.arch)
     elif args.profile:
         profile = cProfile.Profile()

@@ -10,7 +10,6 @@ from layout.equip import equip
 from layout.errors import UsageError
 from layout.machine import Machine
 from layout.mapletree import MapleTree
-from layout.node import PIVOT
 from layout.pointers import LEAF_64, NODE_MASK, RANGE_64
 from layout.replay.run import Runner
 from layout.replay.trace import parse
@@ -133,8 +132,9 @@ def test_slot_read_as_metadata():
 
 def test_pivot_15_is_slot_0(tree):
     [leaf] = tree.nodes()
-    words = tree.machine.mem.read_node(leaf.address, LEAF_64)
-    assert words[PIVOT + 15] == 0
+    pivots = tree.machine.mem.pivots(leaf.address, LEAF_64, 16)
+    assert pivots[6] == 0x15FFF  # each is judged when it is looked at
+    assert pivots[15] == 0
     report = only(tree)
     assert (report.kind, report.offset, report.read_as, report.written_as) == (
         "slot read as pivot",
@@ -147,9 +147,9 @@ def test_pivot_15_is_slot_0(tree):
 def test_behind_the_data(tree):
     tree.erase(0x1C000)
     [leaf] = tree.nodes()
-    words = tree.machine.mem.read_node(leaf.address, LEAF_64)
-    slots = words[tree.machine.mem.slot0[LEAF_64] + 12 : tree.machine.mem.slot0[LEAF_64] + 14]
-    assert slots == (0, 0)
+    slots = [1, 1, 1]
+    tree.machine.mem.load_slots(slots, 1, leaf.address, LEAF_64, 12, 2)
+    assert slots == [1, 0, 0]
     report = only(tree)
     assert (report.kind, report.offset, report.written_as) == (
         "read past data end",
@@ -219,9 +219,9 @@ def replaced(request):
 
 def test_a_dead_node_is_read_and_then_tested(replaced):
     machine, leaf = replaced
-    words = machine.mem.read_node(leaf, LEAF_64)
-    assert words[PIVOT + 2] == 0x17
-    assert words[0] & ~NODE_MASK == leaf
+    pivots = machine.mem.pivots(leaf, LEAF_64, 3)
+    assert pivots[2] == 0x17
+    assert machine.mem.parent(leaf) & ~NODE_MASK == leaf
     assert machine.mem.pivot(leaf, 3) == 0x1F
     assert machine.mem.parent(leaf) & ~NODE_MASK == leaf
     assert reports_of(machine) == []
@@ -269,7 +269,7 @@ def test_a_freed_node(replaced):
 class OwnGuard(Kernel):
     """Does what the correct step does, without declaring it."""
 
-    def leaf_to_free(self, node, mt, offset):
+    def seam_leaf_to_free(self, node, mt, offset):
         entry = self.mem.slot(node, mt, offset)
         return entry if entry & ~NODE_MASK and entry >> 3 & 0xF else 0
 
