@@ -45,6 +45,9 @@ class Machine:
         node_base: int | None = None,
     ) -> None:
         self.arch = arch
+        self.memory_class = memory
+        """What was asked for; a compiled twin may stand in for it."""
+        self._kernel_class = kernel
         self.profile = structs.profile(arch)
         if node_base is None:
             node_base = 0x1000000000 if arch.word_size == 8 else 0x10000000
@@ -63,6 +66,7 @@ class Machine:
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")
         self.cache = cache(self.mem, self.node_base, reuse=reuse_nodes)
         self.kernel = make_kernel(self.mem, self.cache)
+        self._made = type(self.kernel)
         for number in range(TREES):
             self.kernel.mt_init_flags(self.tree(number), 0)
         self._trees_taken = 0
@@ -80,6 +84,11 @@ class Machine:
             raise UsageError(message)
         self._trees_taken += 1
         return self.tree(number)
+
+    @property
+    def kernel_class(self) -> type[Kernel]:
+        """The class of its kernel, as asked for or as set since; a twin counts as the plain one."""
+        return self._kernel_class if type(self.kernel) is self._made else type(self.kernel)
 
     # -- operations
 

@@ -28,8 +28,8 @@ class Counting(NodeMemory):
 
 def test_nothing_in_front_is_the_plain_code():
     machine = equip("x86_64")
-    assert type(machine.kernel) is Kernel
-    assert type(machine.mem) is NodeMemory
+    assert machine.kernel_class is Kernel
+    assert machine.memory_class is NodeMemory
 
 
 def test_a_watcher_sees_what_a_defect_returns():

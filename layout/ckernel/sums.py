@@ -16,6 +16,7 @@ from layout.replay.tracking import TrackingMemory
 
 if TYPE_CHECKING:
     from arches import Arch
+    from layout.compiled._core import Core
     from layout.replay.run import Line
     from layout.replay.trace import Operation
 
@@ -30,7 +31,7 @@ class SummingRunner(Runner):
         machine = Machine(arch, TrackingMemory)
         super().__init__(machine)
         self._memory = machine.mem
-        self._core = getattr(machine.mem, "core", None)
+        self._core: Core | None = getattr(machine.mem, "core", None)
         self._node_words = struct.Struct(f"{arch.order_char}{NODE_SIZE // 8}Q")
         self._tree_bytes = machine.tree(1) - machine.tree(0)
         self._tree_words = struct.Struct(f"{arch.order_char}{TREES * self._tree_bytes // 8}Q")

@@ -65,7 +65,7 @@ class Recorder:
         machine = self.machine
         if any(self.number(tree.address) >= TREES for tree in self.trees):
             return False
-        runner = Runner(Machine(machine.arch, type(machine.mem), type(machine.kernel)))
+        runner = Runner(Machine(machine.arch, machine.memory_class, machine.kernel_class))
         try:
             for operation in self.operations:
                 runner.execute(operation)

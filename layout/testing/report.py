@@ -103,7 +103,7 @@ def _reproducer(recorder: Recorder) -> Section:
             "# This does not give the same trees: what the test did to the machine's kernel, memory"
             " or node cache is not in it."
         )
-    before = type(machine.kernel).__mro__[: type(machine.kernel).__mro__.index(Kernel)]
+    before = machine.kernel_class.__mro__[: machine.kernel_class.__mro__.index(Kernel)]
     if names := [layer.__name__ for layer in before if layer.__name__ != Kernel.__name__]:
         changed = ", ".join(names)
         lines.append(f"# The test's kernel is changed by {changed}; the command's is not.")

@@ -31,7 +31,7 @@ PYTHON = {
 
 MADE_BY_HAND = {"new_state", "new_big_node"}
 
-NODE_PYTHON = {"read_node", "leaf_meta_word", "__init__"}
+NODE_PYTHON = {"read_node", "leaf_meta_word", "set_pivots", "set_slots", "__init__"}
 """Methods of NodeMemory that no compiled operation calls."""
 
 
