@@ -8,6 +8,7 @@ from arches import Access
 from layout import compiled, structs
 from layout.errors import UsageError
 from layout.node import NodeMemory
+from layout.quick import QuickMemory
 from layout.slab import NodeCache
 from layout.tree.kernel import Kernel
 
@@ -50,10 +51,14 @@ class Machine:
         self.node_base = node_base
         self.tree_base = self.node_base - _TREE_AREA
         make_kernel: Callable[..., Kernel] = kernel
-        if compiled.available() and (memory, kernel, cache) == (NodeMemory, Kernel, NodeCache):
+        stand_in = vars(memory).get("twin", "")
+        if compiled.available() and stand_in and (kernel, cache) == (Kernel, NodeCache):
             from layout.compiled import twin  # noqa: PLC0415 - where it was built
 
-            memory, cache, make_kernel = twin.CoreMemory, twin.CoreCache, twin.core_kernel
+            memory = getattr(twin, stand_in)
+            cache, make_kernel = twin.CoreCache, twin.core_kernel
+        elif memory is NodeMemory:
+            memory = QuickMemory
         self.mem = memory(arch, self.profile)
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")
         self.cache = cache(self.mem, self.node_base, reuse=reuse_nodes)

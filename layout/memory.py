@@ -47,6 +47,10 @@ class Arena:
         """Replace bytes from ``at`` on."""
         self.data[at : at + len(new)] = new
 
+    def flat(self) -> bytes | bytearray | None:
+        """All bytes in one piece, None where they do not lie so."""
+        return self.data
+
     def grow(self, count: int) -> None:
         """Append zero bytes."""
         self.data.extend(bytes(count))
@@ -57,9 +61,9 @@ class Arena:
 
 
 class CellArena(Arena):
-    """An arena in cells of 256 bytes; those that are all zero share their bytes.
+    """An arena in cells of 256 bytes, of which only those exist that were written to.
 
-    ``cells`` holds ZEROS, or a bytearray of its own for each cell that was written to.
+    ``cells`` holds their bytes by their addresses; all others are zero.
     """
 
     __slots__ = ("cells",)
@@ -68,41 +72,50 @@ class CellArena(Arena):
         self.base = base
         self.end = base
         self.name = name
-        self.cells: list[bytes | bytearray] = []
+        self.cells: dict[int, bytearray] = {}
 
     @property
     def data(self) -> bytearray:  # type: ignore[override] # bytes to look at, made anew
         """All bytes, as a copy."""
-        return bytearray(b"".join(self.cells))
+        return bytearray(b"".join(self.all_cells()))
+
+    def flat(self) -> None:  # noqa: D102
+        return None
+
+    def all_cells(self) -> tuple[bytes, ...]:
+        """The bytes of all cells, in order."""
+        cells = self.cells
+        return tuple(bytes(cells.get(at, ZEROS)) for at in range(self.base, self.end, CELL))
 
     def read(self, at: int, width: int) -> bytes:  # noqa: D102
-        cell, offset = divmod(at, CELL)
+        address = self.base + at
+        offset = address & CELL - 1
+        cell = address - offset
         if offset + width <= CELL:
-            return bytes(self.cells[cell][offset : offset + width])
-        last = (at + width - 1) // CELL
-        return b"".join(self.cells[cell : last + 1])[offset : offset + width]
+            return bytes(self.cells.get(cell, ZEROS)[offset : offset + width])
+        cells = range(cell, address + width, CELL)
+        return b"".join(self.cells.get(at, ZEROS) for at in cells)[offset : offset + width]
 
     def write(self, at: int, new: bytes) -> None:  # noqa: D102
+        address = self.base + at
         done = 0
         while done < len(new):
-            cell, offset = divmod(at + done, CELL)
+            offset = address + done & CELL - 1
             part = new[done : done + CELL - offset]
-            if len(part) == CELL:
-                self.cells[cell] = ZEROS if part == ZEROS else bytearray(part)
+            if part == ZEROS:
+                self.cells.pop(address + done, None)
             else:
-                self.own(cell)[offset : offset + len(part)] = part
+                self.own(address + done - offset)[offset : offset + len(part)] = part
             done += len(part)
 
     def own(self, cell: int) -> bytearray:
-        """The cell's bytes, to be written to."""
-        data = self.cells[cell]
-        if data is ZEROS:
+        """The bytes of the cell at this address, to be written to."""
+        data = self.cells.get(cell)
+        if data is None:
             data = self.cells[cell] = bytearray(CELL)
-        assert isinstance(data, bytearray)
         return data
 
     def grow(self, count: int) -> None:  # noqa: D102
-        self.cells.extend([ZEROS] * (count // CELL))
         self.end += count
 
 
@@ -170,11 +183,14 @@ class Memory:
 
     def near_cells(self) -> tuple[bytes, ...]:
         """The bytes of the near arena as they are, cell by cell."""
-        return tuple(map(bytes, self._cells))
+        return self._near.all_cells()
 
     def replace_near(self, cells: Sequence[bytes]) -> None:
         """Replace all cells of the near arena, and its size."""
-        self._cells[:] = [ZEROS if cell == ZEROS else bytearray(cell) for cell in cells]
+        self._cells.clear()
+        for number, cell in enumerate(cells):
+            if cell != ZEROS:
+                self._cells[self.near_base + number * CELL] = bytearray(cell)
         self.near_size = len(cells) * CELL
         self._near.end = self.near_base + self.near_size
 
@@ -246,7 +262,7 @@ class Memory:
         """The unsigned long or pointer at ``address``."""
         at = address - self.near_base
         if 0 <= at < self.near_size and not at & self._align:
-            return self._unpack_word(self._cells[at >> 8], at & 255)[0]
+            return self._unpack_word(self._cells.get(address & -CELL, ZEROS), address & 255)[0]
         return self.read_word_anywhere(address, doing)
 
     def read_word_anywhere(self, address: int, doing: str) -> int:
@@ -258,10 +274,10 @@ class Memory:
     def read_words(self, address: int, count: int, doing: str = "words") -> tuple[int, ...]:
         """``count`` unsigned longs or pointers from ``address`` on, in one go."""
         at = address - self.near_base
-        offset = at & 255
+        offset = address & 255
         width = count * self.word_size
         if 0 <= at < self.near_size and offset + width <= CELL and not at & self._align:
-            return self._unpack_run[count](self._cells[at >> 8], offset)
+            return self._unpack_run[count](self._cells.get(address & -CELL, ZEROS), offset)
         return self.read_words_anywhere(address, count, doing)
 
     def read_words_anywhere(self, address: int, count: int, doing: str) -> tuple[int, ...]:
@@ -275,7 +291,7 @@ class Memory:
         """Write an unsigned long or pointer at ``address``."""
         at = address - self.near_base
         if 0 <= at < self.near_size and not at & self._align:
-            self._pack_word(self._near.own(at >> 8), at & 255, value)
+            self._pack_word(self._near.own(address & -CELL), address & 255, value)
             return
         self.write_word_anywhere(address, value, doing)
 
@@ -288,9 +304,9 @@ class Memory:
         """Write unsigned longs or pointers from ``address`` on, in one go."""
         width = len(values) * self.word_size
         at = address - self.near_base
-        offset = at & 255
+        offset = address & 255
         if 0 <= at < self.near_size and offset + width <= CELL and not at & self._align:
-            self._pack_run[len(values)](self._near.own(at >> 8), offset, *values)
+            self._pack_run[len(values)](self._near.own(address & -CELL), offset, *values)
         elif values:
             self.write_words_anywhere(address, values, doing)
 
@@ -314,7 +330,7 @@ class Memory:
         """The byte at ``address``."""
         at = address - self.near_base
         if 0 <= at < self.near_size:
-            return self._cells[at >> 8][at & 255]
+            return self._cells.get(address & -CELL, ZEROS)[address & 255]
         return self.read_u8_anywhere(address, doing)
 
     def read_u8_anywhere(self, address: int, doing: str) -> int:
@@ -326,7 +342,7 @@ class Memory:
         """Write a byte at ``address``."""
         at = address - self.near_base
         if 0 <= at < self.near_size:
-            self._near.own(at >> 8)[at & 255] = value
+            self._near.own(address & -CELL)[address & 255] = value
             return
         self.write_u8_anywhere(address, value, doing)
 

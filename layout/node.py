@@ -8,10 +8,10 @@ the node's type (enum maple_type). A tool may read a node as a tuple of words in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from layout import structs
-from layout.memory import CELL, Memory
+from layout.memory import CELL, ZEROS, Memory
 from layout.pointers import ARANGE_64, LEAF_64, Word
 
 if TYPE_CHECKING:
@@ -29,7 +29,13 @@ Words = tuple[int, ...]
 
 
 class NodeMemory(Memory):
-    """Memory that holds maple nodes and trees of one kernel profile."""
+    """Memory that holds maple nodes and trees of one kernel profile.
+
+    ``twin`` names the class of :mod:`layout.compiled.twin` that stands in for this one; a
+    subclass has none unless it says so itself.
+    """
+
+    twin: ClassVar[str] = "CoreMemory"
 
     def __init__(self, arch: Arch, profile: Profile) -> None:
         super().__init__(arch)
@@ -76,6 +82,14 @@ class NodeMemory(Memory):
         self.check_pivots(node, mt)
         return self.read_words(node, self.node_words, "a node")
 
+    def set_pivots(self, node: int, first: int, values: Sequence[int]) -> None:
+        """Write pivots from ``first`` on, in one go."""
+        self.write_words(node + (PIVOT + first) * self.word_size, values, "pivot")
+
+    def set_slots(self, node: int, mt: int, first: int, values: Sequence[int]) -> None:
+        """Write slots from ``first`` on, in one go."""
+        self.write_words(node + self.slot_offset[mt] + first * self.word_size, values, "slot")
+
     def leaf_meta_word(self, end: int) -> int:
         """The last word of a leaf that is zero but for its metadata: end, and gap 0."""
         return end << self._meta_end_shift
@@ -96,9 +110,17 @@ class NodeMemory(Memory):
             self.fault("null", 0, self.word_size, f"pivots of a node of type {mt}", write=False)
         at = node - self.near_base
         w = self.word_size
-        if 0 <= at < self.near_size and not at & 255 and count * w < CELL - w:
-            return self._unpack_run[count](self._cells[at >> 8], w)
-        return Behind(self, node + w)
+        if 0 <= at < self.near_size and not node & 255 and count * w < CELL - w:
+            return self._unpack_run[count](self._cells.get(node, ZEROS), w)
+        return Behind(self, node + w, "pivot")
+
+    def slots(self, node: int, mt: int, count: int) -> Pivots:
+        """The first ``count`` slots of a node, behind its end where there are not so many."""
+        offset = self.slot_offset[mt]
+        at = node - self.near_base
+        if 0 <= at < self.near_size and not node & 255 and offset + count * self.word_size <= CELL:
+            return self._unpack_run[count](self._cells.get(node, ZEROS), offset)
+        return Behind(self, node + offset, "slot")
 
     def load(self, words: list[int], at: int, address: int, count: int, doing: str) -> None:
         """Copy ``count`` words at ``address`` to ``words[at]`` and on. Raises IndexError."""
@@ -335,12 +357,13 @@ class NodeMemory(Memory):
 class Behind:
     """Words at an address, each read when it is asked for: more than a node has, or elsewhere."""
 
-    def __init__(self, mem: NodeMemory, address: int) -> None:
+    def __init__(self, mem: NodeMemory, address: int, doing: str) -> None:
         self._mem = mem
         self._address = address
+        self._doing = doing
 
     def __getitem__(self, i: int) -> int:
-        return self._mem.read_word(self._address + i * self._mem.word_size, "pivot")
+        return self._mem.read_word(self._address + i * self._mem.word_size, self._doing)
 
 
 Pivots = tuple[int, ...] | Behind

@@ -19,8 +19,8 @@ GFP_KERNEL = 0xCC0
 GFP_NOWAIT = 0x800
 _DIRECT_RECLAIM = 0x400
 
-NODE_LIMIT = 1 << 22
-"""Nodes a machine has room for (1 GiB, if all were written to)."""
+NODE_LIMIT = 1 << 23
+"""Nodes a machine has room for (2 GiB, if all were written to)."""
 
 _MARGIN = 16 * NODE_SIZE
 """Bytes mapped behind the last node: where a slab's page goes on, an overrun is no fault."""

@@ -93,7 +93,7 @@ def _kernel_memory(built: Built, operations: Sequence[Operation]) -> Machine:
     machine.restore(
         Saved(
             bytes(trees),
-            b"".join(bytes.fromhex(node["hex"]) for node in nodes),
+            tuple(bytes.fromhex(node["hex"]) for node in nodes),
             bytes(node["freed"] for node in nodes),
             (len(nodes), sum(node["freed"] for node in nodes)),
             (),

@@ -29,8 +29,8 @@ class SummingRunner(Runner):
     def __init__(self, arch: Arch) -> None:
         machine = Machine(arch, TrackingMemory)
         super().__init__(machine)
-        assert isinstance(machine.mem, TrackingMemory)
         self._memory = machine.mem
+        self._core = getattr(machine.mem, "core", None)
         self._node_words = struct.Struct(f"{arch.order_char}{NODE_SIZE // 8}Q")
         self._tree_bytes = machine.tree(1) - machine.tree(0)
         self._tree_words = struct.Struct(f"{arch.order_char}{TREES * self._tree_bytes // 8}Q")
@@ -47,20 +47,26 @@ class SummingRunner(Runner):
 
     def _sum(self) -> int:
         mem, cache, sums = self._memory, self.cache, self._sums
-        written = {address - cache.base >> 8 for address in mem.dirty}
-        mem.dirty.clear()
+        dirty: set[int] = mem.take_dirty()  # type: ignore[attr-defined] # TrackingMemory's
+        written = {address - cache.base >> 8 for address in dirty}
         for number in range(self._known, cache.allocated):
             sums[number] = 0
             written.add(number)
         self._known = cache.allocated
         for number in written:
             if number in sums:  # neither a tree nor freed before
-                words = self._node_words.unpack(mem.read(cache.address(number), NODE_SIZE))
-                new = _sum_of(number + 1, words)
+                address = cache.address(number)
+                if self._core is not None:
+                    new = self._core.sum_cell(address, number + 1, _PRIME)
+                else:
+                    new = _sum_of(number + 1, self._node_words.unpack(mem.read(address, NODE_SIZE)))
                 self._total += new - sums[number]
                 sums[number] = new
-        trees = mem.read(self.machine.tree(0), self._tree_words.size)
-        total = _sum_of(0, self._tree_words.unpack(trees)) + self._total
+        if self._core is not None:
+            total: int = self._core.sum_trees(self._tree_words.size, 0, _PRIME) + self._total
+        else:
+            trees = mem.read(self.machine.tree(0), self._tree_words.size)
+            total = _sum_of(0, self._tree_words.unpack(trees)) + self._total
         for number in cache.frees:
             self._total -= sums.pop(number)
         return total & _MASK

@@ -57,8 +57,8 @@ def _machines(text: str) -> list[Arch]:
 
 
 def _lock_step(args: argparse.Namespace) -> int:
-    from layout.replay.compare import compare
-    from layout.replay.inputs import open_trace
+    from layout.replay.compare import compare_trace
+    from layout.replay.inputs import read_trace
 
     if args.tree is not None or args.at is not None:
         message = "--tree and --at are for two inputs: leave them out"
@@ -70,8 +70,9 @@ def _lock_step(args: argparse.Namespace) -> int:
     if len({arch.word_size for arch in machines}) > 1:
         message = "32-bit and 64-bit machines build different trees: compare each kind by itself"
         raise UsageError(message)
-    operations = open_trace(args.inputs[0], machines[0])
-    outcome = compare(operations, machines, defects=args.defect)
+    path = args.inputs[0]
+    source = "stdin" if path == "-" else path
+    outcome = compare_trace(read_trace(path), source, machines, defects=args.defect)
     if args.json:
         print(json.dumps(outcome.as_json()))
     elif outcome.difference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib
 import os
@@ -78,7 +79,12 @@ def _run(words: list[str]) -> int:
         description="The Linux kernel's maple tree in raw bytes, on simulated machines.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"maple-layout {_version()}")
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        help="show the version, and what carries out the work",
+    )
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
     # a verb's module is loaded only when it is needed: to run it, or to list all
     wanted = words[:1] if words and words[0] in VERBS else list(VERBS)
@@ -89,11 +95,18 @@ def _run(words: list[str]) -> int:
     return int(modules[args.verb].run(args))
 
 
-def _version() -> str:
-    try:
-        return metadata.version("maple-layout")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
+class _Version(argparse.Action):
+    """Prints the version and whether operations are compiled, which only this option asks for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from layout import compiled
+
+        try:
+            version = metadata.version("maple-layout")
+        except metadata.PackageNotFoundError:
+            version = "(not installed)"
+        print(f"maple-layout {version} ({compiled.leg()})")
+        parser.exit()
 
 
 def _drop_stdout() -> None:

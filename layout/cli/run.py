@@ -42,9 +42,9 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the transcript; 1 if a validate failed, the machine stopped or a rule was broken."""
     from layout.equip import equip
-    from layout.replay.inputs import open_trace
+    from layout.replay.inputs import read_trace
     from layout.replay.run import Runner
-    from layout.replay.transcript import encode
+    from layout.replay.stream import Stream
     from layout.watch.check import CHECK
     from layout.watch.ledger import LEDGER, ledger_of
     from layout.watch.sections import SECTIONS
@@ -55,16 +55,16 @@ def run(args: argparse.Namespace) -> int:
     watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
     machine = equip(arch, defects=args.defect, watch=watch)
     runner = Runner(machine)
+    source = "stdin" if args.trace == "-" else args.trace
+    stream = Stream(runner, read_trace(args.trace), source)
     try:
-        for operation in open_trace(args.trace, arch):
-            line = runner.execute(operation)
-            sys.stdout.write(encode(line) + "\n")
-            if runner.faulted:
-                fault = line["fault"]
-                tell(f"line {operation.n}: {operation.op}: {fault['kind']}: {fault['message']}")
-                break
+        for lines in stream.transcript():
+            sys.stdout.write(lines.decode())
     finally:
         sys.stdout.flush()
+    if stream.last is not None:
+        line, fault = stream.last, stream.last["fault"]
+        tell(f"line {line['n']}: {line['op']}: {fault['kind']}: {fault['message']}")
     if args.ledger:
         for text in summary(ledger_of(machine)):
             print(text, file=sys.stderr)

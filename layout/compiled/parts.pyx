@@ -7,8 +7,9 @@ address outside nodes and trees, a word across two nodes, a fault, is left to th
 in whose place this stands.
 """
 
-from libc.stdlib cimport calloc, free as c_free, malloc, realloc
-from libc.string cimport memcpy, memmove, memset
+from libc.stdlib cimport calloc, free as c_free, malloc, qsort, realloc
+cimport cython
+from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 
 from layout.errors import MachineFault, UsageError
 
@@ -34,6 +35,8 @@ cdef enum:
 
 cdef u8 ZEROS[CELL]
 memset(ZEROS, 0, CELL)
+cdef u8 POISON[CELL]
+memset(POISON, 0x6B, CELL)  # of nodes that were forgotten: see Core.forget
 
 DIRECT_RECLAIM = 0x400
 cdef enum:
@@ -136,6 +139,7 @@ cdef inline int big_move(BigNode* bn, i64 base, i64 count, i64 shift) except -1:
     return 0
 
 
+@cython.final
 cdef class State:
     """struct ma_state, as layout.tree.state.MaState has it."""
 
@@ -299,6 +303,7 @@ cdef class Core:
     cdef i64 word
     # node cache
     cdef public bint reuse
+    cdef public bint forget
     cdef public u64 base
     cdef public i64 allocated, freed
     cdef i64 node_limit
@@ -316,7 +321,9 @@ cdef class Core:
     cdef i64 waiting_count, waiting_room
     # which nodes were written to
     cdef bint track
-    cdef set dirty_cells
+    cdef u8* marks
+    cdef i64* dirty
+    cdef i64 dirty_count, dirty_room, mark_room
     # the kernel
     cdef public i64 tests, warnings, splits
     cdef public list rcu_queue
@@ -341,7 +348,6 @@ cdef class Core:
         self.rcu_queue = []
         self.log = []
         self.freed_map = bytearray()
-        self.dirty_cells = set()
         self.limited = False
 
     def __dealloc__(self):
@@ -354,6 +360,8 @@ cdef class Core:
         c_free(self.frees)
         c_free(self.taken)
         c_free(self.waiting)
+        c_free(self.marks)
+        c_free(self.dirty)
 
     def set_up(self, mem, limit):
         """Take the layout of ``mem``; ``limit`` is how many nodes there may be."""
@@ -446,7 +454,10 @@ cdef class Core:
     def all_cells(self):
         """The bytes of all cells."""
         cdef i64 i
-        return tuple([(<char*>self.cells[i])[:CELL] for i in range(self.cell_count)])
+        cells = []
+        for i in range(self.cell_count):
+            cells.append((<char*>self.cells[i])[:CELL])
+        return tuple(cells)
 
     def replace(self, cells):
         """Replace all cells, and their number."""
@@ -473,9 +484,10 @@ cdef class Core:
         cdef i64 i
         cdef u64 at = address - self.near_base
         if at < self.near_size and not at & self.align and (at & 255) + count * self.word <= CELL:
-            return tuple(
-                [load_word(self, self.cells[at >> 8] + (at & 255) + i * self.word) for i in range(count)]
-            )
+            words = []
+            for i in range(count):
+                words.append(load_word(self, self.cells[at >> 8] + (at & 255) + i * self.word))
+            return tuple(words)
         return self.owner.read_words_anywhere(address, count, doing)
 
     def read_u8(self, u64 address, str doing="a byte"):
@@ -506,7 +518,10 @@ cdef class Core:
     def free_list(self):
         """The nodes that wait to be handed out again, last freed last."""
         cdef i64 i
-        return tuple([self.waiting[i] for i in range(self.waiting_count)])
+        nodes = []
+        for i in range(self.waiting_count):
+            nodes.append(self.waiting[i])
+        return tuple(nodes)
 
     def fail(self, after, refusals, bint nowait_only):
         """Grant ``after`` more nodes, then refuse, at most ``refusals`` times; None ends it."""
@@ -518,12 +533,18 @@ cdef class Core:
     def call_log(self):
         """Allocation calls of the operation, in order: "n1", "!kb6"."""
         cdef i64 i
-        return [_call_text(&self.calls[i]) for i in range(self.call_count)]
+        calls = []
+        for i in range(self.call_count):
+            calls.append(_call_text(&self.calls[i]))
+        return calls
 
     def free_log(self):
         """Numbers of the nodes freed in the operation, in order."""
         cdef i64 i
-        return [self.frees[i] for i in range(self.free_count)]
+        numbers = []
+        for i in range(self.free_count):
+            numbers.append(self.frees[i])
+        return numbers
 
     def alloc_one(self, i64 gfp):
         """kmem_cache_alloc: the address of a node, or 0."""
@@ -533,7 +554,10 @@ cdef class Core:
         """kmem_cache_alloc_bulk: ``count`` addresses, or none."""
         cdef i64 i
         cdef i64 got = cache_alloc_bulk(self, gfp, count)
-        return [self.taken[i] for i in range(got)]
+        nodes = []
+        for i in range(got):
+            nodes.append(self.taken[i])
+        return nodes
 
     def free_node(self, u64 node):
         """kmem_cache_free."""
@@ -543,14 +567,28 @@ cdef class Core:
 
     def set_tracking(self, bint on):
         """Note which cells are written to, from now on."""
+        clear_dirty(self)
         self.track = on
-        self.dirty_cells.clear()
 
     def take_dirty(self):
         """Addresses of the cells written to since the last call."""
-        found = {self.near_base + 256 * i for i in self.dirty_cells}
-        self.dirty_cells.clear()
+        cdef i64 i
+        found = set()
+        for i in range(self.dirty_count):
+            found.add(self.near_base + CELL * self.dirty[i])
+        clear_dirty(self)
         return found
+
+    def sum_cell(self, u64 address, u64 start, u64 prime):
+        """A checksum of a cell's words, as 64-bit numbers of this machine."""
+        cdef i64 cell = <i64>((address - self.near_base) >> 8)
+        index_of(cell, self.cell_count)
+        return _sum(self, self.cells[cell], CELL, start, prime)
+
+    def sum_trees(self, i64 width, u64 start, u64 prime):
+        """A checksum of the first ``width`` bytes of the trees."""
+        index_of(width, <i64>self.trees_size)
+        return _sum(self, self.trees_at, width, start, prime)
 
     # -- states
 
@@ -566,6 +604,14 @@ cdef class Core:
 
 # -- bytes
 
+cdef u64 _sum(Core k, const u8* at, i64 width, u64 start, u64 prime) noexcept:
+    cdef u64 value = start, word
+    cdef i64 i
+    for i in range(width // 8):
+        memcpy(&word, at + i * 8, 8)
+        value = (value ^ (SWAP64(word) if k.swap else word)) * prime
+    return value
+
 cdef int _grow(Core k, i64 count) except -1:
     cdef i64 wanted = k.cell_count + count, i
     cdef u8** more
@@ -580,6 +626,36 @@ cdef int _grow(Core k, i64 count) except -1:
     k.cell_count = wanted
     k.near_size = <u64>wanted * CELL
     return 0
+
+cdef int mark(Core k, i64 cell) except -1:
+    """Note that the cell is written to."""
+    cdef u8* marks
+    cdef i64* more
+    if cell >= k.mark_room:
+        marks = <u8*>realloc(k.marks, k.cell_room)
+        if marks == NULL:
+            raise MemoryError
+        memset(marks + k.mark_room, 0, k.cell_room - k.mark_room)
+        k.marks = marks
+        k.mark_room = k.cell_room
+    if k.marks[cell]:
+        return 0
+    k.marks[cell] = 1
+    if k.dirty_count == k.dirty_room:
+        k.dirty_room = max_int(256, k.dirty_room * 2)
+        more = <i64*>realloc(k.dirty, k.dirty_room * sizeof(i64))
+        if more == NULL:
+            raise MemoryError
+        k.dirty = more
+    k.dirty[k.dirty_count] = cell
+    k.dirty_count += 1
+    return 0
+
+cdef inline void clear_dirty(Core k) noexcept:
+    cdef i64 i
+    for i in range(k.dirty_count):
+        k.marks[k.dirty[i]] = 0
+    k.dirty_count = 0
 
 cdef u8* own_new(Core k, i64 cell) except NULL:
     cdef u8* slab
@@ -607,19 +683,27 @@ cdef u8* own_new(Core k, i64 cell) except NULL:
 cdef inline u8* own(Core k, i64 cell) except NULL:
     """The cell's bytes, to be written to."""
     if k.track:
-        k.dirty_cells.add(cell)
-    if LIKELY(k.cells[cell] != ZEROS):
+        mark(k, cell)
+    if LIKELY(k.cells[cell] != ZEROS and k.cells[cell] != POISON):
         return k.cells[cell]
     return own_new(k, cell)
 
 cdef inline int _give_back(Core k, i64 cell) except -1:
     """Make the cell zero."""
     cdef u8* data = k.cells[cell]
-    if data != ZEROS:
+    if data != ZEROS and data != POISON:
         memcpy(data, &k.free_cells, sizeof(u8*))
         k.free_cells = data
-        k.cells[cell] = ZEROS
+    k.cells[cell] = ZEROS
     return 0
+
+cdef inline void _poison(Core k, i64 cell) noexcept:
+    """Forget a freed node: its bytes are given back, and who reads it all the same sees."""
+    cdef u8* data = k.cells[cell]
+    if data != ZEROS and data != POISON:
+        memcpy(data, &k.free_cells, sizeof(u8*))
+        k.free_cells = data
+    k.cells[cell] = POISON
 
 cdef inline u64 load_word(Core k, const u8* at) noexcept:
     cdef u64 wide
@@ -641,6 +725,30 @@ cdef inline void save_word(Core k, u8* at, u64 value) noexcept:
         if k.swap:
             narrow = SWAP32(narrow)
         memcpy(at, &narrow, 4)
+
+cdef inline void load_words(Core k, u64* words, const u8* at, i64 count) noexcept:
+    cdef i64 i
+    if k.wide:
+        memcpy(words, at, count * 8)
+        if k.swap:
+            for i in range(count):
+                words[i] = SWAP64(words[i])
+    else:
+        for i in range(count):
+            words[i] = load_word(k, at + i * 4)
+
+cdef inline void save_words(Core k, u8* at, const u64* words, i64 count) noexcept:
+    cdef i64 i
+    cdef u64 value
+    if k.wide and not k.swap:
+        memcpy(at, words, count * 8)
+    elif k.wide:
+        for i in range(count):
+            value = SWAP64(words[i])
+            memcpy(at + i * 8, &value, 8)
+    else:
+        for i in range(count):
+            save_word(k, at + i * 4, words[i])
 
 cdef inline u64 mem_read_word(Core k, u64 address, str doing) except? 0xDEAD0BAD0BAD0BAD:
     cdef u64 at = address - k.near_base
@@ -724,7 +832,7 @@ cdef int mem_zero(Core k, u64 address, i64 count) except -1:
     if at < k.near_size and (at & 255) + <u64>count <= CELL:
         if count == CELL:
             if k.track:
-                k.dirty_cells.add(at >> 8)
+                mark(k, at >> 8)
             return _give_back(k, at >> 8)
         memset(own(k, at >> 8) + (at & 255), 0, count)
         return 0
@@ -740,21 +848,21 @@ cdef inline u64 mem_pivots(Core k, u64 node, i64 mt, i64 count) except? 0xDEAD0B
     mem_check_pivots(k, node, mt)
     return node + k.word
 
+cdef inline u64 mem_slots(Core k, u64 node, i64 mt, i64 count) except? 0xDEAD0BAD0BAD0BAD:
+    return node + k.mem_slot_offset[index_of(mt, 4)]
+
 cdef inline u64 pivot_at(Core k, u64 pivots, i64 i) except? 0xDEAD0BAD0BAD0BAD:
     return mem_read_word(k, pivots + i * k.word, "pivot")
 
 cdef int mem_load(Core k, Words* words, i64 at, u64 address, i64 count, str doing) except -1:
     cdef u64 offset = address - k.near_base
-    cdef const u8* data
     cdef i64 i
     if at < 0 or at + count > words.count:
         beyond()
     if count <= 0:
         return 0
     if offset < k.near_size and not offset & k.align and (offset & 255) + count * k.word <= CELL:
-        data = k.cells[offset >> 8] + (offset & 255)
-        for i in range(count):
-            words.w[at + i] = load_word(k, data + i * k.word)
+        load_words(k, words.w + at, k.cells[offset >> 8] + (offset & 255), count)
         return 0
     for i, value in enumerate(k.owner.read_words_anywhere(address & k.ulong_max, count, doing)):
         words.w[at + i] = value
@@ -762,18 +870,17 @@ cdef int mem_load(Core k, Words* words, i64 at, u64 address, i64 count, str doin
 
 cdef int mem_store(Core k, u64 address, Words* words, i64 at, i64 count, str doing) except -1:
     cdef u64 offset = address - k.near_base
-    cdef u8* data
     cdef i64 i
     if at < 0 or at + count > words.count:
         beyond()
     if count <= 0:
         return 0
     if offset < k.near_size and not offset & k.align and (offset & 255) + count * k.word <= CELL:
-        data = own(k, offset >> 8) + (offset & 255)
-        for i in range(count):
-            save_word(k, data + i * k.word, words.w[at + i])
+        save_words(k, own(k, offset >> 8) + (offset & 255), words.w + at, count)
         return 0
-    values = [words.w[at + i] & k.ulong_max for i in range(count)]
+    values = []
+    for i in range(count):
+        values.append(words.w[at + i] & k.ulong_max)
     k.owner.write_words_anywhere(address & k.ulong_max, values, doing)
     return 0
 
@@ -788,6 +895,10 @@ cdef int mem_set_alloc_slots(Core k, u64 node, i64 first, i64 count) except -1:
 # -- the node cache
 
 cdef inline void begin(Core k) noexcept:
+    cdef i64 i
+    if k.forget:
+        for i in range(k.free_count):
+            _poison(k, k.frees[i])
     k.call_count = 0
     k.free_count = 0
     k.refused = 0
@@ -995,4 +1106,11 @@ cdef int seam_store_backwards(Core k, MaState* mas, u64 entry) except -1:
 
     store.seam_store_backwards(k.owner.kernel, state, entry)
     mas[0] = state.s
+    return 0
+
+cdef int report_index_not_increased(Core k, u64 tree, u64 before, u64 after) except -1:
+    """The Python code prints."""
+    from layout.tree import dump
+
+    dump.report_index_not_increased(k.owner.kernel, tree, before, after)
     return 0

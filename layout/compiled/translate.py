@@ -1,4 +1,4 @@
-"""Translates the tree's operations into one Cython module. Runs when the package is built.
+r"""Translates the tree's operations into one Cython module. Runs when the package is built.
 
 The bodies of ``layout/tree/*.py`` and of the accessors in ``layout/node.py`` stay as they are,
 but for types: a function becomes a C function, a ``Word`` an unsigned 64-bit number, an ``int``
@@ -7,7 +7,7 @@ a signed one, and the states become C structs on the stack. ``k.f(x)`` is a dire
 is refused with its place, so a change of the operations that goes too far shows at once, also
 where there is no compiler.
 
->>> print(translate_function("def mte_to_node(enode: Word) -> Word:\\n    return enode & ~255"))
+>>> print(translate_function("def mte_to_node(enode: Word) -> Word:\n    return enode & ~255"))
 cdef inline u64 mte_to_node(u64 enode) noexcept:
     return enode & ~255
 """
@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import ast
 import importlib
-from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-HERE = Path(__file__).parent
-PACKAGE = HERE.parent
+from layout.compiled import HERE, PACKAGE, PARTS, digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODULES = (
     *("flags", "parents", "walk", "iterate", "find", "alloc", "gaps", "search", "destroy"),
@@ -30,9 +31,18 @@ MODULES = (
 """Modules of ``layout.tree`` that are compiled; dumps and checks stay in Python."""
 
 BY_HAND = frozenset(
-    {"new_state", "new_big_node", "seam_store_backwards", "check_pivots", "pivots", "load"}
-    | {"store", "set_alloc_slots", "read_node", "leaf_meta_word", "__init__", "describe_enode"}
-    | {"describe_parent", "describe_entry"}
+    {"new_state", "new_big_node", "seam_store_backwards", "check_pivots", "pivots", "slots"}
+    | {
+        "load",
+        "store",
+        "set_alloc_slots",
+        "set_pivots",
+        "set_slots",
+        "read_node",
+        "leaf_meta_word",
+        "__init__",
+    }
+    | {"describe_enode", "describe_parent", "describe_entry"}
 )
 """Functions that ``parts.pyx`` has, or that nobody compiled calls."""
 
@@ -86,6 +96,7 @@ def copy(self, target: Word, source: Word, width: int, doing: str) -> None: ...
 def zero(self, address: Word, count: int) -> None: ...
 def check_pivots(self, node: Word, mt: int) -> None: ...
 def pivots(self, node: Word, mt: int, count: int) -> Pivots: ...
+def slots(self, node: Word, mt: int, count: int) -> Pivots: ...
 def load(self, words: list[int], at: int, address: Word, count: int, doing: str) -> None: ...
 def store(self, address: Word, words: list[int], at: int, count: int, doing: str) -> None: ...
 def set_alloc_slots(self, node: Word, first: int, nodes: Nodes) -> None: ...
@@ -101,7 +112,15 @@ def warn_on(k) -> None: ...
 def livelock(k, doing: str, address: Word = 0) -> None: ...
 def bug(k, doing: str, address: Word = 0) -> None: ...
 def seam_store_backwards(k, mas: MaState, entry: Word) -> None: ...
+def report_index_not_increased(k, tree: Word, before: Word, after: Word) -> None: ...
 """
+
+
+STATEMENTS = (
+    *(ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.If, ast.While, ast.For),
+    *(ast.Break, ast.Continue, ast.Pass, ast.Return),
+)
+"""What functions may be made of."""
 
 
 class Refused(Exception):  # noqa: N818 - what the translator says to a change it cannot follow
@@ -143,15 +162,15 @@ class Signature:
         if not self.takes_kernel and not self.name.startswith("_"):  # bits of a word
             return f"cdef inline {self.c_return} {self.name}({', '.join(params)}) noexcept:"
         error = ERRORS.get(self.returns, "*")
-        return f"cdef {self.c_return} {self.name}({', '.join(params)}) except {error}:".replace(
-            "except ? ", "except? "
-        )
+        inline = "inline " if self.name.startswith("mem_") else ""
+        head = f"cdef {inline}{self.c_return} {self.name}({', '.join(params)})"
+        return f"{head} except {error}:".replace("except ? ", "except? ")
 
 
 def signatures(text: str, prefix: str = "") -> dict[str, Signature]:
     """The functions of a module's or class's text, by name."""
     found = {}
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef):
             found[node.name] = Signature(node, prefix)
     return found
@@ -190,7 +209,7 @@ class Body(ast.NodeTransformer):
 
     # -- types
 
-    def type_of(self, node: ast.expr) -> str:  # noqa: C901, PLR0911, PLR0912 - one case a construct
+    def type_of(self, node: ast.expr) -> str:
         """The type of an expression that was not rewritten yet."""
         env = self.env
         if isinstance(node, ast.Constant):
@@ -198,6 +217,8 @@ class Body(ast.NodeTransformer):
                 return "bool"
             if isinstance(node.value, int):
                 return "int"
+            if not isinstance(node.value, str):
+                self.refuse(node, f"{node.value!r} is not known")
             return "str"
         if isinstance(node, ast.JoinedStr):
             return "str"
@@ -252,7 +273,7 @@ class Body(ast.NodeTransformer):
             return found.returns
         return found
 
-    def called(self, node: ast.Call) -> Signature | str:  # noqa: C901, PLR0911 - one case a construct
+    def called(self, node: ast.Call) -> Signature | str:
         """The function that is called, or the type that a special form gives."""
         func = node.func
         if isinstance(func, ast.Name):
@@ -297,6 +318,16 @@ class Body(ast.NodeTransformer):
 
     # -- locals
 
+    def check(self) -> None:
+        """Refuse parameters and statements that are not known."""
+        for name, kind, _ in self.signature.params:
+            if kind not in C_TYPES:
+                self.refuse(self.signature.node, f"{name} has the type {kind or '(none)'}")
+        for statement in self.signature.node.body:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.stmt) and not isinstance(node, STATEMENTS):
+                    self.refuse(node, f"{type(node).__name__} is not known")
+
     def learn(self, body: list[ast.stmt]) -> None:
         """Find the types of all local variables."""
         for last in (False,) * 4 + (True,):  # types flow from one variable to the next
@@ -324,6 +355,8 @@ class Body(ast.NodeTransformer):
                             self._bind(part, kind)
 
     def _parts(self, value: ast.expr) -> list[str]:
+        if isinstance(value, ast.Tuple):
+            return [self.type_of(part) for part in value.elts]
         kind = self.type_of(value)
         if kind == "pair":
             return ["Word", "int"]
@@ -355,7 +388,7 @@ class Body(ast.NodeTransformer):
             return ast.Name("k" if node.id == "self" else node.id, node.ctx)
         if node.id in self.env.constants:
             return ast.Constant(self.env.constants[node.id])
-        return node
+        self.refuse(node, f"unknown name {node.id}")
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Fields of the memory are fields of the core."""
@@ -410,7 +443,7 @@ class Body(ast.NodeTransformer):
             return isinstance(node.value, int) and node.value >= 0
         return isinstance(node, ast.Name) and self.env.constants.get(node.id, -1) >= 0
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: C901, PLR0911 - one case a construct
+    def visit_Call(self, node: ast.Call) -> ast.expr:
         """Calls go straight to the function."""
         found = self.called(node)
         func = node.func
@@ -418,7 +451,7 @@ class Body(ast.NodeTransformer):
         if isinstance(found, Signature):
             return self._direct(node, found)
         if isinstance(func, ast.Name):
-            args = [self.visit(arg) for arg in node.args]
+            args: list[ast.expr] = [self.visit(arg) for arg in node.args]
             if func.id in ("max", "min"):
                 suffix = "word" if found == "Word" else "int"
                 return _call(f"{func.id}_{suffix}", *args)
@@ -481,7 +514,7 @@ class Body(ast.NodeTransformer):
     def _make(self, name: str, value: ast.expr) -> list[ast.stmt] | None:
         """Statements that fill a local struct, if the value is one."""
         if isinstance(value, ast.List):
-            self.storage[name] = f"cdef MaState {name}_[3]"
+            self.storage[name] = f"cdef MaState {name}_[{len(value.elts)}]"
             lines = [_text(f"{name} = {name}_")]
             for at, element in enumerate(value.elts):
                 assert isinstance(element, ast.Call)
@@ -563,6 +596,7 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 def _translate(signature: Signature, env: Environment, source: str) -> str:
     body = _without_docstring(signature.node.body)
     rewriter = Body(env, signature, source)
+    rewriter.check()
     rewriter.learn(body)
     lines = []
     for statement in body:
@@ -654,8 +688,7 @@ def _public(signature: Signature) -> bool:
 def module() -> str:
     """The text of the whole Cython module. Raises Refused."""
     env, wanted = environment()
-    parts = (HERE / "parts.pyx").read_text()
-    lines = (HERE / "lines.pyx").read_text()
+    parts, *others = ((HERE / name).read_text() for name in PARTS)
     functions, faces, forward = [], [], []
     for signature, source in wanted:
         functions.append(f"# {source}\n{_translate(signature, env, source)}")
@@ -667,7 +700,8 @@ def module() -> str:
             faces.append(text)
     head, core = parts.split("# OPERATIONS AS METHODS\n")
     joined = "\n\n".join(_indent(face) for face in faces)
-    return "\n\n\n".join([head + joined, core, *functions, lines]) + "\n"
+    sources = f'SOURCES = "{digest()}"'
+    return "\n\n\n".join([head + joined, core, *functions, *others, sources]) + "\n"
 
 
 if __name__ == "__main__":

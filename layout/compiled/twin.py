@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from layout import slab
 from layout.compiled import _core
 from layout.memory import CELL, Arena
 from layout.node import NodeMemory
-from layout.slab import NODE_LIMIT, NodeCache
+from layout.slab import NodeCache
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class CoreArena(Arena):
     def write(self, at: int, new: bytes) -> None:  # noqa: D102
         self.core.write(at, new)
 
+    def flat(self) -> None:  # noqa: D102
+        return None
+
     def grow(self, count: int) -> None:  # noqa: D102
         self.core.grow_near(count)
 
@@ -60,10 +64,10 @@ class CoreMemory(NodeMemory):
     def __init__(self, arch: Arch, profile: Profile) -> None:
         self.core = CoreKernel()
         super().__init__(arch, profile)
-        self.core.set_up(self, NODE_LIMIT)
+        self.core.set_up(self, slab.NODE_LIMIT)
 
     @property
-    def near_size(self) -> int:  # type: ignore[override] # the core knows
+    def near_size(self) -> int:
         """Bytes of the arena of nodes."""
         return self.core.size
 
@@ -96,6 +100,9 @@ class CoreMemory(NodeMemory):
         self.check_pivots(node, mt)
         return self.core.read_words(node + self.word_size, count, "pivot")
 
+    def slots(self, node: int, mt: int, count: int) -> tuple[int, ...]:  # noqa: D102
+        return self.core.read_words(node + self.slot_offset[mt], count, "slot")
+
     def read_word(self, address: int, doing: str = "a word") -> int:  # noqa: D102
         return self.core.read_word(address, doing)
 
@@ -113,6 +120,18 @@ class CoreMemory(NodeMemory):
 
     def write_u8(self, address: int, value: int, doing: str = "a byte") -> None:  # noqa: D102
         self.core.write_u8(address, value, doing)
+
+
+class CoreTracking(CoreMemory):
+    """Compiled memory that notes which nodes are written to."""
+
+    def __init__(self, arch: Arch, profile: Profile) -> None:
+        super().__init__(arch, profile)
+        self.core.set_tracking(True)
+
+    def take_dirty(self) -> set[int]:
+        """The addresses of nodes written to since the last call."""
+        return self.core.take_dirty()
 
 
 class CoreCache(NodeCache):

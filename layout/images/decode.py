@@ -6,9 +6,11 @@ deeper than ma_flags can say, so it ends on any memory.
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from layout import compiled
 from layout.errors import MachineFault
 from layout.nodeview import KNOWN_TYPES, Visit, view
 from layout.pointers import (
@@ -98,6 +100,8 @@ def decode(mem: NodeMemory, tree: int) -> Decoded:
         _check_height(found, tree, {0})
         return found
 
+    if compiled.can_decode(mem) and _decoded_at_once(mem, found):
+        return found
     pending = [_Pending(root, 0, mem.arch.ulong_max, 0, f"tree {tree:x}: ma_root")]
     seen: set[int] = set()
     leaf_depths: set[int] = set()
@@ -131,6 +135,24 @@ def decode(mem: NodeMemory, tree: int) -> Decoded:
     found.nodes.sort(key=lambda visit: visit.depth)  # stable: in order on each level
     _check_height(found, tree, leaf_depths)
     return found
+
+
+def _decoded_at_once(mem: NodeMemory, found: Decoded) -> bool:
+    """Whether compiled code found the whole tree, without any problem."""
+    from layout.compiled._core import Decoder  # noqa: PLC0415 - where it was built
+
+    collecting = gc.isenabled()
+    gc.disable()  # it would look through millions of tuples of numbers, time and again
+    try:
+        decoder = Decoder(mem, found.height)
+        whole = decoder.decode(found.root, mem.arch.ulong_max)
+        if whole:
+            found.ranges = decoder.ranges
+            found.nodes = [Visit._make(visit) for level in decoder.levels for visit in level]
+    finally:
+        if collecting:
+            gc.enable()
+    return whole
 
 
 def _refusal(item: _Pending, seen: set[int]) -> str | None:

@@ -57,29 +57,42 @@ class Runner:
 
         Raises TraceError for one that needs more nodes than the machine has room for.
         """
-        kernel, machine = self.kernel, self.machine
+        machine = self.machine
         machine.begin(operation.n, operation.op)
-        line: Line = {"n": operation.n, "op": operation.op}
         try:
-            line.update(self._operations[operation.op](*operation.args))
-            callbacks = machine.quiesce() if kernel.rcu_queue else 0
-        except UsageError as error:
-            raise TraceError(operation.n, f"{operation.op}: {error}") from None
-        except (MachineFault, IndexError) as stop:
-            self.faulted = True
-            callbacks = 0
-            line["fault"] = _fault(stop, operation, machine)
-            if operation.op in CURSOR:
-                line["fault"]["state"] = self._state(self.cursor)
+            returned = self._operations[operation.op](*operation.args)
+            callbacks = machine.quiesce() if self.kernel.rcu_queue else 0
+        except (UsageError, MachineFault, IndexError) as stop:
+            return self.stopped(operation, stop)
         if callbacks:
-            line["rcu"] = callbacks
+            returned["rcu"] = callbacks
+        return self._line(operation, returned)
+
+    def stopped(self, operation: Operation, stop: Exception) -> Line:
+        """The line of an operation that did not come to its end.
+
+        Raises TraceError if it asked for more nodes than there is room for.
+        """
+        if isinstance(stop, UsageError):
+            raise TraceError(operation.n, f"{operation.op}: {stop}") from None
+        if not isinstance(stop, MachineFault | IndexError):
+            raise stop
+        self.faulted = True
+        returned: Line = {"fault": _fault(stop, operation, self.machine)}
+        if operation.op in CURSOR:
+            returned["fault"]["state"] = self._state(self.cursor)
+        return self._line(operation, returned)
+
+    def _line(self, operation: Operation, returned: Line) -> Line:
+        kernel = self.kernel
+        line: Line = {"n": operation.n, "op": operation.op, **returned}
         if operation.op in MUTATING:
             line.update(self._tail())
         if kernel.warnings:
             line["warn"] = kernel.warnings
         if kernel.log:
             line["printk"] = "".join(kernel.log)
-        line.update(machine.finish())
+        line.update(self.machine.finish())
         return line
 
     def _tail(self) -> Line:
@@ -438,8 +451,8 @@ class Runner:
 
 def _fault(stop: MachineFault | IndexError, operation: Operation, machine: Machine) -> Line:
     if isinstance(stop, IndexError):
-        # an offset beyond the node's words: a real machine would read the node behind it
-        message = f"{operation.op} on {machine.arch.name}: access beyond the end of a node"
+        # beyond a table or a struct on the stack: what lies there is the compiler's business
+        message = f"{operation.op} on {machine.arch.name}: access beyond the end of a struct"
         return {"kind": "bug", "address": "0", "message": message, "operation": operation.op}
     return {
         "kind": stop.kind,

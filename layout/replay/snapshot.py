@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from arches import Arch
 
 
-def operations(data: bytes, source: str, arch: Arch) -> Iterator[Operation]:
-    """The operations of a trace file's bytes. Raises TraceError that names the source."""
+def check_text(data: bytes, source: str) -> str:
+    """A trace file's bytes as text. Raises TraceError."""
     try:
-        text = data.decode()
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise TraceError(line, "not text: this is no trace", source) from None
+
+
+def operations(data: bytes, source: str, arch: Arch) -> Iterator[Operation]:
+    """The operations of a trace file's bytes. Raises TraceError that names the source."""
+    text = check_text(data, source)
     try:
         yield from parse(text.split("\n"), arch.ulong_max)
     except TraceError as error:

@@ -105,19 +105,33 @@ def parse(lines: Iterable[str], ulong_max: int) -> Iterator[Operation]:
 
     Raises TraceError at the first line that can't be understood; those before it are yielded.
     """
-    cursor_set = False
+    reader = TraceReader(ulong_max)
     for n, line in enumerate(lines, 1):
+        operation = reader.read(n, line)
+        if operation is not None:
+            yield operation
+
+
+class TraceReader:
+    """Reads a trace line by line; it remembers whether there was a ``cset``."""
+
+    def __init__(self, ulong_max: int) -> None:
+        self.ulong_max = ulong_max
+        self._cursor_set = False
+
+    def read(self, n: int, line: str) -> Operation | None:
+        """The operation of line ``n``; None if it has none. Raises TraceError."""
         if len(line) > _MAX_LINE:
             raise TraceError(n, f"longer than {_MAX_LINE} characters: this is no trace")
         words = line.split()
         if not words or words[0].startswith("#"):
-            continue
-        operation = _parse_line(n, words, ulong_max)
+            return None
+        operation = _parse_line(n, words, self.ulong_max)
         if operation.op == "cset":
-            cursor_set = True
-        elif operation.op in CURSOR and not cursor_set:
+            self._cursor_set = True
+        elif operation.op in CURSOR and not self._cursor_set:
             raise TraceError(n, f"{operation.op} before any cset: put 'cset I' before it")
-        yield operation
+        return operation
 
 
 def line_of(operation: Operation) -> str:

@@ -15,11 +15,18 @@ if TYPE_CHECKING:
 
 
 class TrackingMemory(NodeMemory):
-    """``dirty`` holds the 256-byte aligned addresses written to since it was last cleared."""
+    """Notes which 256-byte aligned addresses are written to."""
+
+    twin = "CoreTracking"
 
     def __init__(self, arch: Arch, profile: Profile) -> None:
         self.dirty: set[int] = set()
         super().__init__(arch, profile)
+
+    def take_dirty(self) -> set[int]:
+        """The addresses written to since the last call."""
+        dirty, self.dirty = self.dirty, set()
+        return dirty
 
     def write(self, address: int, data: bytes, doing: str = "bytes", *, align: int = 1) -> None:
         """Memory.write(), noted."""

@@ -79,6 +79,17 @@ class Profile:
 
     def layout(self, name: str) -> Layout:
         """The layout of the struct called ``name``. Raises UsageError."""
+        found = self._layouts.get(name)
+        if found is None:
+            found = self._layouts[name] = self._describe(name)
+        return found
+
+    @cached_property
+    def _layouts(self) -> dict[str, Layout]:
+        """What layout() found before: sizes are worked out member by member."""
+        return {}
+
+    def _describe(self, name: str) -> Layout:
         if name in self.mm_structs:
             return describe(name, self.mm_structs[name])
         if name not in self.structs:

@@ -187,3 +187,9 @@ def report_failure(k: Kernel, kind: str, where: str, tree: Word, mas: MaState | 
         k.mas_dump(mas)
     k.mt_dump(tree)
     k.printk(f"Pass: {k.tests - k.failures} Run:{k.tests}\n")
+
+
+def report_index_not_increased(k: Kernel, tree: Word, before: Word, after: Word) -> None:
+    """Print that a search ended where it does not get on: only a damaged tree does that."""
+    k.report_failure("WARN", "mt_find", tree, None)
+    k.printk(f"index not increased! {after:x} <= {before:x}\n")

@@ -161,7 +161,10 @@ def mt_find(k: Kernel, tree: Word, index: Word, limit: Word) -> tuple[Word, Word
     if not entry:
         return 0, index
     k.tests += 1
-    return entry, mas.last + 1 & k.ulong_max
+    following = mas.last + 1 & k.ulong_max
+    if following and following <= index:
+        k.report_index_not_increased(tree, index, following)
+    return entry, following
 
 
 def mt_find_after(k: Kernel, tree: Word, index: Word, limit: Word) -> tuple[Word, Word]:

@@ -314,6 +314,7 @@ class Kernel:
     mt_dump = dump.mt_dump
     mas_dump = dump.mas_dump
     report_failure = dump.report_failure
+    report_index_not_increased = dump.report_index_not_increased
 
     # -- validate
     mt_validate = validate.mt_validate

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.pointers import (
-    NODE_MASK,
     PARENT_RANGE64,
     ROOT_PARENT,
     Word,
@@ -28,9 +27,9 @@ def mas_adopt_children(k: Kernel, mas: MaState, parent: Word) -> None:
     mt = mte_node_type(parent)
     node = mte_to_node(parent)
     end = k.ma_data_end(node, mt, mas.max)
+    slots = mem.slots(node, mt, end + 1)
     for offset in range(end, -1, -1):
-        child = mem.slot(node, mt, offset)
-        mem.set_parent(mte_to_node(child), node | offset << 3 | PARENT_RANGE64)
+        mem.set_parent(mte_to_node(slots[offset]), node | offset << 3 | PARENT_RANGE64)
     k.tests += 2 * (end + 1)
 
 
@@ -64,9 +63,10 @@ def mas_find_child(k: Kernel, mas: MaState, child: MaState) -> bool:
     mt = mte_node_type(mas.node)
     node = mte_to_node(mas.node)
     end = k.ma_data_end(node, mt, mas.max)
+    slots = mem.slots(node, mt, end + 1)
     for offset in range(mas.offset, end + 1):
-        enode = mem.slot(node, mt, offset)
-        if mem.parent(mte_to_node(enode)) & ~NODE_MASK == node:
+        enode = slots[offset]
+        if mte_to_node(mem.parent(mte_to_node(enode))) == node:
             mas.offset = offset
             child.assign(mas)
             if offset:
@@ -113,25 +113,23 @@ def mas_topiary_replace(k: Kernel, mas: MaState, old_enode: Word) -> None:
 
     in_rcu = k.mt_in_rcu(mas.tree)
     dead = MaTopiary()
-    states = [mas.copy(), mas.copy(), mas.copy()]
+    states = [mas.copy(), mas.copy(), mas.copy(), mas.copy()]
     states[0].offset = 0
     states[0].node = old_enode
     states[1].status = MA_NONE
     states[2].status = MA_NONE
-    found = [mas.copy(), mas.copy(), mas.copy()]
-    child = mas.copy()
+    found = [mas.copy(), mas.copy(), mas.copy(), mas.copy()]
     for _ in range(MAX_DESCENT):
         count = 0
         for i in range(3):
             if states[i].status == MA_NONE:
                 continue
-            while count < 3 and k.mas_find_child(states[i], child):
+            while count < 3 and k.mas_find_child(states[i], found[count]):
                 # what lies within the written range is dead
-                first = found[0] if count else child
-                if child.min >= first.index and child.max <= first.last:
+                child = found[count]
+                if child.min >= found[0].index and child.max <= found[0].last:
                     k.mat_add(dead, child.node)
                 else:
-                    found[count].assign(child)
                     count += 1
         k.tests += 1
         if not count:
@@ -139,10 +137,9 @@ def mas_topiary_replace(k: Kernel, mas: MaState, old_enode: Word) -> None:
             break
         for i in range(3):
             k.mas_topiary_node(mas, states[i], in_rcu=in_rcu)
-            if i < count:
-                states[i].assign(found[i])
-            else:
-                states[i].status = MA_NONE
+            if i >= count:
+                found[i].status = MA_NONE
+        states, found = found, states
         if mte_is_leaf(states[0].node):
             break
     else:
@@ -154,12 +151,11 @@ def mas_topiary_replace(k: Kernel, mas: MaState, old_enode: Word) -> None:
 
 def _adopt_new(k: Kernel, mas: MaState) -> None:
     """Mend the parent words below the new subtree's nodes."""
-    states = [mas.copy(), mas.copy(), mas.copy()]
+    states = [mas.copy(), mas.copy(), mas.copy(), mas.copy()]
     states[0].offset = 0
     states[1].status = MA_NONE
     states[2].status = MA_NONE
-    found = [mas.copy(), mas.copy(), mas.copy()]
-    child = mas.copy()
+    found = [mas.copy(), mas.copy(), mas.copy(), mas.copy()]
     for _ in range(MAX_DESCENT):
         if mte_is_leaf(states[0].node):
             return
@@ -167,20 +163,16 @@ def _adopt_new(k: Kernel, mas: MaState) -> None:
         for i in range(3):
             if states[i].status == MA_NONE:
                 continue
-            while k.mas_find_child(states[i], child):
-                if count < 3:
-                    found[count].assign(child)
+            while k.mas_find_child(states[i], found[min(count, 3)]):
                 count += 1
             k.mas_adopt_children(states[i], states[i].node)
         k.tests += 1
         if not count:
             k.warn_on()
             return
-        for i in range(3):
-            if i < count:
-                states[i].assign(found[i])
-            else:
-                states[i].status = MA_NONE
+        for i in range(count, 3):
+            found[i].status = MA_NONE
+        states, found = found, states
     k.livelock("mas_topiary_replace: the new subtree has a cycle", mte_to_node(mas.node))
 
 

@@ -82,7 +82,19 @@ class MaState:
     def copy(self) -> MaState:
         """A state like this one."""
         new = MaState.__new__(MaState)
-        new.assign(self)
+        new.tree = self.tree
+        new.index = self.index
+        new.last = self.last
+        new.node = self.node
+        new.min = self.min
+        new.max = self.max
+        new.alloc = self.alloc
+        new.status = self.status
+        new.depth = self.depth
+        new.offset = self.offset
+        new.mas_flags = self.mas_flags
+        new.end = self.end
+        new.store_type = self.store_type
         return new
 
     def reset(self) -> None:

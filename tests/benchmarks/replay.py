@@ -1,9 +1,13 @@
-"""How fast the tree operations run: python tests/benchmarks/replay.py [--help].
+"""How fast it is: python tests/benchmarks/replay.py [--reference COMMAND] [--native COMMAND].
 
-Replays the stores, loads and finds of 16-large on one machine's layout, without a transcript.
-With --reference COMMAND it pipes the same trace into that command, which is to print JSON with
-"ops_per_s" (a build of the kernel's own code, say under qemu-s390x), and prints the ratio.
-With --entries N it fills a tree with N entries instead and tells the memory that took.
+Replays the stores, loads and finds of 16-large on one machine's layout, from trace lines to
+transcript lines, compiled and in Python; then loads, iteration and stores through MapleTree,
+compare on three machines, and decode. Figures are the best of several runs, taken in turn.
+
+COMMAND is a program that runs the kernel's own code: it gets the trace on stdin and a case as its
+last argument (t the trace, a loads, c iteration) and prints JSON with "ops_per_s": such as
+"qemu-s390x perf-s390x t". With --growth FILE trees of 10^3 to 10^7 entries are filled, walked and
+decoded, and drawn into FILE (needs matplotlib).
 """
 
 from __future__ import annotations
@@ -12,93 +16,209 @@ import argparse
 import cProfile
 import json
 import pstats
+import random
 import resource
 import shlex
-import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import arches
+from layout import MapleTree, compiled
+from layout.images.decode import decode
 from layout.machine import Machine
-from layout.replay.trace import parse
+from layout.replay.compare import compare_trace
+from layout.replay.run import Runner
+from layout.replay.stream import Stream
 
 TRACE = Path(__file__).parents[2] / "fixtures/golden/16-large.trace"
+OPERATIONS = ("init", "store", "load", "find")
+THREE = ("x86_64", "s390x", "sparc64")
+SOME = 10_000
+"""Entries of the trees that are walked."""
 
 
-def read_operations():
-    wanted = ("store", "load", "find")
-    lines = TRACE.read_text().split("\n")
-    return [(o.op, o.args) for o in parse(lines, 2**64 - 1) if o.op in wanted]
+def trace():
+    """The lines of 16-large that every program here knows."""
+    lines = TRACE.read_bytes().split(b"\n")
+    return b"\n".join(line for line in lines if line.split(b" ")[0].decode() in OPERATIONS) + b"\n"
 
 
-def replay(operations, arch):
-    """Carry out the operations; returns operations per second."""
-    machine = Machine(arches.get(arch))
-    kernel, tree, begin = machine.kernel, machine.tree(0), machine.cache.begin
+def rate(count, work):
+    """``count`` divided by the seconds that ``work`` takes."""
     start = time.perf_counter()
-    for op, args in operations:
-        begin()
-        if op == "store":
-            kernel.mtree_store_range(tree, *args)
-        elif op == "load":
-            kernel.mtree_load(tree, *args)
-        else:
-            kernel.mt_find(tree, *args)
-    return len(operations) / (time.perf_counter() - start)
+    work()
+    return count / (time.perf_counter() - start)
 
 
-def reference(command):
-    with TRACE.open() as trace:
-        done = subprocess.run(shlex.split(command), stdin=trace, capture_output=True, check=True)
+def replay(arch):
+    """Operations a second, from lines to transcript."""
+    data = trace()
+    runner = Runner(Machine(arches.get(arch)))
+    return rate(data.count(b"\n"), lambda: sum(map(len, Stream(runner, data).transcript())))
+
+
+def filled(arch, entries, step=64):
+    tree = MapleTree(arch)
+    for i in range(entries):
+        tree.store(i * step, i * step + step // 2 - 1, i << 1 | 1)
+    return tree
+
+
+def stores(arch):
+    return rate(SOME, lambda: filled(arch, SOME))
+
+
+def loads(arch):
+    tree = filled(arch, SOME)
+    draw = random.Random(1)
+    wanted = [draw.randrange(64 * SOME) for _ in range(SOME)]
+    return rate(len(wanted), lambda: [tree.load(index) for index in wanted])
+
+
+def iteration(arch):
+    tree = filled(arch, SOME)
+    return rate(SOME, lambda: sum(1 for _ in tree))
+
+
+def comparison(_arch):
+    """Operations a second on three machines in lock-step."""
+    data = trace()
+    machines = [arches.get(name) for name in THREE]
+    return rate(data.count(b"\n"), lambda: compare_trace(data, "16-large", machines))
+
+
+def decoding(arch):
+    """Nodes a second."""
+    tree = filled(arch, 20 * SOME)
+    mem = tree.machine.mem
+    count = len(decode(mem, tree.address).nodes)
+    return rate(count, lambda: decode(mem, tree.address))
+
+
+def reference(command, case):
+    """What the kernel's own code does in a second."""
+    words = shlex.split(command)
+    if words[-1] == "t":
+        words[-1] = case
+    with TRACE.open() as lines:
+        done = subprocess.run(words, stdin=lines, capture_output=True, check=True)
     return json.loads(done.stdout)["ops_per_s"]
 
 
-def fill(entries, arch):
-    machine = Machine(arches.get(arch), reuse_nodes=True)
-    kernel, tree, begin = machine.kernel, machine.tree(0), machine.cache.begin
-    start = time.perf_counter()
-    for i in range(entries):
-        begin()
-        kernel.mtree_store_range(tree, i << 13, (i << 13) + 0xFFF, i << 1 | 1)
-    seconds = time.perf_counter() - start
-    cache = machine.cache
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        f"{entries} entries in {seconds:.1f} s, {cache.allocated - cache.freed} nodes, "
-        f"peak {peak} MiB"
-    )
+CASES = (
+    # what, how it is measured, the reference's case
+    ("replay with transcript", replay, "t"),
+    ("loads through MapleTree", loads, "a"),
+    ("iteration of MapleTree", iteration, "c"),
+    ("stores through MapleTree", stores, ""),
+    ("compare on three machines", comparison, ""),
+    ("decode, nodes", decoding, ""),
+)
+
+
+def table(args):
+    """Print all figures side by side."""
+    commands = {"kernel's C, qemu": args.reference, "native": args.native}
+    commands = {name: command for name, command in commands.items() if command}
+    legs = (["compiled"] if compiled.available() else []) + ["Python"]
+    columns = [*legs, *commands, *(f"/ {name}" for name in commands)]
+    print(f"a second, {args.arch}, best of {args.runs}".ljust(28), *(f"{c:>18}" for c in columns))
+    for what, measure, case in CASES:
+        best = dict.fromkeys([*legs, *commands], 0.0)
+        for _ in range(args.runs):  # in turn, so that all see the same machine
+            for leg in legs:
+                compiled.PURE = leg == "Python"
+                best[leg] = max(best[leg], measure(args.arch))
+            for name, command in commands.items():
+                if case:
+                    best[name] = max(best[name], reference(command, case))
+        cells = [f"{best[name]:18,.0f}" if best[name] else " " * 18 for name in best]
+        cells += [f"{best[legs[0]] / best[name]:18.3f}" if best[name] else "" for name in commands]
+        print(what.ljust(28), *cells, flush=True)
+
+
+def measured(arch, size):
+    """Stores, loads and steps of a walk a second, nodes decoded, and the peak memory in MiB."""
+    tree = MapleTree(arch)
+    kernel, address, mem = tree.kernel, tree.address, tree.machine.mem
+    begin = tree.machine.cache.begin
+    draw = random.Random(1)
+    wanted = [draw.randrange(size << 13) for _ in range(10**5)]
+    mas = tree.state()
+
+    def fill():
+        for i in range(size):
+            begin()
+            kernel.mtree_store_range(address, i << 13, (i << 13) + 0xFFF, i << 1 | 1)
+
+    def walk():
+        while kernel.mas_find(mas, tree.ulong_max):
+            pass
+
+    found = [rate(size, fill), rate(len(wanted), lambda: [tree.load(index) for index in wanted])]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    count = tree.machine.cache.allocated - tree.machine.cache.freed
+    return [*found, rate(size, walk), rate(count, lambda: decode(mem, address)), memory]
+
+
+def grow(path, arch):
+    """Fill, walk and decode trees of more and more entries; draw the rates and the memory."""
+    from matplotlib import pyplot
+
+    sizes = [10**power for power in range(3, 8)]
+    names = ("stores", "loads", "iteration", "decode, nodes")
+    rows = {name: [] for name in names}
+    peak = []
+    for size in sizes:
+        # each in a process of its own, so that memory is its own
+        command = [sys.executable, __file__, "--arch", arch, "--size", str(size)]
+        done = subprocess.run(command, capture_output=True, check=True)
+        *found, memory = json.loads(done.stdout)
+        for row, figure in zip(rows.values(), found, strict=True):
+            row.append(figure)
+        peak.append(memory)
+        print(
+            f"{size:>10,} entries:",
+            *(f"{figure:12,.0f}" for figure in found),
+            f"{memory:8,.0f} MiB",
+        )
+    figure, (rates, memories) = pyplot.subplots(1, 2, figsize=(10, 4))
+    for name, row in rows.items():
+        rates.plot(sizes, row, marker="o", label=name)
+    rates.set(xscale="log", ylim=(0, None), xlabel="entries", ylabel="a second")
+    rates.legend()
+    memories.plot(sizes, peak, marker="o")
+    memories.set(xscale="log", yscale="log", xlabel="entries", ylabel="peak memory, MiB")
+    for axes in (rates, memories):
+        axes.grid(visible=True, alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--arch", default="s390x")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--reference", metavar="COMMAND")
-    parser.add_argument("--entries", type=int, metavar="N")
-    parser.add_argument("--profile", action="store_true", help="tell where the time goes")
-    args = parser.parse_args()
-    if args.entries:
-        fill(args.entries, args.arch)
-        return 0
-    operations = read_operations()
-    if args.profile:
-        profile = cProfile.Profile()
-        profile.runcall(replay, operations, args.arch)
-        pstats.Stats(profile).sort_stats("tottime").print_stats(25)
-        return 0
-    ours, theirs = [], []
-    for _ in range(args.runs):  # in turn, so that both see the same machine
-        ours.append(replay(operations, args.arch))
-        if args.reference:
-            theirs.append(reference(args.reference))
-    print(
-        f"maple-layout, {args.arch}: {statistics.median(ours):.0f} operations/s, median of {args.runs}"
+    parser.add_argument("--reference", metavar="COMMAND", help="the kernel's code under qemu")
+    parser.add_argument("--native", metavar="COMMAND", help="the kernel's code on this machine")
+    parser.add_argument("--growth", metavar="FILE", help="draw how it grows with the entries")
+    parser.add_argument(
+        "--size", metavar="N", type=int, help="print figures of a tree of N entries"
     )
-    if theirs:
-        kernel = statistics.median(theirs)
-        print(f"reference: {kernel:.0f} operations/s; ratio {statistics.median(ours) / kernel:.4f}")
+    parser.add_argument("--profile", action="store_true", help="tell where Python's time goes")
+    args = parser.parse_args()
+    if args.size:
+        print(json.dumps(measured(args.arch, args.size)))
+    elif args.growth:
+        grow(args.growth, args.arch)
+    elif args.profile:
+        profile = cProfile.Profile()
+        profile.runcall(replay, args.arch)
+        pstats.Stats(profile).sort_stats("tottime").print_stats(25)
+    else:
+        table(args)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from arches import UnknownArchError
+from layout import compiled
 from layout.cli import structs
 from layout.cli.main import main
 from layout.errors import BrokenTree, InputError, MachineFault, TraceError, UsageError
@@ -67,7 +68,7 @@ def test_no_verb_and_unknown_verbs(capsys):
 
 def test_version_and_help(capsys):
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("maple-layout ")
+    assert capsys.readouterr().out.endswith(f" ({compiled.leg()})\n")
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     for verb in ("run", "compare", "dump", "decode", "struct"):

@@ -1,0 +1,155 @@
+"""Builds the compiled twin of layout/tree; all else about the package is in pyproject.toml.
+
+The translator makes a Cython module out of the sources, Cython makes C of it, and the compiler an
+extension that all Pythons from 3.11 on can load. Without a compiler the package is pure Python
+and does the same, slower. ``MAPLE_LAYOUT_NO_EXT=1`` asks for that; with
+``MAPLE_LAYOUT_REQUIRE_EXT=1`` an extension that cannot be built is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import sysconfig
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent
+WORK = Path("build/twin")
+"""Where the generated text, its C and the last extension stay."""
+
+LOG = WORK / "log.txt"
+
+FORBIDDEN = os.environ.get("MAPLE_LAYOUT_NO_EXT", "") not in {"", "0"}
+REQUIRED = os.environ.get("MAPLE_LAYOUT_REQUIRE_EXT", "") not in {"", "0"}
+
+GIL = not sysconfig.get_config_var("Py_GIL_DISABLED")
+"""Without it there is no stable ABI yet, and the twin was not made for threads."""
+
+TWIN = Extension(
+    "layout.compiled._core",
+    sources=[],  # made by BuildTwin
+    define_macros=[("Py_LIMITED_API", "0x030b0000"), ("NDEBUG", None)],
+    extra_compile_args=[] if os.name == "nt" else ["-O3", "-fwrapv", "-g0", "-w"],
+    py_limited_api=True,
+)
+
+
+class BuildTwin(build_ext):
+    """Builds the extension, or says why the package goes without."""
+
+    def run(self) -> None:
+        """Build it; drop it where that fails."""
+        why = "MAPLE_LAYOUT_NO_EXT is set" if FORBIDDEN else "this Python has no GIL"
+        if not FORBIDDEN and GIL:
+            try:
+                super().run()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - Cython, or any compiler
+                why = _said() or str(error) or type(error).__name__
+            else:
+                return
+        if REQUIRED:
+            raise SystemExit(f"MAPLE_LAYOUT_REQUIRE_EXT is set, but there is no extension: {why}")
+        self._drop()
+        if not FORBIDDEN:
+            print(f"maple-layout: installed as pure Python, which is slower: {why}")
+
+    def build_extension(self, ext: Extension) -> None:
+        """Translate and compile, unless the last extension was made from the same text."""
+        target = Path(self.get_ext_fullpath(ext.name))
+        kept, key = WORK / target.name, WORK / "key.txt"
+        WORK.mkdir(parents=True, exist_ok=True)
+        with _quiet():
+            made_from = _generate()
+            if not (kept.exists() and key.exists() and key.read_text() == made_from):
+                key.unlink(missing_ok=True)
+                from Cython.Build import cythonize  # noqa: PLC0415 - may be missing
+
+                pyx = Extension(ext.name, [str(WORK / "_core.pyx")])
+                [made] = cythonize([pyx], force=True, quiet=True, language_level=3)
+                ext.sources = made.sources
+                super().build_extension(ext)
+                shutil.copyfile(target, kept)
+                key.write_text(made_from)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(kept, target)
+
+    def _drop(self) -> None:
+        """Go on without the extension; what an earlier build left in the checkout goes too."""
+        if self.inplace:
+            name = Path(self.get_ext_filename(TWIN.name)).name
+            (ROOT / "layout" / "compiled" / name).unlink(missing_ok=True)
+        self.extensions = []
+        self.distribution.ext_modules = []
+
+
+class Wheel(bdist_wheel):
+    """A wheel that is named for what is in it."""
+
+    def run(self) -> None:
+        """Build the extension first: only then is it known whether there is one."""
+        build = self.get_finalized_command("build")
+        shutil.rmtree(build.build_lib, ignore_errors=True)  # an older tree's modules
+        self.run_command("build_ext")
+        self.root_is_pure = not self.distribution.has_ext_modules()
+        super().run()
+
+
+def _generate() -> str:
+    """Write the Cython module; returns a digest of all that the extension depends on."""
+    import Cython  # noqa: PLC0415 - may be missing
+
+    sys.path.insert(0, str(ROOT))
+    try:
+        from layout.compiled import translate  # noqa: PLC0415 - needs the path
+
+        text = translate.module()
+    finally:
+        sys.path.remove(str(ROOT))
+    (WORK / "_core.pyx").write_text(text)
+    flags = Path(__file__).read_text()
+    parts = (text, flags, Cython.__version__, sysconfig.get_platform())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What Cython and the compiler print goes to LOG."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with LOG.open("wb") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, old in zip((1, 2), kept, strict=True):
+            os.dup2(old, number)
+            os.close(old)
+
+
+def _said() -> str:
+    """The first error that the compiler reported, and where all it said is."""
+    lines = LOG.read_text(errors="replace").splitlines() if LOG.exists() else []
+    first = next((line.strip() for line in lines if "error:" in line), "")
+    return f"{first} ({LOG} has all)" if first else ""
+
+
+setup(
+    ext_modules=[TWIN],
+    cmdclass={"build_ext": BuildTwin, "bdist_wheel": Wheel},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if GIL else {},
+)
