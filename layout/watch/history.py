@@ -41,16 +41,18 @@ class View:
         return data and self.end is not None and shadow.index_of(a_tag) > self.end
 
 
-class WatchedPivots(Behind):
-    """A node's pivots, with its history when they were read: each is judged when it is used."""
+class WatchedRun(Behind):
+    """Fields of a node, with its history when they were read: each is judged when it is used."""
 
-    def __init__(self, memory: HistoryMemory, node: int, plain: Pivots) -> None:
+    def __init__(
+        self, memory: HistoryMemory, node: int, offset: int, a_tag: int, plain: Pivots
+    ) -> None:
         self._memory, self._view, self._plain = memory, View(memory, node), plain
-        self._width = memory.word_size
+        self._offset, self._tag, self._width = offset, a_tag, memory.word_size
 
     def __getitem__(self, i: int) -> int:
         value = self._plain[i]
-        self._memory.look(self._view, (PIVOT + i) * self._width, tag(shadow.PIVOT, i), (value,))
+        self._memory.look(self._view, self._offset + i * self._width, self._tag + i, (value,))
         return value
 
 
@@ -199,7 +201,15 @@ class HistoryMemory(NodeMemory):
 
     def pivots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
         plain = super().pivots(node, mt, count)
-        return WatchedPivots(self, node, plain) if self._watched(node) else plain
+        if not self._watched(node):
+            return plain
+        return WatchedRun(self, node, PIVOT * self.word_size, tag(shadow.PIVOT), plain)
+
+    def slots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
+        plain = super().slots(node, mt, count)
+        if not self._watched(node):
+            return plain
+        return WatchedRun(self, node, self.slot_offset[mt], tag(shadow.SLOT), plain)
 
     def gap(self, node: int, i: int) -> int:  # noqa: D102
         offset = self.gap_offset + i * self.word_size

@@ -21,11 +21,11 @@ def test_nothing_on_64_bit_machines(played, arch):
     bad, lines = played(arch, TRACE, "D3")
     good, right = played(arch, TRACE)
     assert lines == right
-    assert bad.mem.near == good.mem.near
+    assert bad.mem.near_cells() == good.mem.near_cells()
 
 
 def test_slots_as_read():
     old, new = equip("arm", defects=["D3"]).kernel, equip("arm").kernel
     words = [0x10000000 | slot << 3 | 6 for slot in (0, 15, 16, 31)]
-    assert [new.parent_slot(word) for word in words] == [0, 15, 16, 31]
-    assert [old.parent_slot(word) for word in words] == [0, 15, 0, 15]
+    assert [new.seam_slot_of_parent_word(word) for word in words] == [0, 15, 16, 31]
+    assert [old.seam_slot_of_parent_word(word) for word in words] == [0, 15, 0, 15]

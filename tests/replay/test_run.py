@@ -4,6 +4,7 @@ from machines import THREE
 import arches
 from layout.images.decode import decode
 from layout.machine import Machine
+from layout.pointers import LEAF_64
 from layout.replay.run import Runner
 from layout.replay.trace import parse
 
@@ -64,9 +65,9 @@ def test_cycle_ends_in_a_livelock_fault(arch):
 @pytest.mark.parametrize(
     ("word", "kind", "address"),
     [
-        (0x0E0000000000000C, "unmapped", "e00000000000000"),
+        (0x0E0000000000000C, "unmapped", "e00000000000008"),  # pivot 0 is looked at first
         (0x0E00000000000000, "null", "0"),  # a dense node has no pivots: NULL is followed
-        (0xC, "null", "0"),
+        (0xC, "null", "8"),
     ],
 )
 def test_pointer_into_nowhere_is_a_fault_that_keeps_what_was_written(arch, word, kind, address):
@@ -80,13 +81,21 @@ def test_pointer_into_nowhere_is_a_fault_that_keeps_what_was_written(arch, word,
     assert runner.mem.ma_root(runner.tree) & ~0xFF == root
 
 
-def test_end_beyond_the_node_is_a_fault():
+def test_end_beyond_the_node_is_read_on():
     build = "init 0\n" + "\n".join(f"store {i * 16:x} {i * 16 + 7:x} 3001" for i in range(20))
     runner, _ = run(build)
     first, second = decode(runner.mem, runner.tree).nodes[2:4]
-    _, lines = run(f"{build}\npoke {first.address:x} f8 ff\ncset {second.min:x}\ncprev 0")
+    runner, lines = run(f"{build}\npoke {first.address:x} f8 ff\ncset {second.min:x}\ncprev 0")
+    assert not any(runner.mem.slot(first.address, LEAF_64, i) for i in range(16, 256))
+    # slot 255 and all others behind the node are NULL, so the first that is not is its metadata
+    assert lines[-1]["entry"] == "ff00000000000000"
+    assert (lines[-1]["offset"], lines[-1]["end"]) == (15, 255)
+
+
+def test_end_beyond_a_local_struct_is_a_fault():
+    _, lines = run("init 0\nstore 10 20 3001\npoke 1000000000 f8 ff\nstore 12 13 3003")
     assert lines[-1]["fault"]["kind"] == "bug"
-    assert "beyond the end of a node" in lines[-1]["fault"]["message"]
+    assert "beyond the end of a struct" in lines[-1]["fault"]["message"]
 
 
 def test_too_small_bulk_follows_a_null_pointer():

@@ -111,8 +111,8 @@ def test_lost_nodes_are_found():
 class Cuts(Kernel):
     """Takes the last slot of a full leaf for metadata."""
 
-    def ma_data_end(self, node, mt, words, limit):
-        return min(super().ma_data_end(node, mt, words, limit), 14)
+    def ma_data_end(self, node, mt, limit):
+        return min(super().ma_data_end(node, mt, limit), 14)
 
 
 @pytest.mark.parametrize("arch", DEFAULT)

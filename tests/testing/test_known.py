@@ -60,4 +60,4 @@ def test_metadata_is_cleared_as_ever(arch):
             for i in range(count):
                 tree.store(i << 12, (i << 12) + 0xFFF, 0x1001)
             tree.clear()
-        assert plain.mem.near == sound.mem.near
+        assert plain.mem.near_cells() == sound.mem.near_cells()

@@ -158,6 +158,57 @@ def test_behind_the_data(tree):
     )
 
 
+def test_runs_are_judged_field_by_field(tree):
+    [leaf] = tree.nodes()
+    mem = tree.machine.mem
+    words = [0] * 32
+    mem.load_pivots(words, 0, leaf.address, 0, 15)
+    mem.load_slots(words, 15, leaf.address, LEAF_64, 0, 15)
+    assert reports_of(tree.machine) == []
+    mem.load_pivots(words, 0, leaf.address, 14, 3)
+    mem.load_gaps(words, 0, leaf.address, 0, 1)
+    assert [(r.kind, r.offset, r.read_as) for r in reports_of(tree.machine)] == [
+        ("slot read as pivot", 128, "pivot[15]"),
+        ("slot read as pivot", 136, "pivot[16]"),
+        ("slot read as gap", 160, "gap[0]"),
+    ]
+
+
+def test_fields_that_are_never_looked_at_are_not_judged(tree):
+    [leaf] = tree.nodes()
+    pivots = tree.machine.mem.pivots(leaf.address, LEAF_64, 40)
+    slots = tree.machine.mem.slots(leaf.address, LEAF_64, 16)
+    assert (pivots[0], slots[1]) == (0xFFFF, 0x2A0001)
+    assert reports_of(tree.machine) == []
+    assert slots[15] == tree.machine.mem.slot(leaf.address, LEAF_64, 15)
+    assert only(tree).read_as == "slot[15]"  # the same function, so it is reported once
+
+
+def test_what_is_cleared_stays_what_it_was(tree):
+    [leaf] = tree.nodes()
+    mem = tree.machine.mem
+    mem.clear_pivots(leaf.address, 13, 2)
+    mem.clear_slots(leaf.address, LEAF_64, 13, 2)
+    assert (mem.pivot(leaf.address, 14), mem.slot(leaf.address, LEAF_64, 14)) == (0, 0)
+    assert reports_of(tree.machine) == []
+    assert mem.gap(leaf.address, 10) == 0  # where slot 14 is
+    assert only(tree).kind == "slot read as gap"
+
+
+def test_a_memset_of_pivots_over_slots(tree):
+    [leaf] = tree.nodes()
+    tree.machine.mem.clear_pivots(leaf.address, 14, 2)
+    report = only(tree)
+    assert (report.kind, report.offset) == ("slot overwritten as pivot", 128)
+
+
+def test_the_parent_word_before_pivot_0(tree):
+    [leaf] = tree.nodes()
+    mem = tree.machine.mem
+    assert mem.pivot(leaf.address, -1) == mem.parent(leaf.address)
+    assert reports_of(tree.machine) == []
+
+
 def test_behind_the_node(tree):
     [leaf] = tree.nodes()
     mem = tree.machine.mem
@@ -166,6 +217,8 @@ def test_behind_the_node(tree):
     read, written = reports_of(tree.machine)
     assert (read.kind, read.offset, read.read_as) == ("read past the node", 256, "slot[16]")
     assert (written.kind, written.offset) == ("written past the node", 256)
+    assert mem.slots(leaf.address, LEAF_64, 257)[256] == 0
+    assert reports_of(tree.machine)[-1].read_as == "slot[256]"
 
 
 def test_a_pivot_over_a_slot(tree):
