@@ -17,6 +17,7 @@ class AppendUnderReaders(Kernel):
     """Stores behind the data of a leaf append in RCU mode too."""
 
     def seam_store_type_in_leaf(self, wr: WrState) -> int:
+        """Append wherever there is room behind the data."""
         chosen = super().seam_store_type_in_leaf(wr)
         room = self.mt_min_slots[wr.mt] <= self.mas_wr_new_end(wr) < self.mt_slots[wr.mt]
         if chosen in (WR_NODE_STORE, WR_SLOT_STORE) and wr.mas.offset == wr.mas.end and room:
