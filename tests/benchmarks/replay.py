@@ -165,7 +165,7 @@ def measured(arch, size):
 
 def grow(path, arch):
     """Fill, walk and decode trees of more and more entries; draw the rates and the memory."""
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     sizes = [10**power for power in range(3, 8)]
     names = ("stores", "loads", "iteration", "decode, nodes")
@@ -184,7 +184,7 @@ def grow(path, arch):
             *(f"{figure:12,.0f}" for figure in found),
             f"{memory:8,.0f} MiB",
         )
-    figure, (rates, memories) = pyplot.subplots(1, 2, figsize=(10, 4))
+    figure, (rates, memories) = plt.subplots(1, 2, figsize=(10, 4))
     for name, row in rows.items():
         rates.plot(sizes, row, marker="o", label=name)
     rates.set(xscale="log", ylim=(0, None), xlabel="entries", ylabel="a second")
