@@ -322,7 +322,7 @@ class LedgerKernel(StateKernel):
         self._inside = False
 
     def mas_alloc_nodes(self, mas: MaState, gfp: int) -> None:
-        """Alloc.mas_alloc_nodes(): what it gets is in reserve until it is taken."""
+        """Kernel.mas_alloc_nodes(): what it gets is in reserve until it is taken."""
         self.ledger.reserving = True
         try:
             super().mas_alloc_nodes(mas, gfp)
@@ -330,7 +330,7 @@ class LedgerKernel(StateKernel):
             self.ledger.reserving = False
 
     def mas_pop_node(self, mas: MaState) -> int:
-        """Alloc.mas_pop_node(), noted."""
+        """Kernel.mas_pop_node(), noted."""
         node = super().mas_pop_node(mas)
         self.ledger.use(node)
         return node

@@ -209,30 +209,30 @@ class SectionKernel(StateKernel):
             cache.sections = self.sections
 
     def new_state(self, tree: int, index: int = 0, last: int | None = None) -> WatchedState:
-        """Base.new_state(), with a section."""
+        """Kernel.new_state(), with a section."""
         mas = super().new_state(tree, index, last)
         mas.sections = self.sections
         return mas
 
     def mas_pop_node(self, mas: MaState) -> int:
-        """Alloc.mas_pop_node(), noted."""
+        """Kernel.mas_pop_node(), noted."""
         node = super().mas_pop_node(mas)
         self.sections.note(node, "put in the tree", "live")
         return node
 
     def mte_set_node_dead(self, enode: int) -> None:
-        """Base.mte_set_node_dead(), noted."""
+        """Kernel.mte_set_node_dead(), noted."""
         super().mte_set_node_dead(enode)
         self.sections.note(enode & ~NODE_MASK, "dead", "dead")
 
     def call_rcu(self, node: int, func: int) -> None:
-        """Alloc.call_rcu(), noted."""
+        """Kernel.call_rcu(), noted."""
         super().call_rcu(node, func)
         self.waits.append(self.sections.open)
         self.sections.note(node, "queued", "dead, queued")
 
     def run_rcu(self) -> int:
-        """Destroy.run_rcu() for the callbacks that wait for no reader any more."""
+        """Kernel.run_rcu() for the callbacks that wait for no reader any more."""
         still_open = self.sections.open
         ready = 0
         while ready < len(self.waits) and not self.waits[ready] & still_open:

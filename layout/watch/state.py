@@ -59,5 +59,5 @@ class StateKernel(Kernel):
     """Kernel code whose callers' states have room for notes."""
 
     def new_state(self, tree: int, index: int = 0, last: int | None = None) -> WatchedState:
-        """Base.new_state(), with room for notes."""
+        """Kernel.new_state(), with room for notes."""
         return WatchedState(tree, index, index if last is None else last, self.ulong_max)
