@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.slab import GFP_KERNEL
+from layout.memory.slab import GFP_KERNEL
 from layout.tree.state import ENOMEM, MA_ERROR, MA_START
 
 if TYPE_CHECKING:

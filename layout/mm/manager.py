@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.errors import UsageError
-from layout.machine import TREES
+from layout.machine.machine import TREES
+from layout.memory.errors import UsageError
 from layout.mm.addressspace import AddressSpace
 from layout.mm.vmas import Vma, VmaCache
 
 if TYPE_CHECKING:
-    from layout.machine import Machine
+    from layout.machine.machine import Machine
 
 DETACH_TREE = TREES - 1
 """The number of the tree that holds VMAs on their way out: mt_detach on the kernel's stack."""

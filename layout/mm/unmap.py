@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from layout.memory.pointers import MT_FLAGS_LOCK_MASK
+from layout.memory.slab import GFP_KERNEL
 from layout.mm.merge import MAX_MAP_COUNT
-from layout.pointers import MT_FLAGS_LOCK_MASK
-from layout.slab import GFP_KERNEL
 from layout.tree.state import EINVAL, ENOMEM
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from layout.errors import InputError, UsageError
+from layout.memory.errors import InputError, UsageError
 from layout.mm.manager import MemoryManager, TooManySpaces
 from layout.record import strace
 from layout.record.agreement import Agreement, Borders, Difference

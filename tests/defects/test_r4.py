@@ -7,12 +7,12 @@ import pytest
 import arches
 from layout.defects import get
 from layout.defects.r4 import Adjust61, Prealloc61
-from layout.equip import equip
-from layout.errors import MachineFault
+from layout.defects.scenes import play, trial
+from layout.machine.equip import equip
+from layout.machine.watch.ledger import LEDGER, ledger_of
+from layout.memory.errors import MachineFault
 from layout.mm.flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from layout.mm.manager import MemoryManager
-from layout.scenes.show import play, trial
-from layout.watch.ledger import LEDGER, ledger_of
 
 NEXT = 0x2A000500
 

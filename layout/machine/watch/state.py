@@ -1,0 +1,63 @@
+"""States of callers that remember where they come from and what was done with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layout.tree.kernel import Kernel
+from layout.tree.state import MA_ACTIVE, MaState
+
+if TYPE_CHECKING:
+    from layout.machine.watch.ledger import Reserve, Stored
+    from layout.machine.watch.sections import Sections
+
+
+class WatchedState(MaState):
+    """A state with room for notes.
+
+    ``stored`` is the last store through it and ``reserve`` the preallocation that it holds, for
+    the ledger. ``section`` is the read section in which it got its node, 0 for none, and
+    ``generation`` the node's at that time, for ``sections``, which is told of every look at the
+    node of an active state.
+    """
+
+    def __init__(self, tree: int, index: int, last: int, ulong_max: int) -> None:
+        self.sections: Sections | None = None
+        self.section = self.generation = self._enode = 0
+        self.stored: Stored | None = None
+        self.reserve: Reserve | None = None
+        super().__init__(tree, index, last, ulong_max)
+
+    @property
+    def node(self) -> int:
+        """The enode, or an error word."""
+        if self.sections is not None and self.status == MA_ACTIVE:
+            self.sections.look(self, self._enode)
+        return self._enode
+
+    @node.setter
+    def node(self, enode: int) -> None:
+        self._enode = enode
+        if self.sections is not None:
+            self.sections.bind(self, enode)
+
+    def copy(self) -> MaState:
+        """MaState.copy(): the same node, of the same section; notes of the ledger stay behind."""
+        new = WatchedState(self.tree, self.index, self.last, 0)
+        new.assign(self)
+        return new
+
+    def assign(self, other: MaState) -> None:
+        """MaState.assign(), the section included."""
+        super().assign(other)
+        if isinstance(other, WatchedState):
+            self.sections = other.sections
+            self.section, self.generation = other.section, other.generation
+
+
+class StateKernel(Kernel):
+    """Kernel code whose callers' states have room for notes."""
+
+    def new_state(self, tree: int, index: int = 0, last: int | None = None) -> WatchedState:
+        """Kernel.new_state(), with room for notes."""
+        return WatchedState(tree, index, index if last is None else last, self.ulong_max)
