@@ -23,7 +23,6 @@ from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
 from layout.ckernel.shrink import shrink_mismatch
 from layout.memory.errors import InputError, MapleLayoutError
-from layout.traces.trace import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -245,7 +244,7 @@ def _note(
         f"# on {trial.arch} differs from the emulator in: {', '.join(mismatch.fields)}\n"
         f"# seed {trial.seed}\n"
     )
-    lines = "".join(f"{line_of(operation)}\n" for operation in shrunk)
+    lines = "".join(f"{operation}\n" for operation in shrunk)
     found.path.write_text(heading + lines)
 
 

@@ -15,14 +15,15 @@ from layout.ckernel.sums import SummingRunner
 from layout.images.decode import decode
 from layout.memory.nodeview import view
 from layout.memory.pointers import LEAF_64
-from layout.traces.trace import NO_LIMIT, Operation
+from layout.traces.language import NO_LIMIT
+from layout.traces.trace import Operation
 from layout.tree.state import MA_ERROR, MA_OVERFLOW, MA_UNDERFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from arches import Arch
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
 
 _USUAL = {
     "store": 30, "clear": 4, "insert": 8, "erase": 8, "read": 15, "gap": 3, "allocate": 5,

@@ -27,14 +27,15 @@ from layout.testing.checked import CheckedRunner, Trace
 from layout.testing.known import sound_machine
 from layout.testing.steps import BACKWARD, FORWARD, is_stuck
 from layout.testing.strategies import either, entries, indexes, sizes
-from layout.traces.trace import NO_LIMIT, Operation
+from layout.traces.language import NO_LIMIT
+from layout.traces.trace import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hypothesis.strategies import SearchStrategy
 
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
 
 _NEVER = 1 << 62
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from layout.machine.machine import TREES
 from layout.memory.pointers import MT_FLAGS_USE_RCU
 from layout.testing.known import sound_machine
+from layout.traces.language import NO_LIMIT
 from layout.traces.runner import Runner
-from layout.traces.trace import NO_LIMIT, Operation
+from layout.traces.trace import Operation
 from layout.tree.state import MA_ACTIVE, MA_OVERFLOW, MA_UNDERFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
     from layout.tree.state import MaState
 
 FORWARD = ("cnext", "cfind", "cnext_range", "cfind_range")

@@ -30,12 +30,13 @@ from layout.machine.watch.check import CHECK
 from layout.testing.checked import CheckedRunner, Trace, WrongResultError
 from layout.testing.known import KeepsLastChild
 from layout.testing.strategies import traces
-from layout.traces.trace import CURSOR, Operation
+from layout.traces.operations import OPERATIONS
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
     from layout.machine.machine import Machine
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
+    from layout.traces.trace import Operation
 
 CONTROLS = {"none": Kernel, "loops": Loops2022}
 """Correct code, in which nothing must be found; the loops are those that R1 and D5 break."""
@@ -107,13 +108,14 @@ class Reading(CheckedRunner):
 
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine, every=EVERY)
-        for name in CURSOR:
-            self._checks.pop(name, None)
+        for name, operation in OPERATIONS.items():
+            if operation.moves_cursor:
+                self._checks.pop(name, None)
 
     def execute(self, operation: Operation) -> Line:
         """Carry out one operation. Raises WrongResultError."""
         line = super().execute(operation)
-        entry = int(line.get("entry", "0"), 16) if operation.op in CURSOR else 0
+        entry = int(line.get("entry", "0"), 16) if operation.declared.moves_cursor else 0
         if entry and all(entry != stored for *_, stored in self.model.items()):
             self._wrong(f"entry is {entry:x}, which nobody stored")
         return line

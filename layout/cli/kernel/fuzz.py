@@ -157,8 +157,6 @@ def _campaign_json(
 
 
 def _found_json(found: Found) -> dict[str, Any]:
-    from layout.traces.trace import line_of
-
     return {
         "arch": found.arch,
         "seed": found.seed,
@@ -166,7 +164,7 @@ def _found_json(found: Found) -> dict[str, Any]:
         "fields": list(found.mismatch.fields),
         "times": found.times,
         "seconds": round(found.seconds, 1),
-        "shrunk": [line_of(operation) for operation in found.shrunk],
+        "shrunk": [str(operation) for operation in found.shrunk],
         "file": str(found.path) if found.path else None,
     }
 

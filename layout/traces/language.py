@@ -1,0 +1,300 @@
+"""How an operation of the trace language is declared; :mod:`layout.traces.operations` has them all.
+
+A declaration says what the operation is called, what it takes, which function of the kernel it
+calls, what it changes and which keys its transcript line has. Parser, runner, generators, the C
+harness and the documentation follow from it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from layout.traces.session import Line
+
+    Function = Callable[..., Line]
+    """What carries an operation out: it takes a Session, then the arguments as numbers."""
+
+NO_LIMIT = -1
+"""The first argument of ``fail -``: no more failures."""
+
+
+class Kind(Enum):
+    """What a number of a trace line stands for."""
+
+    INDEX = "index"
+    ENTRY = "entry"
+    COUNT = "count"
+    TREE = "tree"
+    FLAGS = "flags"
+    SWITCH = "on or off"
+    ADDRESS = "address"
+    BYTE = "byte"
+
+
+class Argument(NamedTuple):
+    """An argument: its name in the usage of an operation, what it stands for, its meaning."""
+
+    name: str
+    kind: Kind
+    meaning: str
+
+
+ARGUMENTS = {
+    argument.name: argument
+    for argument in (
+        Argument("A", Kind.INDEX, "the first index of the range"),
+        Argument("B", Kind.INDEX, "the last index of the range"),
+        Argument("V", Kind.ENTRY, "the entry to store; 0 is NULL"),
+        Argument("I", Kind.INDEX, "an index"),
+        Argument("LAST", Kind.INDEX, "the last index of the state's range; I if left out"),
+        Argument("MAX", Kind.INDEX, "the largest index to look at"),
+        Argument("MIN", Kind.INDEX, "the smallest index to look at"),
+        Argument("SIZE", Kind.COUNT, "how many indexes the free area has to have"),
+        Argument("LO", Kind.INDEX, "the smallest index allowed"),
+        Argument("HI", Kind.INDEX, "the largest index allowed"),
+        Argument("NEXT", Kind.INDEX, "the index from which the search starts"),
+        Argument("K", Kind.TREE, "a tree's number, 0 to 7"),
+        Argument("F", Kind.FLAGS, "ma_flags; 1 tracks gaps, 2 is RCU mode"),
+        Argument("on|off", Kind.SWITCH, "whether RCU mode is on"),
+        Argument("N", Kind.COUNT, "a number of nodes or entries; - ends the injection"),
+        Argument("CALLS", Kind.COUNT, "after how many refusals the injection ends"),
+        Argument("EXPECTED", Kind.COUNT, "how many entries mas_expected_entries() is told"),
+        Argument("COUNT", Kind.COUNT, "how many entries are stored"),
+        Argument("FIRST", Kind.INDEX, "the first index of the first range"),
+        Argument("STEP", Kind.COUNT, "from one range's first index to the next one's"),
+        Argument("LEN", Kind.COUNT, "how many indexes each range has"),
+        Argument("VALUE", Kind.ENTRY, "the first entry; each further one is 0x1000 more"),
+        Argument("ADDR", Kind.ADDRESS, "a virtual address"),
+        Argument("OFFSET", Kind.COUNT, "bytes from that address"),
+        Argument("BYTE", Kind.BYTE, "what is written"),
+    )
+}
+"""Every argument that operations take, by its name."""
+
+
+class Group(Enum):
+    """What operations are alike; the value is the heading in the documentation."""
+
+    TREES = "Trees"
+    STORES = "Stores"
+    ALLOCATIONS = "Stores into a free area"
+    READS = "Reads"
+    GAPS = "Free areas"
+    RESERVES = "Preallocated nodes"
+    CURSOR = "The cursor: one state kept between lines"
+    FORWARD = "The cursor, forward"
+    BACKWARD = "The cursor, backward"
+    CURSOR_STORES = "The cursor, stores"
+    MEMORY = "Allocation failures"
+    LOOKS = "Looking at trees and memory"
+
+
+CURSOR_GROUPS = frozenset({Group.CURSOR, Group.FORWARD, Group.BACKWARD, Group.CURSOR_STORES})
+
+
+class Seen(Enum):
+    """Who sees a key of the transcript."""
+
+    CALLER = "caller"  # a caller of the kernel's function
+    STATE = "state"  # the kernel: states and allocations
+    MEMORY = "memory"  # nobody but who looks at raw memory: it differs by byte order
+
+
+class Key(NamedTuple):
+    """A key of a transcript line: its form as JSON, its meaning, and who sees it."""
+
+    form: str
+    meaning: str
+    seen: Seen = Seen.STATE
+
+
+_STATE = {
+    "index": Key("hex", "the first index of the range found", Seen.CALLER),
+    "last": Key("hex", "the last index of the range found", Seen.CALLER),
+    "status": Key("text", "mas->status, without its ma_"),
+    "node": Key("hex", "mas->node: the node's address with its type in the low byte"),
+    "min": Key("hex", "the smallest index of the node"),
+    "max": Key("hex", "the largest index of the node"),
+    "offset": Key("integer", "the slot in the node"),
+    "end": Key("integer", "the last slot in use in the node"),
+    "depth": Key("integer", "mas->depth"),
+}
+_TAIL = {
+    "ac": Key(
+        "list",
+        "the allocation calls in order: k may block, n may not; 1 one node, bN a bulk of N; "
+        "! in front was refused",
+    ),
+    "fr": Key("list", "the numbers of the nodes freed, in order"),
+    "na": Key("integer", "nodes allocated so far"),
+    "nf": Key("integer", "nodes freed so far"),
+    "root": Key("hex", "ma_root"),
+    "flags": Key("hex", "ma_flags"),
+}
+_HEAD = {"n": Key("integer", "the number of the trace's line"), "op": Key("text", "the operation")}
+_ANY = {
+    "rcu": Key("integer", "RCU callbacks that ran after the operation"),
+    "warn": Key("integer", "kernel warnings raised"),
+    "warn_last": Key("text", "where in the C code the last warning is; transcripts of C only"),
+    "printk": Key("text", "what the kernel printed"),
+    "fault": Key(
+        "object",
+        "what stopped the machine: kind, address, message, operation, and the cursor's state; "
+        "the run ends",
+        Seen.CALLER,
+    ),
+    "reports": Key("list", "what run --check found: accesses to bytes that are something else"),
+    "ledger": Key("object", "what run --ledger counted"),
+    "sum": Key("hex", "a checksum of all memory, for kernel diff"),
+}
+KEYS = {
+    "ret": Key("integer", "what the function returned: 0, or a negative errno", Seen.CALLER),
+    "err": Key("integer", "the error in the state; 0 if there is none", Seen.CALLER),
+    "entry": Key("hex", "the entry found, or the one that was there; 0 is NULL", Seen.CALLER),
+    "start": Key("hex", "the first index of the area that was taken", Seen.CALLER),
+    "next": Key("hex", "where the next search would start", Seen.CALLER),
+    "ranges": Key("list", "[first, last, entry] of each range in hex", Seen.CALLER),
+    "ok": Key("boolean", "whether the tree is valid", Seen.CALLER),
+    "tree": Key("hex", "the tree's address; of sel its number"),
+    "droot": Key("hex", "ma_root of the copy"),
+    "dflags": Key("hex", "ma_flags of the copy"),
+    "store_type": Key("integer", "mas->store_type"),
+    "requested": Key("integer", "nodes requested by mas_preallocate()"),
+    "allocated": Key("integer", "nodes that the state holds"),
+    "leftover": Key("integer", "nodes given back after the store"),
+    "total": Key("integer", "nodes that the state holds"),
+    "left": Key("integer", "nodes that the state holds after the last store"),
+    "err_at": Key("integer", "which store failed, from 0", Seen.CALLER),
+    "nodes": Key("list", "nodes: addr, hex (256 raw bytes), type", Seen.MEMORY),
+    "mem": Key("list", "every node ever handed out: addr, hex, freed", Seen.MEMORY),
+    "hex": Key("hex", "raw bytes in memory order", Seen.MEMORY),
+    "text": Key("text", "what mt_dump() printed", Seen.MEMORY),
+    "was": Key("hex", "the byte that was there", Seen.MEMORY),
+    **_STATE,
+    **_TAIL,
+    **_HEAD,
+    **_ANY,
+}
+"""Every key of a transcript line."""
+
+HEAD, STATE, TAIL, ANY = tuple(_HEAD), tuple(_STATE), tuple(_TAIL), tuple(_ANY)
+"""Keys that every line starts with; that stand for a state; that a line ends with which may have
+changed the tree; that any line may have."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """An operation of the trace language.
+
+    ``usage`` are its arguments as a line has them: ``[X]`` may be left out, ``...`` is ignored,
+    ``or -`` means that a single ``-`` may stand there. ``calls`` is the call of the kernel in C,
+    with ``tree``, ``cursor`` and ``mas`` (a new state) for what it works on. ``changes`` tells
+    that its line ends with TAIL. ``returns`` are the other keys of its line, those of a state as
+    ``state``. ``needs`` is a kernel function that early kernels lack. ``help`` is its meaning.
+    """
+
+    name: str
+    usage: str
+    group: Group
+    calls: str
+    changes: bool
+    returns: tuple[str, ...]
+    needs: str
+    help: str
+    run: Function
+
+    @cached_property
+    def arguments(self) -> tuple[Argument, ...]:
+        """The arguments, those included that may be left out."""
+        return tuple(ARGUMENTS[word.strip("[]")] for word in self._words)
+
+    @cached_property
+    def required(self) -> int:
+        """How many arguments may not be left out."""
+        return sum(not word.startswith("[") for word in self._words)
+
+    @cached_property
+    def _words(self) -> list[str]:
+        return self.usage.removesuffix(" or -").removesuffix("...").split()
+
+    @cached_property
+    def ignores_more(self) -> bool:
+        """Whether further arguments are ignored."""
+        return self.usage.endswith("...")
+
+    @cached_property
+    def may_be_off(self) -> bool:
+        """Whether a single ``-`` is understood; it is NO_LIMIT."""
+        return self.usage.endswith(" or -")
+
+    @cached_property
+    def moves_cursor(self) -> bool:
+        """Whether it uses the cursor, and so needs a ``cset`` before it."""
+        return self.group in CURSOR_GROUPS and self.name != "cset"
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """All keys that its line may have."""
+        return (*HEAD, *self.returns, *(TAIL if self.changes else ()), *ANY)
+
+    @cached_property
+    def shows_memory(self) -> bool:
+        """Whether it shows raw memory, which differs by byte order."""
+        return any(KEYS[key].seen is Seen.MEMORY for key in self.returns)
+
+    @cached_property
+    def function(self) -> str:
+        """The name of the kernel's function; empty if there is none."""
+        return self.calls.partition("(")[0]
+
+    @cached_property
+    def call_arguments(self) -> list[str]:
+        """What the kernel's function is called with."""
+        found = re.search(r"\((.*)\)$", self.calls)
+        return found[1].split(", ") if found else []
+
+
+class Language:
+    """The operations, in the order in which they are declared."""
+
+    def __init__(self) -> None:
+        self.operations: dict[str, Declaration] = {}
+
+    def declare(  # noqa: PLR0913 - what is declared
+        self,
+        usage: str = "",
+        *,
+        group: Group,
+        calls: str = "",
+        changes: bool = False,
+        returns: str = "",
+        needs: str = "",
+    ) -> Callable[[Function], Function]:
+        """Declare an operation by the function that carries it out.
+
+        Its name is the function's without the leading ``_``, its help the docstring.
+        """
+
+        def add(run: Function) -> Function:
+            name = run.__name__.removeprefix("_")
+            keys: list[str] = []
+            for key in returns.split():
+                keys += STATE if key == "state" else [key]
+            text = " ".join((run.__doc__ or "").split())
+            self.operations[name] = Declaration(
+                name, usage, group, calls, changes, tuple(keys), needs, text, run
+            )
+            return run
+
+        return add
+
+    def names(self, *groups: Group) -> tuple[str, ...]:
+        """The operations of some groups."""
+        return tuple(name for name, op in self.operations.items() if op.group in groups)

@@ -1,0 +1,570 @@
+"""The operations of the trace language: each is one function, declared where it stands.
+
+A new operation is a function here and, for the kernel's own code, an ``op_NAME`` in
+``layout/ckernel/harness/operations.c``. A function takes a Session and the arguments of the line;
+it returns what the line says of the operation. Where it breaks a rule of the machine the fault
+goes up to the runner.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
+from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT
+from layout.traces.language import NO_LIMIT, Group, Language
+from layout.traces.session import entry_line, state_line
+from layout.tree.state import MA_ERROR
+from layout.tree.walk import MAX_DESCENT
+
+if TYPE_CHECKING:
+    from layout.traces.session import Line, Session
+
+_MAX_RANGES = 1 << 24
+
+_language = Language()
+OPERATIONS = _language.operations
+"""Every operation by its name."""
+
+_trees = partial(_language.declare, group=Group.TREES)
+_stores = partial(_language.declare, group=Group.STORES, changes=True, returns="ret")
+_allocations = partial(
+    _language.declare, group=Group.ALLOCATIONS, changes=True, returns="ret start"
+)
+_reads = partial(_language.declare, group=Group.READS, returns="entry")
+_gaps = partial(_language.declare, group=Group.GAPS, returns="ret state")
+_reserves = partial(_language.declare, group=Group.RESERVES, changes=True)
+_on_cursor = partial(_language.declare, group=Group.CURSOR)
+_forward = partial(_language.declare, "MAX...", group=Group.FORWARD, returns="entry state")
+_backward = partial(_language.declare, "MIN...", group=Group.BACKWARD, returns="entry state")
+_cursor_stores = partial(_language.declare, group=Group.CURSOR_STORES, changes=True)
+_memory = partial(_language.declare, group=Group.MEMORY)
+_looks = partial(_language.declare, group=Group.LOOKS)
+
+
+# -- trees
+
+
+@_trees("F", calls="mt_init_flags(tree, F)", changes=True)
+def _init(run: Session, flags: int) -> Line:
+    """Make the tree empty, with these flags. Nodes that it had are forgotten, not freed."""
+    run.kernel.mt_init_flags(run.tree, flags)
+    return {}
+
+
+@_trees("K", returns="tree")
+def _sel(run: Session, number: int) -> Line:
+    """Go on with tree K."""
+    run.tree = run.machine.tree(number)
+    return {"tree": number}
+
+
+@_trees("on|off", calls="mt_set_in_rcu(tree)", changes=True)
+def _rcu(run: Session, on: int) -> Line:
+    """Turn RCU mode on or off (mt_clear_in_rcu)."""
+    if on:
+        run.kernel.mt_set_in_rcu(run.tree)
+    else:
+        run.kernel.mt_clear_in_rcu(run.tree)
+    return {}
+
+
+@_trees()
+def _rcu_lock(run: Session) -> Line:
+    """Begin a read section, which holds RCU callbacks up. Sections nest."""
+    run.machine.rcu_read_lock()
+    return {}
+
+
+@_trees(changes=True)
+def _rcu_unlock(run: Session) -> Line:
+    """End a read section; after the last the callbacks run."""
+    done = run.machine.rcu_read_unlock()
+    return {"rcu": done} if done else {}
+
+
+@_trees(calls="mtree_destroy(tree)", changes=True)
+def _destroy(run: Session) -> Line:
+    """Free all nodes of the tree."""
+    run.kernel.mt_destroy(run.tree)
+    return {}
+
+
+_copies = partial(
+    _trees,
+    "K",
+    calls="mtree_dup(tree, K, GFP_KERNEL)",
+    changes=True,
+    returns="ret droot dflags",
+    needs="mtree_dup",
+)
+
+
+@_copies()
+def _dup(run: Session, number: int) -> Line:
+    """Make tree K empty, with the current tree's flags, and copy the current tree into it."""
+    flags = run.mem.ma_flags(run.tree) & ~MT_FLAGS_HEIGHT_MASK
+    run.kernel.mt_init_flags(run.machine.tree(number), flags)
+    return _dup_noinit(run, number)
+
+
+@_copies()
+def _dup_noinit(run: Session, number: int) -> Line:
+    """Copy the current tree into tree K as it is."""
+    new = run.machine.tree(number)
+    ret = run.kernel.mtree_dup(run.tree, new)
+    return {
+        "ret": ret,
+        "droot": f"{run.mem.ma_root(new):x}",
+        "dflags": f"{run.mem.ma_flags(new):x}",
+    }
+
+
+# -- stores
+
+
+@_stores("A B V", calls="mtree_store_range(tree, A, B, V, GFP_KERNEL)")
+def _store(run: Session, index: int, last: int, entry: int) -> Line:
+    """Store V over A to B, whatever is there."""
+    return {"ret": run.kernel.mtree_store_range(run.tree, index, last, entry)}
+
+
+@_stores("A B V", calls="mtree_store_range(tree, A, B, V, GFP_NOWAIT)")
+def _storenw(run: Session, index: int, last: int, entry: int) -> Line:
+    """The same with allocations that may not block."""
+    return {"ret": run.kernel.mtree_store_range(run.tree, index, last, entry, GFP_NOWAIT)}
+
+
+@_stores("A B V", calls="mas_store(mas, V)", returns="entry err")
+def _mstore(run: Session, index: int, last: int, entry: int) -> Line:
+    """Store V over A to B with a state of its own; entry is what was at A."""
+    kernel = run.kernel
+    mas = run.new_state(index, last)
+    content = kernel.mas_store(mas, entry)
+    err = kernel.xa_err(mas.node) if mas.status == MA_ERROR else 0
+    kernel.mas_destroy(mas)
+    return {**entry_line(content), "err": err}
+
+
+@_stores("A B V", calls="mtree_insert_range(tree, A, B, V, GFP_KERNEL)")
+def _insert(run: Session, index: int, last: int, entry: int) -> Line:
+    """Store V over A to B if nothing is there; else ret is -EEXIST."""
+    return {"ret": run.kernel.mtree_insert_range(run.tree, index, last, entry)}
+
+
+@_stores("I", calls="mtree_erase(tree, I)", returns="entry")
+def _erase(run: Session, index: int) -> Line:
+    """Erase the whole range around I."""
+    return entry_line(run.kernel.mtree_erase(run.tree, index))
+
+
+@_allocations(
+    "V SIZE MIN MAX", calls="mtree_alloc_range(tree, &start, V, SIZE, MIN, MAX, GFP_KERNEL)"
+)
+def _alloc_range(run: Session, entry: int, size: int, low: int, high: int) -> Line:
+    """Store V in the lowest free area between MIN and MAX."""
+    ret, start = run.kernel.mtree_alloc_range(run.tree, entry, size, low, high)
+    return {"ret": ret, "start": f"{start:x}"}
+
+
+@_allocations(
+    "V SIZE MIN MAX", calls="mtree_alloc_rrange(tree, &start, V, SIZE, MIN, MAX, GFP_KERNEL)"
+)
+def _alloc_rrange(run: Session, entry: int, size: int, low: int, high: int) -> Line:
+    """Store V in the highest free area between MIN and MAX."""
+    ret, start = run.kernel.mtree_alloc_rrange(run.tree, entry, size, low, high)
+    return {"ret": ret, "start": f"{start:x}"}
+
+
+@_allocations(
+    "V LO HI NEXT",
+    calls="mtree_alloc_cyclic(tree, &start, V, LO, HI, &NEXT, GFP_KERNEL)",
+    returns="ret start next",
+    needs="mtree_alloc_cyclic",
+)
+def _alloc_cyclic(run: Session, entry: int, low: int, high: int, following: int) -> Line:
+    """Store V at the first free index from NEXT on, and from LO if there is none; then ret is 1."""
+    ret, start, following = run.kernel.mtree_alloc_cyclic(run.tree, entry, low, high, following)
+    return {"ret": ret, "start": f"{start:x}", "next": f"{following:x}"}
+
+
+# -- reads
+
+
+@_reads("I", calls="mtree_load(tree, I)")
+def _load(run: Session, index: int) -> Line:
+    """The entry at I."""
+    return entry_line(run.kernel.mtree_load(run.tree, index))
+
+
+@_reads("I", calls="mas_walk(mas)", returns="entry state")
+def _walk(run: Session, index: int) -> Line:
+    """The entry at I and the state after the walk; index and last are the range around I."""
+    mas = run.new_state(index)
+    return {**entry_line(run.kernel.mas_walk(mas)), **state_line(mas)}
+
+
+@_reads("I MAX", calls="mt_find(tree, &I, MAX)", returns="entry index")
+def _find(run: Session, index: int, limit: int) -> Line:
+    """The first entry between I and MAX; index is then the one behind its range."""
+    entry, index = run.kernel.mt_find(run.tree, index, limit)
+    return {**entry_line(entry), "index": f"{index:x}"}
+
+
+@_reads("I MAX", calls="mt_find_after(tree, &I, MAX)", returns="entry index")
+def _find_after(run: Session, index: int, limit: int) -> Line:
+    """The same for an I that find returned: 0 means that it wrapped, and nothing is found."""
+    entry, index = run.kernel.mt_find_after(run.tree, index, limit)
+    return {**entry_line(entry), "index": f"{index:x}"}
+
+
+@_reads("I MAX", calls="mt_next(tree, I, MAX)")
+def _next(run: Session, index: int, limit: int) -> Line:
+    """The first entry behind I, up to MAX."""
+    return entry_line(run.kernel.mt_next(run.tree, index, limit))
+
+
+@_reads("I MIN", calls="mt_prev(tree, I, MIN)")
+def _prev(run: Session, index: int, low: int) -> Line:
+    """The last entry before I, down to MIN."""
+    return entry_line(run.kernel.mt_prev(run.tree, index, low))
+
+
+@_reads("MIN MAX", calls="mas_for_each(mas, entry, MAX)", returns="ranges")
+def _iter(run: Session, low: int, high: int) -> Line:
+    """All ranges with entries that touch MIN to MAX."""
+    mas = run.new_state(low)
+    ranges: list[list[str]] = []
+    while entry := run.kernel.mas_find(mas, high):
+        ranges.append([f"{mas.index:x}", f"{mas.last:x}", f"{entry:x}"])
+        if len(ranges) > _MAX_RANGES:
+            run.kernel.livelock("mas_for_each")
+    return {"ranges": ranges}
+
+
+@_gaps("MIN MAX SIZE", calls="mas_empty_area(mas, MIN, MAX, SIZE)")
+def _empty_area(run: Session, low: int, high: int, size: int) -> Line:
+    """The lowest free area between MIN and MAX; the state is told if ret is 0."""
+    mas = run.new_state()
+    ret = run.kernel.mas_empty_area(mas, low, high, size)
+    return {"ret": ret, **({} if ret else state_line(mas))}
+
+
+@_gaps("MIN MAX SIZE", calls="mas_empty_area_rev(mas, MIN, MAX, SIZE)")
+def _empty_area_rev(run: Session, low: int, high: int, size: int) -> Line:
+    """The highest free area between MIN and MAX; the state is told if ret is 0."""
+    mas = run.new_state()
+    ret = run.kernel.mas_empty_area_rev(mas, low, high, size)
+    return {"ret": ret, **({} if ret else state_line(mas))}
+
+
+# -- preallocated nodes
+
+
+@_reserves(
+    "A B V",
+    calls="mas_preallocate(mas, V, GFP_KERNEL)",
+    returns="ret store_type requested allocated leftover",
+)
+def _prealloc(run: Session, index: int, last: int, entry: int) -> Line:
+    """Allocate the nodes for a store of V over A to B, then store (mas_store_prealloc)."""
+    kernel, cache = run.kernel, run.cache
+    mas = run.new_state(index, last)
+    before = cache.allocated
+    ret = kernel.mas_preallocate(mas, entry)
+    line: Line = {
+        "ret": ret,
+        "store_type": mas.store_type,
+        "requested": cache.allocated - before,
+        "allocated": kernel.mas_allocated(mas),
+    }
+    if not ret:
+        before = cache.freed
+        kernel.mas_store_prealloc(mas, entry)
+        line["leftover"] = cache.freed - before
+    return line
+
+
+@_reserves(
+    "A B V", calls="mas_preallocate(mas, V, GFP_KERNEL)", returns="ret store_type total nodes"
+)
+def _prealloc_raw(run: Session, index: int, last: int, entry: int) -> Line:
+    """Allocate the nodes for a store, show the struct maple_alloc in them, and free them."""
+    mas = run.new_state(index, last)
+    ret = run.kernel.mas_preallocate(mas, entry)
+    line = {"ret": ret, "store_type": mas.store_type, **_chain(run, mas.alloc)}
+    run.kernel.mas_destroy(mas)
+    return line
+
+
+@_reserves("N", calls="mas_expected_entries(mas, N)", returns="ret total nodes")
+def _expect_raw(run: Session, count: int) -> Line:
+    """The same with the nodes for N entries."""
+    mas = run.new_state()
+    ret = run.kernel.mas_expected_entries(mas, count)
+    line = {"ret": ret, **_chain(run, mas.alloc)}
+    run.kernel.mas_destroy(mas)
+    return line
+
+
+def _chain(run: Session, head: int) -> Line:
+    """The chain of struct maple_alloc, node by node, heads before what they hold."""
+    mem = run.mem
+    if not head or head & 1:
+        return {"total": 0, "nodes": []}
+    chain = [head]
+    for node in chain:
+        if node == head:
+            count = mem.alloc_count(node)
+            chain += [mem.alloc_slot(node, i) for i in range(count)]
+            head = mem.alloc_slot(node, 0) if count else 0
+    return {"total": mem.alloc_total(chain[0]), "nodes": [run.raw(node) for node in chain]}
+
+
+@_reserves(
+    "EXPECTED COUNT FIRST STEP LEN VALUE",
+    calls="mas_expected_entries(mas, EXPECTED)",
+    returns="ret allocated err_at left",
+)
+def _bulk(  # noqa: PLR0913 - the operation's arguments
+    run: Session, expected: int, count: int, first: int, step: int, length: int, value: int
+) -> Line:
+    """Allocate the nodes for EXPECTED entries, then store COUNT ranges (mas_store)."""
+    kernel, top = run.kernel, run.machine.arch.ulong_max
+    mas = run.new_state()
+    ret = kernel.mas_expected_entries(mas, expected)
+    line: Line = {"ret": ret, "allocated": kernel.mas_allocated(mas)}
+    if ret:
+        return line
+    for i in range(count):
+        mas.index = first + i * step & top
+        mas.last = mas.index + length - 1 & top
+        kernel.mas_store(mas, value + i * 0x1000 & top)
+        if mas.status == MA_ERROR:
+            line["err_at"] = i
+            break
+    line["left"] = kernel.mas_allocated(mas)
+    kernel.mas_destroy(mas)
+    return line
+
+
+# -- the cursor
+
+
+@_on_cursor("I [LAST]", calls="mas_init(cursor, tree, I)")
+def _cset(run: Session, index: int, last: int | None = None) -> Line:
+    """Set the cursor to I, or to the range I to LAST, in the current tree."""
+    run.cursor.assign(run.new_state(index, last))
+    return {}
+
+
+@_on_cursor("...", calls="mas_pause(cursor)", returns="state")
+def _cpause(run: Session) -> Line:
+    """Pause the cursor, so that others may change the tree."""
+    run.kernel.mas_pause(run.cursor)
+    return state_line(run.cursor)
+
+
+@_on_cursor("...", calls="mas_reset(cursor)")
+def _creset(run: Session) -> Line:
+    """Reset the cursor: the next operation walks from the root."""
+    run.cursor.reset()
+    return {}
+
+
+def _moved(run: Session, entry: int) -> Line:
+    return {**entry_line(entry), **state_line(run.cursor)}
+
+
+@_on_cursor(calls="mas_walk(cursor)", returns="entry state")
+def _cwalk(run: Session) -> Line:
+    """Walk to the cursor's index."""
+    return _moved(run, run.kernel.mas_walk(run.cursor))
+
+
+@_forward(calls="mas_next(cursor, MAX)")
+def _cnext(run: Session, limit: int) -> Line:
+    """Go to the next entry."""
+    return _moved(run, run.kernel.mas_next(run.cursor, limit))
+
+
+@_forward(calls="mas_next_range(cursor, MAX)", needs="mas_next_range")
+def _cnext_range(run: Session, limit: int) -> Line:
+    """Go to the next range, be it empty."""
+    return _moved(run, run.kernel.mas_next_range(run.cursor, limit))
+
+
+@_forward(calls="mas_find(cursor, MAX)")
+def _cfind(run: Session, limit: int) -> Line:
+    """Go to the entry at the cursor's index at first, then to the next one."""
+    return _moved(run, run.kernel.mas_find(run.cursor, limit))
+
+
+@_forward(calls="mas_find_range(cursor, MAX)", needs="mas_next_range")
+def _cfind_range(run: Session, limit: int) -> Line:
+    """Go to the range at the cursor's index at first, then to the next one, be it empty."""
+    return _moved(run, run.kernel.mas_find_range(run.cursor, limit))
+
+
+@_backward(calls="mas_prev(cursor, MIN)")
+def _cprev(run: Session, low: int) -> Line:
+    """Go to the previous entry."""
+    return _moved(run, run.kernel.mas_prev(run.cursor, low))
+
+
+@_backward(calls="mas_prev_range(cursor, MIN)", needs="mas_next_range")
+def _cprev_range(run: Session, low: int) -> Line:
+    """Go to the previous range, be it empty."""
+    return _moved(run, run.kernel.mas_prev_range(run.cursor, low))
+
+
+@_backward(calls="mas_find_rev(cursor, MIN)")
+def _cfind_rev(run: Session, low: int) -> Line:
+    """Go to the entry at the cursor's index at first, then to the previous one."""
+    return _moved(run, run.kernel.mas_find_rev(run.cursor, low))
+
+
+@_backward(calls="mas_find_range_rev(cursor, MIN)", needs="mas_next_range")
+def _cfind_range_rev(run: Session, low: int) -> Line:
+    """Go to the range at the cursor's index at first, then to the previous one, be it empty."""
+    return _moved(run, run.kernel.mas_find_range_rev(run.cursor, low))
+
+
+@_cursor_stores("V...", calls="mas_store_gfp(cursor, V, GFP_KERNEL)", returns="ret state")
+def _cstore(run: Session, entry: int) -> Line:
+    """Store V over the cursor's range."""
+    ret = run.kernel.mas_store_gfp(run.cursor, entry, GFP_KERNEL)
+    return {"ret": ret, **state_line(run.cursor)}
+
+
+@_cursor_stores("...", calls="mas_erase(cursor)", returns="entry state")
+def _cerase(run: Session) -> Line:
+    """Erase the whole range around the cursor's index."""
+    return _moved(run, run.kernel.mas_erase(run.cursor))
+
+
+# -- allocation failures
+
+
+@_memory("N [CALLS] or -")
+def _fail(run: Session, granted: int, refusals: int | None = None) -> Line:
+    """Grant N more nodes, then refuse: a request for more than what is left gets nothing.
+
+    After CALLS refusals the injection ends; without CALLS it lasts until ``fail -``.
+    """
+    return _refuse(run, granted, refusals, nowait_only=False)
+
+
+@_memory("N [CALLS] or -")
+def _failnw(run: Session, granted: int, refusals: int | None = None) -> Line:
+    """The same, but only requests that may not block are counted and refused."""
+    return _refuse(run, granted, refusals, nowait_only=True)
+
+
+def _refuse(run: Session, granted: int, refusals: int | None, *, nowait_only: bool) -> Line:
+    # the counts are signed longs in the reference: what looks negative is no limit
+    sign = run.machine.arch.ulong_max // 2
+    limit = None if granted == NO_LIMIT or granted > sign else granted
+    calls = None if refusals is None or refusals > sign else refusals
+    run.cache.fail(limit, calls, nowait_only=nowait_only)
+    return {}
+
+
+# -- looking at trees and memory
+
+
+@_looks(calls="mt_validate(tree)", returns="ok")
+def _validate(run: Session) -> Line:
+    """Check the tree as the kernel does; printk says what is wrong."""
+    ok = run.kernel.mt_validate(run.tree)
+    run.failed = run.failed or not ok
+    return {"ok": ok}
+
+
+@_looks(calls="mt_dump(tree, mt_dump_hex)", returns="text")
+def _mtdump(run: Session) -> Line:
+    """The tree as the kernel prints it."""
+    run.kernel.mt_dump(run.tree)
+    text = "".join(run.kernel.log)
+    run.kernel.log.clear()
+    return {"text": text}
+
+
+@_looks(returns="tree root flags nodes")
+def _dump(run: Session) -> Line:
+    """Every node that can be reached from the root, breadth first."""
+    return {
+        "tree": f"{run.tree:x}",
+        "root": f"{run.mem.ma_root(run.tree):x}",
+        "flags": f"{run.mem.ma_flags(run.tree):x}",
+        "nodes": [
+            {**run.raw(enode & ~NODE_MASK), "type": enode >> 3 & 0xF} for enode in _reachable(run)
+        ],
+    }
+
+
+def _reachable(run: Session) -> list[int]:
+    """The enodes below the root, breadth first, as far as the kernel's data ends say."""
+    kernel, mem = run.kernel, run.mem
+    root = mem.ma_root(run.tree)
+    enodes = [root & ~ROOT_NODE] if xa_is_node(root) else []
+    for enode in enodes:
+        node, mt = enode & ~NODE_MASK, enode >> 3 & 0xF
+        if mt < RANGE_64:
+            continue
+        end = kernel.ma_data_end(node, mt, _node_max(run, enode))
+        enodes += [mem.slot(node, mt, i) for i in range(end + 1)]
+        if len(enodes) > mem.near_size:
+            kernel.livelock("dump: the tree has a cycle", node)
+    return enodes
+
+
+def _node_max(run: Session, enode: int) -> int:
+    """The node's largest index, from the pivots of its parents."""
+    kernel, mem = run.kernel, run.mem
+    mas = run.new_state()
+    for _ in range(MAX_DESCENT):
+        if kernel.ma_is_root(enode & ~NODE_MASK):
+            break
+        slot, parent = kernel.mte_parent_slot(enode), kernel.parent_enode(mas, enode)
+        if slot < kernel.mt_pivots[parent >> 3 & 0xF]:
+            pivot = mem.pivot(parent & ~NODE_MASK, slot)
+            if pivot:
+                return pivot
+        enode = parent
+    return kernel.ulong_max
+
+
+@_looks(returns="mem")
+def _memdump(run: Session) -> Line:
+    """Every node that was ever handed out."""
+    cache = run.cache
+    return {
+        "mem": [
+            {**run.raw(cache.address(i)), "freed": cache.freed_map[i]}
+            for i in range(cache.allocated)
+        ]
+    }
+
+
+@_looks(returns="hex")
+def _treemem(run: Session) -> Line:
+    """The bytes of struct maple_tree."""
+    return {"hex": run.mem.read(run.tree, run.mem.tree_size, "struct maple_tree").hex()}
+
+
+@_looks("ADDR OFFSET BYTE", returns="was")
+def _poke(run: Session, address: int, offset: int, byte: int) -> Line:
+    """Overwrite one byte, for trying damage."""
+    at = address + offset & run.machine.arch.ulong_max
+    was = run.mem.read(at, 1, "the byte to poke")
+    run.mem.write(at, bytes([byte]), "poke")
+    return {"was": was.hex()}
+
+
+READS = _language.names(Group.READS)
+GAPS = _language.names(Group.GAPS)
+FORWARD = _language.names(Group.FORWARD)
+BACKWARD = _language.names(Group.BACKWARD)
+"""Operations that are alike: they may stand for one another in a trace."""
