@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from layout.images.decode import decode
+from layout.memory.meaning import node_fields
 from layout.memory.node import PIVOT
 from layout.memory.pointers import ARANGE_64, NODE_MASK, ROOT_PARENT
-from layout.show.fields import node_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

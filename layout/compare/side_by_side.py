@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import eq
 from typing import TYPE_CHECKING
 
-from layout.show.fields import NodeField, node_fields
+from layout.memory.meaning import NodeField, node_fields
 from layout.show.text import HEADING, NAME, UNUSED, Line, Span
 
 if TYPE_CHECKING:

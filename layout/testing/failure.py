@@ -12,7 +12,6 @@ from layout.machine.machine import TREES, Machine
 from layout.mapletree import MapleTree
 from layout.memory.errors import MapleLayoutError
 from layout.show.dump import text as dump_text
-from layout.show.fields import UNUSED_TEXT
 from layout.show.mtdump import mt_dump_text
 from layout.show.text import plain
 from layout.testing.recording import RecordedTree, Recorder
@@ -73,8 +72,8 @@ def _dumps(machine: Machine, tree: int) -> list[Section]:
 def _fields(machine: Machine, tree: int) -> str:
     try:
         visits = decode(machine.mem, tree).nodes
-        dump = dump_text(machine.mem, tree, visits[:MOST_NODES], fields=True)
-        lines = [line for line in map(plain, dump) if not line.endswith(f"  {UNUSED_TEXT}")]
+        dump = dump_text(machine.mem, tree, visits[:MOST_NODES], fields=True, empty=False)
+        lines = list(map(plain, dump))
     except MapleLayoutError as error:
         return f"cannot be read: {error}"
     if len(visits) > MOST_NODES:

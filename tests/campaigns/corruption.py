@@ -22,10 +22,10 @@ from layout.images.decode import decode
 from layout.images.validate import validate
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault
+from layout.memory.meaning import node_fields
 from layout.memory.node import NODE_SIZE, NodeMemory
 from layout.memory.nodeview import view
 from layout.memory.pointers import LEAF_64, MT_FLAGS_ALLOC_RANGE, xa_is_advanced
-from layout.show.fields import node_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
