@@ -155,7 +155,11 @@ _ANY = {
     "sum": Key("hex", "a checksum of all memory, for kernel diff"),
 }
 KEYS = {
-    "ret": Key("integer", "what the function returned: 0, or a negative errno", Seen.CALLER),
+    "ret": Key(
+        "integer",
+        "what the function returned: 0 or a negative errno; 1 where alloc_cyclic started again at LO",
+        Seen.CALLER,
+    ),
     "err": Key("integer", "the error in the state; 0 if there is none", Seen.CALLER),
     "entry": Key("hex", "the entry found, or the one that was there; 0 is NULL", Seen.CALLER),
     "start": Key("hex", "the first index of the area that was taken", Seen.CALLER),
@@ -209,6 +213,11 @@ class Declaration:
     needs: str
     help: str
     run: Function
+
+    @cached_property
+    def line(self) -> str:
+        """How a line reads: the name and the usage."""
+        return f"{self.name} {self.usage}".rstrip()
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:

@@ -36,8 +36,8 @@ _reads = partial(_language.declare, group=Group.READS, returns="entry")
 _gaps = partial(_language.declare, group=Group.GAPS, returns="ret state")
 _reserves = partial(_language.declare, group=Group.RESERVES, changes=True)
 _on_cursor = partial(_language.declare, group=Group.CURSOR)
-_forward = partial(_language.declare, "MAX...", group=Group.FORWARD, returns="entry state")
-_backward = partial(_language.declare, "MIN...", group=Group.BACKWARD, returns="entry state")
+_forward = partial(_language.declare, "MAX ...", group=Group.FORWARD, returns="entry state")
+_backward = partial(_language.declare, "MIN ...", group=Group.BACKWARD, returns="entry state")
 _cursor_stores = partial(_language.declare, group=Group.CURSOR_STORES, changes=True)
 _memory = partial(_language.declare, group=Group.MEMORY)
 _looks = partial(_language.declare, group=Group.LOOKS)
@@ -431,7 +431,7 @@ def _cfind_range_rev(run: Session, low: int) -> Line:
     return _moved(run, run.kernel.mas_find_range_rev(run.cursor, low))
 
 
-@_cursor_stores("V...", calls="mas_store_gfp(cursor, V, GFP_KERNEL)", returns="ret state")
+@_cursor_stores("V ...", calls="mas_store_gfp(cursor, V, GFP_KERNEL)", returns="ret state")
 def _cstore(run: Session, entry: int) -> Line:
     """Store V over the cursor's range."""
     ret = run.kernel.mas_store_gfp(run.cursor, entry, GFP_KERNEL)
@@ -563,8 +563,16 @@ def _poke(run: Session, address: int, offset: int, byte: int) -> Line:
     return {"was": was.hex()}
 
 
+AREAS = _language.names(Group.ALLOCATIONS)[:2]
+"""Stores into the lowest, and the highest, free area; GAPS only look for it."""
+
 READS = _language.names(Group.READS)
 GAPS = _language.names(Group.GAPS)
 FORWARD = _language.names(Group.FORWARD)
 BACKWARD = _language.names(Group.BACKWARD)
 """Operations that are alike: they may stand for one another in a trace."""
+
+
+def farthest(op: str, top: int) -> int:
+    """The limit with which a cursor goes as far as there is; ``top`` is the largest index."""
+    return top if op in FORWARD else 0

@@ -102,9 +102,8 @@ def _parse_line(n: int, words: list[str], ulong_max: int) -> Operation:
     if declared.ignores_more:
         given = given[: len(wanted)]
     if not declared.required <= len(given) <= len(wanted):
-        usage = f"{op} {declared.usage}".rstrip()
         what = "missing" if len(given) < declared.required else "surplus"
-        raise TraceError(n, f"{what} argument, the line should read: {usage}")
+        raise TraceError(n, f"{what} argument, the line should read: {declared.line}")
     pairs = zip(wanted, given, strict=False)
     return Operation(n, op, tuple(_number(n, *pair, ulong_max) for pair in pairs))
 

@@ -7,6 +7,7 @@ import pytest
 
 from layout import compiled
 from layout.ckernel.diff import RESULTS
+from layout.traces import reference
 from layout.traces.language import ARGUMENTS, KEYS, Group
 from layout.traces.operations import BACKWARD, FORWARD, OPERATIONS
 from layout.tree.kernel import Kernel
@@ -54,6 +55,11 @@ def test_what_is_declared_is_used():
     assert {a.name for op in OPERATIONS.values() for a in op.arguments} == set(ARGUMENTS)
     assert {key for op in OPERATIONS.values() for key in op.keys} == set(KEYS)
     assert {op.group for op in OPERATIONS.values()} == set(Group)
+
+
+def test_the_page_is_as_declared():
+    page = (Path(__file__).parents[2] / "docs" / "trace-language.md").read_text()
+    assert page == reference.page()
 
 
 def test_groups():
