@@ -157,7 +157,7 @@ _ANY = {
 KEYS = {
     "ret": Key(
         "integer",
-        "what the function returned: 0 or a negative errno; 1 where alloc_cyclic started again at LO",
+        "what the function returned: 0 or a negative errno; 1 where alloc_cyclic went on at LO",
         Seen.CALLER,
     ),
     "err": Key("integer", "the error in the state; 0 if there is none", Seen.CALLER),

@@ -18,6 +18,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import arches
+from arches import THREE
 from layout.images.decode import decode
 from layout.images.validate import validate
 from layout.machine.machine import Machine
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.images.violation import Violation
 
-MACHINES = ("s390x", "sparc64", "x86_64")
 
 READS = 3000
 """Reads of nodes beyond which a walk, which needs some dozen, does not end."""
@@ -265,7 +265,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     args = parser.parse_args(argv)
     full = {"loose": [False], "full": [True], "both": [False, True]}[args.shape]
-    shapes = product(full, (False, True), MACHINES)
+    shapes = product(full, (False, True), THREE)
     jobs = [(name, alloc, full, args.step) for full, alloc, name in shapes]
     print("| tree | machine | corruptions | harmful | reported | of those knowable | harmless |")
     print("|---|---|---|---|---|---|---|")

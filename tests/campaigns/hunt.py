@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 import arches
+from arches import THREE
 from layout import defects
 from layout.defects.loops import Loops2022
 from layout.machine.equip import equip
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 CONTROLS = {"none": Kernel, "loops": Loops2022}
 """Correct code, in which nothing must be found; the loops are those that R1 and D5 break."""
 WANTED = ("R1", "R2", "R3a", "R3b", "D1", "D2", "D5")
-MACHINES = ("x86_64", "s390x", "sparc64")
 KINDS = ("store", "fill", "erase", "read", "cursor", "destroy")
 MAX_STEPS = 25
 PAGE, HALF = 0x1000, 0x800
@@ -233,7 +233,7 @@ def main() -> None:
     """Run the searches that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--defects", default=",".join(WANTED))
-    parser.add_argument("--arch", default=",".join(MACHINES))
+    parser.add_argument("--arch", default=",".join(THREE))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--shrink", type=float, default=60)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from machines import THREE
 
 from layout.ckernel.build import build
 from layout.ckernel.diff import compare, match
@@ -20,7 +21,7 @@ def operations(name):
     return list(parse((FIXTURES / name).read_text().split("\n"), 2**64 - 1))
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_equal_in_every_byte(built, arch):
     for name in (
         "golden/09b-rcu-short.trace",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from machines import ARANGE, LEAF, RANGE, THREE
 
 import arches
 from layout.images.decode import decode
@@ -19,9 +20,7 @@ from layout.show.text import plain
 from layout.traces.inputs import load
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
-MACHINES = ("x86_64", "s390x", "sparc64")
 NODE = 0x1000000400
-LEAF, RANGE, ARANGE = 1, 2, 3
 ULONG_MAX = 0xFFFFFFFFFFFFFFFF
 
 
@@ -36,7 +35,7 @@ def by_name(fields):
     return {field.name: field for field in fields}
 
 
-@pytest.mark.parametrize("arch", MACHINES)
+@pytest.mark.parametrize("arch", THREE)
 @pytest.mark.parametrize("mt", [LEAF, RANGE, ARANGE])
 @settings(deadline=None, max_examples=25)
 @given(raw=st.binary(min_size=256, max_size=256), zero_pivot=st.booleans())
@@ -98,7 +97,7 @@ def test_a_captured_leaf():
     assert "slot[15]" not in named
 
 
-@pytest.mark.parametrize("arch", MACHINES)
+@pytest.mark.parametrize("arch", THREE)
 def test_a_full_leaf_has_slot_15_and_no_metadata(arch):
     mem = memory(arch)
     mem.set_pivots(NODE, 0, [16 * (i + 1) - 1 for i in range(15)])
@@ -112,7 +111,7 @@ def test_a_full_leaf_has_slot_15_and_no_metadata(arch):
     )
 
 
-@pytest.mark.parametrize("arch", MACHINES)
+@pytest.mark.parametrize("arch", THREE)
 @pytest.mark.parametrize(
     ("end", "meaning"),
     [
@@ -154,7 +153,7 @@ def test_a_last_pivot_that_was_left_out():
     assert named["pivot[1]"].meaning == "slot 1 ends with the node, at 13"
 
 
-@pytest.mark.parametrize("arch", MACHINES)
+@pytest.mark.parametrize("arch", THREE)
 def test_the_last_index_is_guessed(arch):
     """Without a walk, a node's own data end tells whether the last word is metadata."""
     for name, visits in _visits(arch):

@@ -1,6 +1,7 @@
 """fork and exit, with failures at every step; what readers see meanwhile."""
 
 import pytest
+from machines import THREE
 
 import arches
 from layout.machine.machine import Machine
@@ -50,7 +51,7 @@ def nothing_is_left(manager, *spaces):
     assert manager.machine.cache.allocated == manager.machine.cache.freed
 
 
-@pytest.mark.parametrize("name", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("name", THREE)
 def test_a_copy(name):
     manager, mm = parent_on(name)
     before = contents(mm)
@@ -89,7 +90,7 @@ def steps_of_a_fork(name):
     return steps
 
 
-@pytest.mark.parametrize("name", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("name", THREE)
 def test_a_failure_at_any_step(name):
     steps = steps_of_a_fork(name)
     assert {"vm_area_dup", "anon_vma_clone", "anon_vma_fork", "copy_page_range"} == set(steps)

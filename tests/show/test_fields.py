@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from machines import LEAF
 
 import arches
 from layout.images.decode import decode
@@ -17,9 +18,7 @@ from layout.show.fields import fields_json
 from layout.traces.inputs import load
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
-MACHINES = ("x86_64", "s390x", "sparc64")
 NODE = 0x1000000400
-LEAF, RANGE, ARANGE = 1, 2, 3
 ULONG_MAX = 0xFFFFFFFFFFFFFFFF
 
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from machines import THREE
 
 import arches
 from layout.machine.machine import Machine
@@ -16,7 +17,7 @@ from layout.traces.trace import Operation, parse
 from layout.tree.kernel import Kernel
 
 TOP = 2**64 - 1
-pytestmark = pytest.mark.maple_arch("x86_64", "s390x", "sparc64")
+pytestmark = pytest.mark.maple_arch(*THREE)
 
 
 @pytest.fixture
