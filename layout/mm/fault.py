@@ -8,8 +8,8 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from layout.mm.flags import VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_SHARED
 from layout.mm.place import GUARD_PAGES, MMAP_MIN_ADDR
+from layout.mm.vm_flags import VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_SHARED
 from layout.tree.state import ENOMEM
 
 if TYPE_CHECKING:

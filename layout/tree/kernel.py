@@ -10,7 +10,6 @@ from layout.tree import (
     bignode,
     bulk,
     destroy,
-    dump,
     dup,
     find,
     flags,
@@ -19,13 +18,14 @@ from layout.tree import (
     log,
     mtree,
     parents,
+    printing,
     replace,
     root,
     search,
     spanning,
     split,
     store,
-    validate,
+    validation,
     walk,
     write,
     write_walk,
@@ -311,13 +311,13 @@ class Kernel:
     mtree_dup = dup.mtree_dup
 
     # -- dump
-    mt_dump = dump.mt_dump
-    mas_dump = dump.mas_dump
-    report_failure = dump.report_failure
-    report_index_not_increased = dump.report_index_not_increased
+    mt_dump = printing.mt_dump
+    mas_dump = printing.mas_dump
+    report_failure = printing.report_failure
+    report_index_not_increased = printing.report_index_not_increased
 
     # -- validate
-    mt_validate = validate.mt_validate
+    mt_validate = validation.mt_validate
 
 
 def big_node_layout(mem: NodeMemory) -> tuple[int, int, int, int]:

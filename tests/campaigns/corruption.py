@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import arches
 from arches import THREE
 from layout.images.decode import decode
-from layout.images.validate import validate
+from layout.images.validator import validate
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault
 from layout.memory.meaning import node_fields

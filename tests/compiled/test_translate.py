@@ -14,8 +14,8 @@ from layout.memory.node import NodeMemory
 from layout.tree.kernel import Kernel
 
 LEFT_OUT = {
-    "dump": "prints",
-    "validate": "checks the tree, off the paths that are to be fast",
+    "printing": "prints",
+    "validation": "checks the tree, off the paths that are to be fast",
     "log": "prints, and raises what ends a run",
     "state": "classes; parts.pyx has their structs",
     "peeks": "declarations for the access checker",

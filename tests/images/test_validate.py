@@ -13,7 +13,7 @@ from machines import ARANGE, LEAF, RANGE, THREE
 import arches
 from layout.images import links
 from layout.images.decode import decode
-from layout.images.validate import check, validate
+from layout.images.validator import check, validate
 from layout.images.violation import Rule, Violation
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault

@@ -7,7 +7,8 @@ import arches
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault
 from layout.memory.pointers import MT_FLAGS_USE_RCU, XA_ZERO_ENTRY
-from layout.mm.flags import (
+from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import (
     MADV_DONTFORK,
     MADV_WIPEONFORK,
     MAP_ANONYMOUS,
@@ -17,7 +18,6 @@ from layout.mm.flags import (
     PROT_WRITE,
     VM_LOCKED,
 )
-from layout.mm.manager import MemoryManager
 
 VMAS = 13
 

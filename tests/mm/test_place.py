@@ -5,7 +5,8 @@ from machines import THREE
 
 import arches
 from layout.machine.machine import Machine
-from layout.mm.flags import (
+from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import (
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
@@ -15,7 +16,6 @@ from layout.mm.flags import (
     PROT_READ,
     PROT_WRITE,
 )
-from layout.mm.manager import MemoryManager
 
 RW = PROT_READ | PROT_WRITE
 PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS
