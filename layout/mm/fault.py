@@ -108,7 +108,7 @@ def anon_vma_prepare(mm: MmStruct, vma: Vma) -> bool:
 
 
 def write_fault(mm: MmStruct, address: int) -> int:
-    """A first write at ``address``: a private VMA gets its anon_vma. Returns 0 or an errno."""
+    """handle_mm_fault() for a first write: a private VMA gets its anon_vma. 0 or an errno."""
     vma = mm.expand_stack(address)
     if vma is None:
         return -errno.EFAULT
