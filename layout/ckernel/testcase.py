@@ -178,7 +178,7 @@ class _Writer:
         if opened:
             self.block(f"unsigned long {', '.join(values)};")
             depth = 2
-        call = f"{declared.function}({', '.join(words)})"
+        call = f"{declared.callee}({', '.join(words)})"
         if "ret" in line:
             self.check(call, str(line["ret"]), depth=depth)
         else:
@@ -327,7 +327,7 @@ class _Writer:
         tree, declared = self.tree(self.cursor_tree), operation.declared
         values = map(self._value, declared.arguments, operation.args)
         words = ["&cursor", *values, *declared.call_arguments[1 + len(operation.args) :]]
-        call = f"{declared.function}({', '.join(words)})"
+        call = f"{declared.callee}({', '.join(words)})"
         self.put(f"mtree_lock({tree});")
         if "ret" in line:
             self.check(call, str(line["ret"]))

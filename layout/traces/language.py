@@ -11,15 +11,20 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT
+from layout.traces.session import state_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from layout.traces.session import Line
+    from layout.traces.session import Line, Session
 
     Function = Callable[..., Line]
     """What carries an operation out: it takes a Session, then the arguments as numbers."""
+
+_GFP = {"GFP_KERNEL": GFP_KERNEL, "GFP_NOWAIT": GFP_NOWAIT}
 
 NO_LIMIT = -1
 """The first argument of ``fail -``: no more failures."""
@@ -198,21 +203,22 @@ class Declaration:
     """An operation of the trace language.
 
     ``usage`` are its arguments as a line has them: ``[X]`` may be left out, ``...`` is ignored,
-    ``or -`` means that a single ``-`` may stand there. ``calls`` is the call of the kernel in C,
-    with ``tree``, ``cursor`` and ``mas`` (a new state) for what it works on. ``changes`` tells
-    that its line ends with TAIL. ``returns`` are the other keys of its line, those of a state as
-    ``state``. ``needs`` is a kernel function that early kernels lack. ``help`` is its meaning.
+    ``or -`` means that a single ``-`` may stand there. ``help`` is its meaning, ``returns`` are
+    the keys of its line, without TAIL, which it has if it ``changes`` the tree. ``calls`` is the
+    call of the kernel in C, on ``tree``, ``cursor`` or ``mas``: a new state for the arguments
+    that are not in the call; ``&`` marks what comes back. ``function`` carries the operation out
+    where it is more than that call. ``needs`` is a kernel function that early kernels lack.
     """
 
     name: str
     usage: str
     group: Group
-    calls: str
-    changes: bool
-    returns: tuple[str, ...]
-    needs: str
     help: str
-    run: Function
+    returns: tuple[str, ...]
+    function: Function | None = None
+    calls: str = ""
+    changes: bool = False
+    needs: str = ""
 
     @cached_property
     def line(self) -> str:
@@ -259,7 +265,7 @@ class Declaration:
         return any(KEYS[key].seen is Seen.MEMORY for key in self.returns)
 
     @cached_property
-    def function(self) -> str:
+    def callee(self) -> str:
         """The name of the kernel's function; empty if there is none."""
         return self.calls.partition("(")[0]
 
@@ -269,41 +275,70 @@ class Declaration:
         found = re.search(r"\((.*)\)$", self.calls)
         return found[1].split(", ") if found else []
 
+    @cached_property
+    def run(self) -> Function:
+        """What carries it out."""
+        return self.function or self._call()
 
-class Language:
-    """The operations, in the order in which they are declared."""
+    def _call(self) -> Function:
+        """The call, from a Session and the arguments; results are in the order of ``returns``."""
+        subject, *words = self.call_arguments
+        names = [argument.name for argument in self.arguments]
+        places = [names.index(bare) for word in words if (bare := word.strip("&")) in names]
+        others = [i for i in range(len(names)) if i not in places]
+        flags = [_GFP[word] for word in words if word in _GFP]
+        with_state = set(STATE) <= set(self.returns)
+        keys = [key for key in self.returns if not with_state or key not in STATE]
 
-    def __init__(self) -> None:
-        self.operations: dict[str, Declaration] = {}
+        def run(session: Session, *args: int) -> Line:
+            on: Any
+            if subject == "mas":
+                on = session.new_state(*[args[i] for i in others])
+            else:
+                on = getattr(session, subject)
+            found = getattr(session.kernel, self.callee)(on, *[args[i] for i in places], *flags)
+            values = found if isinstance(found, tuple) else (found,)
+            pairs = zip(keys, values, strict=False)
+            line = {key: value if key == "ret" else f"{value:x}" for key, value in pairs}
+            if with_state and (subject == "cursor" or not line.get("ret")):
+                line |= state_line(on)
+            return line
 
-    def declare(  # noqa: PLR0913 - what is declared
-        self,
-        usage: str = "",
-        *,
-        group: Group,
-        calls: str = "",
-        changes: bool = False,
-        returns: str = "",
-        needs: str = "",
-    ) -> Callable[[Function], Function]:
+        return run
+
+
+class Section:
+    """Operations of one group; the keyword arguments are what most of them have in common."""
+
+    def __init__(self, operations: dict[str, Declaration], group: Group, **common: Any) -> None:
+        self._operations = operations
+        self._group = group
+        self._common = common
+
+    def call(self, line: str, calls: str, text: str, **given: Any) -> None:
+        """Declare an operation that is the one call; ``line`` is its name and usage."""
+        name, _, usage = line.partition(" ")
+        self._add(name, usage, text, None, {"calls": calls, **given})
+
+    def function(self, usage: str = "", **given: Any) -> Callable[[Function], Function]:
         """Declare an operation by the function that carries it out.
 
         Its name is the function's without the leading ``_``, its help the docstring.
         """
 
         def add(run: Function) -> Function:
-            name = run.__name__.removeprefix("_")
-            keys: list[str] = []
-            for key in returns.split():
-                keys += STATE if key == "state" else [key]
-            text = " ".join((run.__doc__ or "").split())
-            self.operations[name] = Declaration(
-                name, usage, group, calls, changes, tuple(keys), needs, text, run
-            )
+            self._add(run.__name__.removeprefix("_"), usage, run.__doc__ or "", run, given)
             return run
 
         return add
 
-    def names(self, *groups: Group) -> tuple[str, ...]:
-        """The operations of some groups."""
-        return tuple(name for name, op in self.operations.items() if op.group in groups)
+    def _add(
+        self, name: str, usage: str, text: str, run: Function | None, given: dict[str, Any]
+    ) -> None:
+        values = {**self._common, **given}
+        keys: list[str] = []
+        for key in values.pop("returns", "").split():
+            keys += STATE if key == "state" else [key]
+        self._operations[name] = Declaration(
+            name, usage, self._group, " ".join(text.split()), tuple(keys), run, **values
+        )

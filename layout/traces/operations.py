@@ -1,9 +1,9 @@
-"""The operations of the trace language: each is one function, declared where it stands.
+"""The operations of the trace language, each declared once.
 
-A new operation is a function here and, for the kernel's own code, an ``op_NAME`` in
-``layout/ckernel/harness/operations.c``. A function takes a Session and the arguments of the line;
-it returns what the line says of the operation. Where it breaks a rule of the machine the fault
-goes up to the runner.
+A new operation is a declaration here and, for the kernel's own code, an ``op_NAME`` in
+``layout/ckernel/harness/operations.c``. It is a call of one of the kernel's functions, or a
+function of its own. That takes a Session and the arguments of the line; it returns what the line
+says of the operation. Where it breaks a rule of the machine the fault goes up to the runner.
 """
 
 from __future__ import annotations
@@ -12,55 +12,52 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
-from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT
-from layout.traces.language import NO_LIMIT, Group, Language
-from layout.traces.session import entry_line, state_line
+from layout.traces.language import NO_LIMIT, Group, Section
+from layout.traces.session import entry_line
 from layout.tree.state import MA_ERROR
 from layout.tree.walk import MAX_DESCENT
 
 if TYPE_CHECKING:
+    from layout.traces.language import Declaration
     from layout.traces.session import Line, Session
 
 _MAX_RANGES = 1 << 24
 
-_language = Language()
-OPERATIONS = _language.operations
+OPERATIONS: dict[str, Declaration] = {}
 """Every operation by its name."""
 
-_trees = partial(_language.declare, group=Group.TREES)
-_stores = partial(_language.declare, group=Group.STORES, changes=True, returns="ret")
-_allocations = partial(
-    _language.declare, group=Group.ALLOCATIONS, changes=True, returns="ret start"
-)
-_reads = partial(_language.declare, group=Group.READS, returns="entry")
-_gaps = partial(_language.declare, group=Group.GAPS, returns="ret state")
-_reserves = partial(_language.declare, group=Group.RESERVES, changes=True)
-_on_cursor = partial(_language.declare, group=Group.CURSOR)
-_forward = partial(_language.declare, "MAX ...", group=Group.FORWARD, returns="entry state")
-_backward = partial(_language.declare, "MIN ...", group=Group.BACKWARD, returns="entry state")
-_cursor_stores = partial(_language.declare, group=Group.CURSOR_STORES, changes=True)
-_memory = partial(_language.declare, group=Group.MEMORY)
-_looks = partial(_language.declare, group=Group.LOOKS)
+_section = partial(Section, OPERATIONS)
+_trees = _section(Group.TREES)
+_stores = _section(Group.STORES, changes=True, returns="ret")
+_allocations = _section(Group.ALLOCATIONS, changes=True, returns="ret start")
+_reads = _section(Group.READS, returns="entry")
+_gaps = _section(Group.GAPS, returns="ret state")
+_reserves = _section(Group.RESERVES, changes=True)
+_on_cursor = _section(Group.CURSOR)
+_forward = _section(Group.FORWARD, returns="entry state")
+_backward = _section(Group.BACKWARD, returns="entry state")
+_cursor_stores = _section(Group.CURSOR_STORES, changes=True)
+_memory = _section(Group.MEMORY)
+_looks = _section(Group.LOOKS)
 
 
 # -- trees
+_trees.call(
+    "init F",
+    "mt_init_flags(tree, F)",
+    "Make the tree empty, with these flags. Nodes that it had are forgotten, not freed.",
+    changes=True,
+)
 
 
-@_trees("F", calls="mt_init_flags(tree, F)", changes=True)
-def _init(run: Session, flags: int) -> Line:
-    """Make the tree empty, with these flags. Nodes that it had are forgotten, not freed."""
-    run.kernel.mt_init_flags(run.tree, flags)
-    return {}
-
-
-@_trees("K", returns="tree")
+@_trees.function("K", returns="tree")
 def _sel(run: Session, number: int) -> Line:
     """Go on with tree K."""
     run.tree = run.machine.tree(number)
     return {"tree": number}
 
 
-@_trees("on|off", calls="mt_set_in_rcu(tree)", changes=True)
+@_trees.function("on|off", calls="mt_set_in_rcu(tree)", changes=True)
 def _rcu(run: Session, on: int) -> Line:
     """Turn RCU mode on or off (mt_clear_in_rcu)."""
     if on:
@@ -70,21 +67,21 @@ def _rcu(run: Session, on: int) -> Line:
     return {}
 
 
-@_trees()
+@_trees.function()
 def _rcu_lock(run: Session) -> Line:
     """Begin a read section, which holds RCU callbacks up. Sections nest."""
     run.machine.rcu_read_lock()
     return {}
 
 
-@_trees(changes=True)
+@_trees.function(changes=True)
 def _rcu_unlock(run: Session) -> Line:
     """End a read section; after the last the callbacks run."""
     done = run.machine.rcu_read_unlock()
     return {"rcu": done} if done else {}
 
 
-@_trees(calls="mtree_destroy(tree)", changes=True)
+@_trees.function(calls="mtree_destroy(tree)", changes=True)
 def _destroy(run: Session) -> Line:
     """Free all nodes of the tree."""
     run.kernel.mt_destroy(run.tree)
@@ -92,7 +89,7 @@ def _destroy(run: Session) -> Line:
 
 
 _copies = partial(
-    _trees,
+    _trees.function,
     "K",
     calls="mtree_dup(tree, K, GFP_KERNEL)",
     changes=True,
@@ -122,21 +119,19 @@ def _dup_noinit(run: Session, number: int) -> Line:
 
 
 # -- stores
+_stores.call(
+    "store A B V",
+    "mtree_store_range(tree, A, B, V, GFP_KERNEL)",
+    "Store V over A to B, whatever is there.",
+)
+_stores.call(
+    "storenw A B V",
+    "mtree_store_range(tree, A, B, V, GFP_NOWAIT)",
+    "The same with allocations that may not block.",
+)
 
 
-@_stores("A B V", calls="mtree_store_range(tree, A, B, V, GFP_KERNEL)")
-def _store(run: Session, index: int, last: int, entry: int) -> Line:
-    """Store V over A to B, whatever is there."""
-    return {"ret": run.kernel.mtree_store_range(run.tree, index, last, entry)}
-
-
-@_stores("A B V", calls="mtree_store_range(tree, A, B, V, GFP_NOWAIT)")
-def _storenw(run: Session, index: int, last: int, entry: int) -> Line:
-    """The same with allocations that may not block."""
-    return {"ret": run.kernel.mtree_store_range(run.tree, index, last, entry, GFP_NOWAIT)}
-
-
-@_stores("A B V", calls="mas_store(mas, V)", returns="entry err")
+@_stores.function("A B V", calls="mas_store(mas, V)", returns="entry err")
 def _mstore(run: Session, index: int, last: int, entry: int) -> Line:
     """Store V over A to B with a state of its own; entry is what was at A."""
     kernel = run.kernel
@@ -147,91 +142,56 @@ def _mstore(run: Session, index: int, last: int, entry: int) -> Line:
     return {**entry_line(content), "err": err}
 
 
-@_stores("A B V", calls="mtree_insert_range(tree, A, B, V, GFP_KERNEL)")
-def _insert(run: Session, index: int, last: int, entry: int) -> Line:
-    """Store V over A to B if nothing is there; else ret is -EEXIST."""
-    return {"ret": run.kernel.mtree_insert_range(run.tree, index, last, entry)}
-
-
-@_stores("I", calls="mtree_erase(tree, I)", returns="entry")
-def _erase(run: Session, index: int) -> Line:
-    """Erase the whole range around I."""
-    return entry_line(run.kernel.mtree_erase(run.tree, index))
-
-
-@_allocations(
-    "V SIZE MIN MAX", calls="mtree_alloc_range(tree, &start, V, SIZE, MIN, MAX, GFP_KERNEL)"
+_stores.call(
+    "insert A B V",
+    "mtree_insert_range(tree, A, B, V, GFP_KERNEL)",
+    "Store V over A to B if nothing is there; else ret is -EEXIST.",
 )
-def _alloc_range(run: Session, entry: int, size: int, low: int, high: int) -> Line:
-    """Store V in the lowest free area between MIN and MAX."""
-    ret, start = run.kernel.mtree_alloc_range(run.tree, entry, size, low, high)
-    return {"ret": ret, "start": f"{start:x}"}
-
-
-@_allocations(
-    "V SIZE MIN MAX", calls="mtree_alloc_rrange(tree, &start, V, SIZE, MIN, MAX, GFP_KERNEL)"
+_stores.call("erase I", "mtree_erase(tree, I)", "Erase the whole range around I.", returns="entry")
+_allocations.call(
+    "alloc_range V SIZE MIN MAX",
+    "mtree_alloc_range(tree, &start, V, SIZE, MIN, MAX, GFP_KERNEL)",
+    "Store V in the lowest free area between MIN and MAX.",
 )
-def _alloc_rrange(run: Session, entry: int, size: int, low: int, high: int) -> Line:
-    """Store V in the highest free area between MIN and MAX."""
-    ret, start = run.kernel.mtree_alloc_rrange(run.tree, entry, size, low, high)
-    return {"ret": ret, "start": f"{start:x}"}
-
-
-@_allocations(
-    "V LO HI NEXT",
-    calls="mtree_alloc_cyclic(tree, &start, V, LO, HI, &NEXT, GFP_KERNEL)",
+_allocations.call(
+    "alloc_rrange V SIZE MIN MAX",
+    "mtree_alloc_rrange(tree, &start, V, SIZE, MIN, MAX, GFP_KERNEL)",
+    "Store V in the highest free area between MIN and MAX.",
+)
+_allocations.call(
+    "alloc_cyclic V LO HI NEXT",
+    "mtree_alloc_cyclic(tree, &start, V, LO, HI, &NEXT, GFP_KERNEL)",
+    "Store V at the first free index from NEXT on, and from LO if there is none; then ret is 1.",
     returns="ret start next",
     needs="mtree_alloc_cyclic",
 )
-def _alloc_cyclic(run: Session, entry: int, low: int, high: int, following: int) -> Line:
-    """Store V at the first free index from NEXT on, and from LO if there is none; then ret is 1."""
-    ret, start, following = run.kernel.mtree_alloc_cyclic(run.tree, entry, low, high, following)
-    return {"ret": ret, "start": f"{start:x}", "next": f"{following:x}"}
 
 
 # -- reads
+_reads.call("load I", "mtree_load(tree, I)", "The entry at I.")
+_reads.call(
+    "walk I",
+    "mas_walk(mas)",
+    "The entry at I and the state after the walk; index and last are the range around I.",
+    returns="entry state",
+)
+_reads.call(
+    "find I MAX",
+    "mt_find(tree, &I, MAX)",
+    "The first entry between I and MAX; index is then the one behind its range.",
+    returns="entry index",
+)
+_reads.call(
+    "find_after I MAX",
+    "mt_find_after(tree, &I, MAX)",
+    "The same for an I that find returned: 0 means that it wrapped, and nothing is found.",
+    returns="entry index",
+)
+_reads.call("next I MAX", "mt_next(tree, I, MAX)", "The first entry behind I, up to MAX.")
+_reads.call("prev I MIN", "mt_prev(tree, I, MIN)", "The last entry before I, down to MIN.")
 
 
-@_reads("I", calls="mtree_load(tree, I)")
-def _load(run: Session, index: int) -> Line:
-    """The entry at I."""
-    return entry_line(run.kernel.mtree_load(run.tree, index))
-
-
-@_reads("I", calls="mas_walk(mas)", returns="entry state")
-def _walk(run: Session, index: int) -> Line:
-    """The entry at I and the state after the walk; index and last are the range around I."""
-    mas = run.new_state(index)
-    return {**entry_line(run.kernel.mas_walk(mas)), **state_line(mas)}
-
-
-@_reads("I MAX", calls="mt_find(tree, &I, MAX)", returns="entry index")
-def _find(run: Session, index: int, limit: int) -> Line:
-    """The first entry between I and MAX; index is then the one behind its range."""
-    entry, index = run.kernel.mt_find(run.tree, index, limit)
-    return {**entry_line(entry), "index": f"{index:x}"}
-
-
-@_reads("I MAX", calls="mt_find_after(tree, &I, MAX)", returns="entry index")
-def _find_after(run: Session, index: int, limit: int) -> Line:
-    """The same for an I that find returned: 0 means that it wrapped, and nothing is found."""
-    entry, index = run.kernel.mt_find_after(run.tree, index, limit)
-    return {**entry_line(entry), "index": f"{index:x}"}
-
-
-@_reads("I MAX", calls="mt_next(tree, I, MAX)")
-def _next(run: Session, index: int, limit: int) -> Line:
-    """The first entry behind I, up to MAX."""
-    return entry_line(run.kernel.mt_next(run.tree, index, limit))
-
-
-@_reads("I MIN", calls="mt_prev(tree, I, MIN)")
-def _prev(run: Session, index: int, low: int) -> Line:
-    """The last entry before I, down to MIN."""
-    return entry_line(run.kernel.mt_prev(run.tree, index, low))
-
-
-@_reads("MIN MAX", calls="mas_for_each(mas, entry, MAX)", returns="ranges")
+@_reads.function("MIN MAX", calls="mas_for_each(mas, entry, MAX)", returns="ranges")
 def _iter(run: Session, low: int, high: int) -> Line:
     """All ranges with entries that touch MIN to MAX."""
     mas = run.new_state(low)
@@ -243,26 +203,22 @@ def _iter(run: Session, low: int, high: int) -> Line:
     return {"ranges": ranges}
 
 
-@_gaps("MIN MAX SIZE", calls="mas_empty_area(mas, MIN, MAX, SIZE)")
-def _empty_area(run: Session, low: int, high: int, size: int) -> Line:
-    """The lowest free area between MIN and MAX; the state is told if ret is 0."""
-    mas = run.new_state()
-    ret = run.kernel.mas_empty_area(mas, low, high, size)
-    return {"ret": ret, **({} if ret else state_line(mas))}
-
-
-@_gaps("MIN MAX SIZE", calls="mas_empty_area_rev(mas, MIN, MAX, SIZE)")
-def _empty_area_rev(run: Session, low: int, high: int, size: int) -> Line:
-    """The highest free area between MIN and MAX; the state is told if ret is 0."""
-    mas = run.new_state()
-    ret = run.kernel.mas_empty_area_rev(mas, low, high, size)
-    return {"ret": ret, **({} if ret else state_line(mas))}
+_gaps.call(
+    "empty_area MIN MAX SIZE",
+    "mas_empty_area(mas, MIN, MAX, SIZE)",
+    "The lowest free area between MIN and MAX; the state is told if ret is 0.",
+)
+_gaps.call(
+    "empty_area_rev MIN MAX SIZE",
+    "mas_empty_area_rev(mas, MIN, MAX, SIZE)",
+    "The highest free area between MIN and MAX; the state is told if ret is 0.",
+)
 
 
 # -- preallocated nodes
 
 
-@_reserves(
+@_reserves.function(
     "A B V",
     calls="mas_preallocate(mas, V, GFP_KERNEL)",
     returns="ret store_type requested allocated leftover",
@@ -286,7 +242,7 @@ def _prealloc(run: Session, index: int, last: int, entry: int) -> Line:
     return line
 
 
-@_reserves(
+@_reserves.function(
     "A B V", calls="mas_preallocate(mas, V, GFP_KERNEL)", returns="ret store_type total nodes"
 )
 def _prealloc_raw(run: Session, index: int, last: int, entry: int) -> Line:
@@ -298,7 +254,7 @@ def _prealloc_raw(run: Session, index: int, last: int, entry: int) -> Line:
     return line
 
 
-@_reserves("N", calls="mas_expected_entries(mas, N)", returns="ret total nodes")
+@_reserves.function("N", calls="mas_expected_entries(mas, N)", returns="ret total nodes")
 def _expect_raw(run: Session, count: int) -> Line:
     """The same with the nodes for N entries."""
     mas = run.new_state()
@@ -322,7 +278,7 @@ def _chain(run: Session, head: int) -> Line:
     return {"total": mem.alloc_total(chain[0]), "nodes": [run.raw(node) for node in chain]}
 
 
-@_reserves(
+@_reserves.function(
     "EXPECTED COUNT FIRST STEP LEN VALUE",
     calls="mas_expected_entries(mas, EXPECTED)",
     returns="ret allocated err_at left",
@@ -352,102 +308,83 @@ def _bulk(  # noqa: PLR0913 - the operation's arguments
 # -- the cursor
 
 
-@_on_cursor("I [LAST]", calls="mas_init(cursor, tree, I)")
+@_on_cursor.function("I [LAST]", calls="mas_init(cursor, tree, I)")
 def _cset(run: Session, index: int, last: int | None = None) -> Line:
     """Set the cursor to I, or to the range I to LAST, in the current tree."""
     run.cursor.assign(run.new_state(index, last))
     return {}
 
 
-@_on_cursor("...", calls="mas_pause(cursor)", returns="state")
-def _cpause(run: Session) -> Line:
-    """Pause the cursor, so that others may change the tree."""
-    run.kernel.mas_pause(run.cursor)
-    return state_line(run.cursor)
+_on_cursor.call(
+    "cpause ...",
+    "mas_pause(cursor)",
+    "Pause the cursor, so that others may change the tree.",
+    returns="state",
+)
 
 
-@_on_cursor("...", calls="mas_reset(cursor)")
+@_on_cursor.function("...", calls="mas_reset(cursor)")
 def _creset(run: Session) -> Line:
     """Reset the cursor: the next operation walks from the root."""
     run.cursor.reset()
     return {}
 
 
-def _moved(run: Session, entry: int) -> Line:
-    return {**entry_line(entry), **state_line(run.cursor)}
-
-
-@_on_cursor(calls="mas_walk(cursor)", returns="entry state")
-def _cwalk(run: Session) -> Line:
-    """Walk to the cursor's index."""
-    return _moved(run, run.kernel.mas_walk(run.cursor))
-
-
-@_forward(calls="mas_next(cursor, MAX)")
-def _cnext(run: Session, limit: int) -> Line:
-    """Go to the next entry."""
-    return _moved(run, run.kernel.mas_next(run.cursor, limit))
-
-
-@_forward(calls="mas_next_range(cursor, MAX)", needs="mas_next_range")
-def _cnext_range(run: Session, limit: int) -> Line:
-    """Go to the next range, be it empty."""
-    return _moved(run, run.kernel.mas_next_range(run.cursor, limit))
-
-
-@_forward(calls="mas_find(cursor, MAX)")
-def _cfind(run: Session, limit: int) -> Line:
-    """Go to the entry at the cursor's index at first, then to the next one."""
-    return _moved(run, run.kernel.mas_find(run.cursor, limit))
-
-
-@_forward(calls="mas_find_range(cursor, MAX)", needs="mas_next_range")
-def _cfind_range(run: Session, limit: int) -> Line:
-    """Go to the range at the cursor's index at first, then to the next one, be it empty."""
-    return _moved(run, run.kernel.mas_find_range(run.cursor, limit))
-
-
-@_backward(calls="mas_prev(cursor, MIN)")
-def _cprev(run: Session, low: int) -> Line:
-    """Go to the previous entry."""
-    return _moved(run, run.kernel.mas_prev(run.cursor, low))
-
-
-@_backward(calls="mas_prev_range(cursor, MIN)", needs="mas_next_range")
-def _cprev_range(run: Session, low: int) -> Line:
-    """Go to the previous range, be it empty."""
-    return _moved(run, run.kernel.mas_prev_range(run.cursor, low))
-
-
-@_backward(calls="mas_find_rev(cursor, MIN)")
-def _cfind_rev(run: Session, low: int) -> Line:
-    """Go to the entry at the cursor's index at first, then to the previous one."""
-    return _moved(run, run.kernel.mas_find_rev(run.cursor, low))
-
-
-@_backward(calls="mas_find_range_rev(cursor, MIN)", needs="mas_next_range")
-def _cfind_range_rev(run: Session, low: int) -> Line:
-    """Go to the range at the cursor's index at first, then to the previous one, be it empty."""
-    return _moved(run, run.kernel.mas_find_range_rev(run.cursor, low))
-
-
-@_cursor_stores("V ...", calls="mas_store_gfp(cursor, V, GFP_KERNEL)", returns="ret state")
-def _cstore(run: Session, entry: int) -> Line:
-    """Store V over the cursor's range."""
-    ret = run.kernel.mas_store_gfp(run.cursor, entry, GFP_KERNEL)
-    return {"ret": ret, **state_line(run.cursor)}
-
-
-@_cursor_stores("...", calls="mas_erase(cursor)", returns="entry state")
-def _cerase(run: Session) -> Line:
-    """Erase the whole range around the cursor's index."""
-    return _moved(run, run.kernel.mas_erase(run.cursor))
+_on_cursor.call("cwalk", "mas_walk(cursor)", "Walk to the cursor's index.", returns="entry state")
+_forward.call("cnext MAX ...", "mas_next(cursor, MAX)", "Go to the next entry.")
+_forward.call(
+    "cnext_range MAX ...",
+    "mas_next_range(cursor, MAX)",
+    "Go to the next range, be it empty.",
+    needs="mas_next_range",
+)
+_forward.call(
+    "cfind MAX ...",
+    "mas_find(cursor, MAX)",
+    "Go to the entry at the cursor's index at first, then to the next one.",
+)
+_forward.call(
+    "cfind_range MAX ...",
+    "mas_find_range(cursor, MAX)",
+    "Go to the range at the cursor's index at first, then to the next one, be it empty.",
+    needs="mas_next_range",
+)
+_backward.call("cprev MIN ...", "mas_prev(cursor, MIN)", "Go to the previous entry.")
+_backward.call(
+    "cprev_range MIN ...",
+    "mas_prev_range(cursor, MIN)",
+    "Go to the previous range, be it empty.",
+    needs="mas_next_range",
+)
+_backward.call(
+    "cfind_rev MIN ...",
+    "mas_find_rev(cursor, MIN)",
+    "Go to the entry at the cursor's index at first, then to the previous one.",
+)
+_backward.call(
+    "cfind_range_rev MIN ...",
+    "mas_find_range_rev(cursor, MIN)",
+    "Go to the range at the cursor's index at first, then to the previous one, be it empty.",
+    needs="mas_next_range",
+)
+_cursor_stores.call(
+    "cstore V ...",
+    "mas_store_gfp(cursor, V, GFP_KERNEL)",
+    "Store V over the cursor's range.",
+    returns="ret state",
+)
+_cursor_stores.call(
+    "cerase ...",
+    "mas_erase(cursor)",
+    "Erase the whole range around the cursor's index.",
+    returns="entry state",
+)
 
 
 # -- allocation failures
 
 
-@_memory("N [CALLS] or -")
+@_memory.function("N [CALLS] or -")
 def _fail(run: Session, granted: int, refusals: int | None = None) -> Line:
     """Grant N more nodes, then refuse: a request for more than what is left gets nothing.
 
@@ -456,7 +393,7 @@ def _fail(run: Session, granted: int, refusals: int | None = None) -> Line:
     return _refuse(run, granted, refusals, nowait_only=False)
 
 
-@_memory("N [CALLS] or -")
+@_memory.function("N [CALLS] or -")
 def _failnw(run: Session, granted: int, refusals: int | None = None) -> Line:
     """The same, but only requests that may not block are counted and refused."""
     return _refuse(run, granted, refusals, nowait_only=True)
@@ -474,7 +411,7 @@ def _refuse(run: Session, granted: int, refusals: int | None, *, nowait_only: bo
 # -- looking at trees and memory
 
 
-@_looks(calls="mt_validate(tree)", returns="ok")
+@_looks.function(calls="mt_validate(tree)", returns="ok")
 def _validate(run: Session) -> Line:
     """Check the tree as the kernel does; printk says what is wrong."""
     ok = run.kernel.mt_validate(run.tree)
@@ -482,7 +419,7 @@ def _validate(run: Session) -> Line:
     return {"ok": ok}
 
 
-@_looks(calls="mt_dump(tree, mt_dump_hex)", returns="text")
+@_looks.function(calls="mt_dump(tree, mt_dump_hex)", returns="text")
 def _mtdump(run: Session) -> Line:
     """The tree as the kernel prints it."""
     run.kernel.mt_dump(run.tree)
@@ -491,7 +428,7 @@ def _mtdump(run: Session) -> Line:
     return {"text": text}
 
 
-@_looks(returns="tree root flags nodes")
+@_looks.function(returns="tree root flags nodes")
 def _dump(run: Session) -> Line:
     """Every node that can be reached from the root, breadth first."""
     return {
@@ -536,7 +473,7 @@ def _node_max(run: Session, enode: int) -> int:
     return kernel.ulong_max
 
 
-@_looks(returns="mem")
+@_looks.function(returns="mem")
 def _memdump(run: Session) -> Line:
     """Every node that was ever handed out."""
     cache = run.cache
@@ -548,13 +485,13 @@ def _memdump(run: Session) -> Line:
     }
 
 
-@_looks(returns="hex")
+@_looks.function(returns="hex")
 def _treemem(run: Session) -> Line:
     """The bytes of struct maple_tree."""
     return {"hex": run.mem.read(run.tree, run.mem.tree_size, "struct maple_tree").hex()}
 
 
-@_looks("ADDR OFFSET BYTE", returns="was")
+@_looks.function("ADDR OFFSET BYTE", returns="was")
 def _poke(run: Session, address: int, offset: int, byte: int) -> Line:
     """Overwrite one byte, for trying damage."""
     at = address + offset & run.machine.arch.ulong_max
@@ -563,13 +500,17 @@ def _poke(run: Session, address: int, offset: int, byte: int) -> Line:
     return {"was": was.hex()}
 
 
-AREAS = _language.names(Group.ALLOCATIONS)[:2]
+def _names(group: Group) -> tuple[str, ...]:
+    return tuple(name for name, operation in OPERATIONS.items() if operation.group is group)
+
+
+AREAS = _names(Group.ALLOCATIONS)[:2]
 """Stores into the lowest, and the highest, free area; GAPS only look for it."""
 
-READS = _language.names(Group.READS)
-GAPS = _language.names(Group.GAPS)
-FORWARD = _language.names(Group.FORWARD)
-BACKWARD = _language.names(Group.BACKWARD)
+READS = _names(Group.READS)
+GAPS = _names(Group.GAPS)
+FORWARD = _names(Group.FORWARD)
+BACKWARD = _names(Group.BACKWARD)
 """Operations that are alike: they may stand for one another in a trace."""
 
 

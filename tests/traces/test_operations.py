@@ -37,7 +37,7 @@ def test_the_kernels_own_transcripts_have_the_declared_keys(golden):
 
 
 def test_every_declared_function_is_the_kernels():
-    called = {op.function for op in OPERATIONS.values() if op.calls}
+    called = {op.callee for op in OPERATIONS.values() if op.calls}
     assert {name for name in called - IN_C if not hasattr(Kernel, name)} == set()
 
 
