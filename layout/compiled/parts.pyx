@@ -1110,7 +1110,7 @@ cdef int seam_store_backwards(Core k, MaState* mas, u64 entry) except -1:
 
 cdef int report_index_not_increased(Core k, u64 tree, u64 before, u64 after) except -1:
     """The Python code prints."""
-    from layout.tree import mt_dump
+    from layout.tree import printing
 
-    dump.report_index_not_increased(k.owner.kernel, tree, before, after)
+    printing.report_index_not_increased(k.owner.kernel, tree, before, after)
     return 0

@@ -19,18 +19,13 @@ from layout.traces.inputs import load
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 NODE = 0x1000000400
-ULONG_MAX = 0xFFFFFFFFFFFFFFFF
 
 
-def memory(arch, raw=bytes(256)):
+def memory(arch):
     machine = arches.get(arch)
     mem = NodeMemory(machine, structs.profile(machine))
-    mem.map(NODE, bytearray(raw), "node")
+    mem.map(NODE, bytearray(256), "node")
     return mem
-
-
-def by_name(fields):
-    return {field.name: field for field in fields}
 
 
 def test_json_values():
