@@ -104,8 +104,8 @@ class Group(Enum):
 CURSOR_GROUPS = frozenset({Group.CURSOR, Group.FORWARD, Group.BACKWARD, Group.CURSOR_STORES})
 
 
-class Seen(Enum):
-    """Who sees a key of the transcript."""
+class Audience(Enum):
+    """Who sees what a key of the transcript tells."""
 
     CALLER = "caller"  # a caller of the kernel's function
     STATE = "state"  # the kernel: states and allocations
@@ -117,12 +117,12 @@ class Key(NamedTuple):
 
     form: str
     meaning: str
-    seen: Seen = Seen.STATE
+    seen: Audience = Audience.STATE
 
 
 _STATE = {
-    "index": Key("hex", "the first index of the range found", Seen.CALLER),
-    "last": Key("hex", "the last index of the range found", Seen.CALLER),
+    "index": Key("hex", "the first index of the range found", Audience.CALLER),
+    "last": Key("hex", "the last index of the range found", Audience.CALLER),
     "status": Key("text", "mas->status, without its ma_"),
     "node": Key("hex", "mas->node: the node's address with its type in the low byte"),
     "min": Key("hex", "the smallest index of the node"),
@@ -153,7 +153,7 @@ _ANY = {
         "object",
         "what stopped the machine: kind, address, message, operation, and the cursor's state; "
         "the run ends",
-        Seen.CALLER,
+        Audience.CALLER,
     ),
     "reports": Key("list", "what run --check found: accesses to bytes that are something else"),
     "ledger": Key("object", "what run --ledger counted"),
@@ -163,14 +163,14 @@ KEYS = {
     "ret": Key(
         "integer",
         "what the function returned: 0 or a negative errno; 1 where alloc_cyclic went on at LO",
-        Seen.CALLER,
+        Audience.CALLER,
     ),
-    "err": Key("integer", "the error in the state; 0 if there is none", Seen.CALLER),
-    "entry": Key("hex", "the entry found, or the one that was there; 0 is NULL", Seen.CALLER),
-    "start": Key("hex", "the first index of the area that was taken", Seen.CALLER),
-    "next": Key("hex", "where the next search would start", Seen.CALLER),
-    "ranges": Key("list", "[first, last, entry] of each range in hex", Seen.CALLER),
-    "ok": Key("boolean", "whether the tree is valid", Seen.CALLER),
+    "err": Key("integer", "the error in the state; 0 if there is none", Audience.CALLER),
+    "entry": Key("hex", "the entry found, or the one that was there; 0 is NULL", Audience.CALLER),
+    "start": Key("hex", "the first index of the area that was taken", Audience.CALLER),
+    "next": Key("hex", "where the next search would start", Audience.CALLER),
+    "ranges": Key("list", "[first, last, entry] of each range in hex", Audience.CALLER),
+    "ok": Key("boolean", "whether the tree is valid", Audience.CALLER),
     "tree": Key("hex", "the tree's address; of sel its number"),
     "droot": Key("hex", "ma_root of the copy"),
     "dflags": Key("hex", "ma_flags of the copy"),
@@ -180,12 +180,12 @@ KEYS = {
     "leftover": Key("integer", "nodes given back after the store"),
     "total": Key("integer", "nodes that the state holds"),
     "left": Key("integer", "nodes that the state holds after the last store"),
-    "err_at": Key("integer", "which store failed, from 0", Seen.CALLER),
-    "nodes": Key("list", "nodes: addr, hex (256 raw bytes), type", Seen.MEMORY),
-    "mem": Key("list", "every node ever handed out: addr, hex, freed", Seen.MEMORY),
-    "hex": Key("hex", "raw bytes in memory order", Seen.MEMORY),
-    "text": Key("text", "what mt_dump() printed", Seen.MEMORY),
-    "was": Key("hex", "the byte that was there", Seen.MEMORY),
+    "err_at": Key("integer", "which store failed, from 0", Audience.CALLER),
+    "nodes": Key("list", "nodes: addr, hex (256 raw bytes), type", Audience.MEMORY),
+    "mem": Key("list", "every node ever handed out: addr, hex, freed", Audience.MEMORY),
+    "hex": Key("hex", "raw bytes in memory order", Audience.MEMORY),
+    "text": Key("text", "what mt_dump() printed", Audience.MEMORY),
+    "was": Key("hex", "the byte that was there", Audience.MEMORY),
     **_STATE,
     **_TAIL,
     **_HEAD,
@@ -262,7 +262,7 @@ class Declaration:
     @cached_property
     def shows_memory(self) -> bool:
         """Whether it shows raw memory, which differs by byte order."""
-        return any(KEYS[key].seen is Seen.MEMORY for key in self.returns)
+        return any(KEYS[key].seen is Audience.MEMORY for key in self.returns)
 
     @cached_property
     def callee(self) -> str:
