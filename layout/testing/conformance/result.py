@@ -17,7 +17,8 @@ class Failure:
     """One case that a reader got wrong.
 
     ``causes`` are the mistakes that would have given this answer, likeliest first; the first is
-    "not known" where none would. ``expected`` are the right rows, or words for a damaged image.
+    "not known" where none would. ``where`` tells which bytes show the cause, if these were asked.
+    ``expected`` are the right rows, or words for a damaged image.
     """
 
     case: str
@@ -26,6 +27,7 @@ class Failure:
     causes: list[str]
     expected: list[Row] | str
     answer: Answer
+    where: str = ""
 
     @property
     def cause(self) -> str:
@@ -71,6 +73,7 @@ class Failure:
             "arch": self.arch,
             "cause": self.cause,
             "other_causes": self.causes[1:],
+            "where": self.where or None,
             "expected": expected if isinstance(expected, str) else _hex(expected),
             "got": _hex(self.answer.rows),
             "status": None if self.answer.stopped else self.answer.status,
@@ -123,5 +126,6 @@ class Result:
 def _finding(failure: Failure | None) -> Finding | None:
     if failure is None:
         return None
-    detail = f"{failure.about}\n{failure.difference()}\n{failure.how_it_ended()}\n"
+    told = (failure.about, failure.where, failure.difference(), failure.how_it_ended())
+    detail = "\n".join([*told, ""])
     return Finding("conformance", failure.cause, failure.case, detail=detail)
