@@ -1,4 +1,4 @@
-"""What ``assert a == b`` tells of trees and nodes: the fields of the first node that differs."""
+"""The output of ``assert a == b`` for trees and nodes: fields of the first node that differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a failing test tells of its trees: every field, the kernel's dump, and how to get there."""
+"""The report of a failing test on its trees: every field, the kernel's dump, and the trace."""
 
 from __future__ import annotations
 

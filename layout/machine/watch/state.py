@@ -1,4 +1,4 @@
-"""States of callers that remember where they come from and what was done with them."""
+"""States of callers that record their origin and their use."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class WatchedState(MaState):
-    """A state with room for notes.
+    """A state with additional records.
 
-    ``stored`` is the last store through it and ``reserve`` the preallocation that it holds, for
-    the ledger. ``section`` is the read section in which it got its node, 0 for none, and
-    ``generation`` the node's at that time, for ``sections``, which is told of every look at the
-    node of an active state.
+    For the ledger, ``stored`` is the last store through it and ``reserve`` the preallocation that
+    it holds. ``section`` is the read section in which it got its node, 0 for none. ``generation``
+    is the node's at that time. ``sections`` gets a call for each read of ``node`` in an active
+    state.
     """
 
     def __init__(self, tree: int, index: int, last: int, ulong_max: int) -> None:
@@ -42,7 +42,7 @@ class WatchedState(MaState):
             self.sections.bind(self, enode)
 
     def copy(self) -> MaState:
-        """MaState.copy(): the same node, of the same section; notes of the ledger stay behind."""
+        """MaState.copy(): the same node and section, without the records of the ledger."""
         new = WatchedState(self.tree, self.index, self.last, 0)
         new.assign(self)
         return new
@@ -56,8 +56,8 @@ class WatchedState(MaState):
 
 
 class StateKernel(Kernel):
-    """Kernel code whose callers' states have room for notes."""
+    """Kernel code that gives callers states with additional records."""
 
     def new_state(self, tree: int, index: int = 0, last: int | None = None) -> WatchedState:
-        """Kernel.new_state(), with room for notes."""
+        """Kernel.new_state(), with additional records."""
         return WatchedState(tree, index, index if last is None else last, self.ulong_max)
