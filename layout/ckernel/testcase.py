@@ -1,8 +1,8 @@
 """A trace as a function for the kernel's own test file: calls, and checks of what they return.
 
-The function takes an empty tree, as those of lib/test_maple_tree.c do, and leaves an empty one.
-What it checks is what the emulator returned. Operations that only look at memory have no place
-in it; one that needs an allocator that refuses can't be part of it.
+The function takes an empty tree, as those of lib/test_maple_tree.c do, and leaves an empty one. It
+checks the results of the emulator. It does not contain operations that only read memory, or that
+need failing allocations.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WIDTH = 100
 
 @dataclass(slots=True)
 class TestCase:
-    """The function's name and text, and the trace lines that it leaves out."""
+    """The function's name and text, and the trace lines that it omits."""
 
     name: str
     text: str

@@ -1,4 +1,4 @@
-"""What a run of the corpus gave: as data, as JSON, and as JUnit XML."""
+"""The result of a run of the corpus: as data, as JSON, and as JUnit XML."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _NOT_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd]")
 class Failure:
     """One case that a reader got wrong.
 
-    ``causes`` are the mistakes that would have given this answer, likeliest first; the first is
-    "not known" where none would. ``expected`` are the right rows, or words for a damaged image.
+    ``causes`` are the mistakes that give this answer, likeliest first; the first is "not known" if
+    there is none. ``expected`` are the correct rows, or a text for a damaged image.
     """
 
     case: str
@@ -90,7 +90,7 @@ def _text(row: Row) -> str:
 
 @dataclass(slots=True)
 class Result:
-    """What failed, which cases were run, and how many seconds each took."""
+    """The failures, the cases that were run, and the seconds of each."""
 
     failures: list[Failure]
     ran: list[tuple[Case, float]] = field(default_factory=list)
