@@ -1,7 +1,7 @@
-"""A campaign of generated traces: kernel against emulator, on many machines, for some time.
+"""A campaign of generated traces: compares kernel and emulator on many machines for some time.
 
-Every seed is one trace on one machine. What differs is made shorter and saved as a trace that
-``kernel diff`` shows again. The next seed is noted, so that a later run goes on from there.
+Every seed is one trace on one machine. A failing trace is shortened and saved as a trace for
+``kernel diff``. The next seed is saved, so that a later run continues from there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SECONDS_FOR_TRACE = 120
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a campaign does: how long, from which seed, in how many processes.
+    """The options of a campaign: duration, first seed, number of processes.
 
     ``stop_at_first`` ends it at the first difference.
     """
@@ -55,7 +55,7 @@ class Options:
 
 @dataclass(slots=True)
 class Trial:
-    """One seed's outcome. ``mismatch`` is None if both sides agree, ``fault`` what both had."""
+    """The outcome of one seed. ``mismatch`` is None if both agree; ``fault`` is that of both."""
 
     seed: int
     arch: str
@@ -88,7 +88,7 @@ class Found:
 class Campaign:
     """The sums of a campaign; ``counts`` are operations by name, ``on`` traces by machine.
 
-    ``earlier`` are the files of what the runs before this one found.
+    ``earlier`` are the files that earlier runs saved.
     """
 
     first_seed: int

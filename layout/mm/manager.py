@@ -1,4 +1,4 @@
-"""What the address spaces of one machine share: VMAs, files, anon_vmas, and failures to order."""
+"""The common data of a machine's address spaces: VMAs, files, anon_vmas, and injected failures."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ class TooManySpaces(UsageError):  # noqa: N818 - a finding about a log or a scen
 class MemoryManager:
     """The memory management of one machine.
 
-    Each address space has one of the machine's trees 0 to 6, tree 7 is the one that munmap
-    gathers VMAs in. ``files`` and anon_vmas are numbers that stand for the kernel's objects.
-    ``steps`` lists the steps that may fail in an address space operation, in order;
-    ``fail_step(n)`` makes the n-th from now fail, as if memory ran out there. (Failing
-    allocations of nodes are ordered from ``machine.cache``.) ``spaces`` is the class of new
-    address spaces, if one is to behave as another kernel's.
+    Each address space has one of the machine's trees 0 to 6. munmap gathers VMAs in tree 7.
+    ``files`` and anon_vmas are numbers instead of the kernel's objects. ``steps`` lists the steps
+    of an operation that can fail, in order. ``fail_step(n)`` makes the n-th step from now fail with
+    a lack of memory. (``machine.cache`` makes allocations of nodes fail.) ``spaces`` is the class
+    of new address spaces, for the behaviour of another kernel.
     """
 
     def __init__(

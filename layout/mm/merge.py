@@ -22,7 +22,7 @@ MAX_MAP_COUNT = 65530
 
 @dataclass(slots=True)
 class VmaMerge:
-    """struct vma_merge_struct: a range to be merged with its neighbours, and what came of it."""
+    """struct vma_merge_struct: a range to be merged with its neighbours, and the result."""
 
     vmi: MaState
     start: int

@@ -1,6 +1,6 @@
-"""Taking VMAs out of an address space.
+"""Removes VMAs from an address space.
 
-They are split, gathered in a tree of their own, cut out, then freed.
+They are split, gathered in a separate tree, removed, then freed.
 
 Source: mm/vma.c of Linux 6.12.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Gathered:
-    """struct vma_munmap_struct: what a range to be unmapped holds; ``detach`` is its side tree."""
+    """struct vma_munmap_struct: the VMAs of a range to unmap; ``detach`` is their tree."""
 
     vmi: MaState
     start: int
