@@ -19,7 +19,7 @@ class KeepsLastChild(Kernel):
 
     6.12 has a bug in the destruction of a tree in RCU mode that tracks no gaps, and whose root is
     full of leaves: two bytes of the last leaf's address are cleared. A subtree of that shape has
-    the same bug. See "A bug in Linux 6.12" in the documentation.
+    the same bug. See "Bugs in Linux 6.12" in the documentation.
     """
 
     def mt_clear_meta(self, node: int, mt: int) -> None:
