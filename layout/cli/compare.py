@@ -43,7 +43,7 @@ def add(verbs: Any) -> None:
         "--at", metavar="LINE", type=count, help="with two traces: the last line to run"
     )
     parser.add_argument(
-        "--first", action="store_true", help="of two images: the first difference alone"
+        "--first", action="store_true", help="with two images: only the first difference"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
