@@ -1,10 +1,9 @@
 """A trace as a function for the kernel's own test file: calls, and checks of what they return.
 
-The function takes an empty tree, as those of lib/test_maple_tree.c do, and leaves an empty one.
-What it checks is what the emulator returned, and that mt_validate() finds the trees sound. Where
-more has to be seen, it looks at all ranges after each operation that changes a tree. Operations
-that only look at memory have no place in it; one that needs an allocator that refuses can't be part
-of it.
+The function takes an empty tree, as those of lib/test_maple_tree.c do, and leaves an empty one. It
+checks the results of the emulator, and that mt_validate() finds no error. If this is not enough, it
+checks all ranges after each operation that changes a tree. It does not contain operations that only
+read memory, or that need failing allocations.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ MOST_BACKWARDS = 8
 
 @dataclass(slots=True)
 class TestCase:
-    """The function's name and text, and the trace lines that it leaves out."""
+    """The function's name and text, and the trace lines that it omits."""
 
     name: str
     text: str

@@ -124,8 +124,8 @@ def _about_range(
         causes |= _wrong_start(nodes, expected, right, told)
     else:
         borders = nodes.pivots() | {0, nodes.image.arch.ulong_max}
-        starts = got[0] in borders or got[0] - 1 in borders
-        causes["other slots' pivots taken for a range"] = starts and got[1] in borders
+        ends = [bool({number, number - 1} & borders) for number in got]
+        causes["other slots' pivots taken for a range"] = all(ends)
     yield from _shown(causes, f"{_text(told)} for {_text(right)}")
 
 

@@ -1,9 +1,9 @@
-"""Whether an answer is right, and if it is not, which mistake would have given just that.
+"""Compares an answer with the expected one, and finds the mistake that gives a wrong answer.
 
 A mistake is a reader of ``layout.testing.conformance.suspects``. It explains a failure if it gives
-exactly the same answer, or prints it otherwise in a way that is known. Often several do; then those
-come first that also pass the cases that the reader passed, and of them the one that explains most
-of the failures. Where none does, the bytes are asked: ``layout.testing.conformance.evidence``.
+exactly the same answer, or the same rows printed in another known way. If several do, those come
+first that also pass the cases that the reader passed. Of these, the one that explains most failures
+comes first. If none does, ``layout.testing.conformance.evidence`` searches the image's bytes.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Mistake(NamedTuple):
 class Judge:
     """Judges the answers of one reader.
 
-    ``hide_zero`` leaves XA_ZERO ranges out of what is expected; with ``entries`` only entries
-    are compared, for readers that tell no ranges; ``seconds`` is how long a reader may take.
+    With ``hide_zero`` the expected ranges do not contain XA_ZERO. With ``entries`` only entries are
+    compared, for readers that print no ranges. ``seconds`` is the time limit of a reader.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a run of the corpus gave, as data and as JSON."""
+"""The result of a run of the corpus, as data and as JSON."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Failure:
     """One case that a reader got wrong.
 
-    ``causes`` are the mistakes that would have given this answer, likeliest first; the first is
-    "not known" where none would. ``where`` tells which bytes show the cause, if these were asked.
-    ``expected`` are the right rows, or words for a damaged image.
+    ``causes`` are the mistakes that give this answer, likeliest first; the first is "not known" if
+    there is none. ``where`` names the bytes that show the cause, if they were searched.
+    ``expected`` are the correct rows, or a text for a damaged image.
     """
 
     case: str
@@ -91,7 +91,7 @@ def _text(row: Row) -> str:
 
 @dataclass(slots=True)
 class Result:
-    """What failed, which cases were run, and how many seconds each took."""
+    """The failures, the cases that were run, and the seconds of each."""
 
     failures: list[Failure]
     ran: list[tuple[Case, float]] = field(default_factory=list)
