@@ -1,7 +1,7 @@
-"""The fields of one node, named as the declared structs name them, and what each one means.
+"""The fields of one node, with the names of the declared structs and their meaning.
 
-Together the fields cover all 256 bytes of a node, each byte once. Text, JSON and comparisons are
-made from them.
+Together the fields cover all 256 bytes of a node, each byte once. Text, JSON and comparisons use
+them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class NodeField(NamedTuple):
-    """One field of a node: offset and size in bytes, and what is there.
+    """One field of a node: offset and size in bytes, and its content.
 
-    ``raw`` is in memory order, ``value`` the number that the machine reads there, ``meaning``
+    ``raw`` is in memory order, ``value`` is the number that the machine reads, ``meaning`` is
     that in words. ``used`` tells whether the kernel would read the field.
     """
 
@@ -42,7 +42,7 @@ class NodeField(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a field lies: ``kind`` is its name without its index, ``number`` that, or -1."""
+    """The place of a field: ``kind`` is its name without its index, ``number`` the index, or -1."""
 
     kind: str
     number: int
