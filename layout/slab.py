@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 GFP_KERNEL = 0xCC0
 GFP_NOWAIT = 0x800
-_DIRECT_RECLAIM = 0x400
+DIRECT_RECLAIM = 0x400
 
 NODE_LIMIT = 1 << 23
 """Nodes a machine has room for (2 GiB, if all were written to)."""
 
-_MARGIN = 16 * NODE_SIZE
+MARGIN = 16 * NODE_SIZE
 """Bytes mapped behind the last node: where a slab's page goes on, an overrun is no fault."""
 
 LIVELOCK = 1000
@@ -45,7 +45,7 @@ class NodeCache:
         self.base = base or 0
         if base is not None:
             mem.map_near(base, "nodes")
-            mem.grow_near(_MARGIN)
+            mem.grow_near(MARGIN)
         self.allocated = 0
         self.freed = 0
         self.freed_map = bytearray()
@@ -114,14 +114,14 @@ class NodeCache:
 
     def alloc_one(self, gfp: int) -> int:
         """kmem_cache_alloc: the address of a node, or 0."""
-        blocking = bool(gfp & _DIRECT_RECLAIM)
+        blocking = bool(gfp & DIRECT_RECLAIM)
         refused = self._left is not None and self._refuse(1, blocking=blocking)
         self.calls.append(("!" if refused else "") + ("k1" if blocking else "n1"))
         return 0 if refused else self._take(1)[0]
 
     def alloc_bulk(self, gfp: int, count: int) -> list[int]:
         """kmem_cache_alloc_bulk: ``count`` addresses, or none."""
-        blocking = bool(gfp & _DIRECT_RECLAIM)
+        blocking = bool(gfp & DIRECT_RECLAIM)
         refused = self._left is not None and self._refuse(count, blocking=blocking)
         self.calls.append(f"{'!' if refused else ''}{'k' if blocking else 'n'}b{count}")
         return [] if refused else self._take(count)

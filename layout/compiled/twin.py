@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from layout import slab
 from layout.compiled import _core
-from layout.memory import CELL, Arena
+from layout.memory import Arena
 from layout.node import NodeMemory
 from layout.slab import NodeCache
 from layout.tree.kernel import Kernel
@@ -147,7 +147,7 @@ class CoreCache(NodeCache):
         mem.cache = self
         if base is not None:
             mem.map_near(base, "nodes")
-            mem.grow_near(16 * CELL)
+            mem.grow_near(slab.MARGIN)
 
     @property
     def reuse(self) -> bool:  # type: ignore[override] # the core's, as all below
@@ -216,5 +216,6 @@ def core_kernel(mem: CoreMemory, cache: CoreCache) -> CoreKernel:
     """The kernel of this memory, which was made with it."""
     kernel = mem.core
     kernel.__init__(mem, cache)  # type: ignore[misc] # its attributes need the other parts
+    kernel.set_kernel(kernel)
     mem.kernel = kernel
     return kernel

@@ -9,6 +9,7 @@ from layout.node import NODE_SIZE
 from layout.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
 from layout.replay.trace import CURSOR, NO_LIMIT, Operation
 from layout.slab import GFP_KERNEL, GFP_NOWAIT
+from layout.tree.find import MAX_RANGES
 from layout.tree.state import MA_ERROR, STATUS_NAMES, MaState
 from layout.tree.walk import MAX_DESCENT
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Line = dict[str, Any]
 """One transcript line: ``n``, ``op`` and what the operation returned."""
 
-_MAX_RANGES = 1 << 24
 _FAULT_CALLS = 16
 """Allocation calls that the line of an operation with a fault keeps."""
 
@@ -304,7 +304,7 @@ class Runner:
         ranges: list[list[str]] = []
         while entry := self.kernel.mas_find(mas, high):
             ranges.append([f"{mas.index:x}", f"{mas.last:x}", f"{entry:x}"])
-            if len(ranges) > _MAX_RANGES:
+            if len(ranges) > MAX_RANGES:
                 self.kernel.livelock("mas_for_each")
         return {"ranges": ranges}
 
