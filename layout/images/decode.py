@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout import compiled
-from layout.errors import MachineFault
-from layout.nodeview import KNOWN_TYPES, Visit, view
-from layout.pointers import (
+from layout.memory.errors import MachineFault
+from layout.memory.nodeview import KNOWN_TYPES, Visit, view
+from layout.memory.pointers import (
     ENODE_NULL,
     LEAF_64,
     NODE_MASK,
@@ -26,7 +26,7 @@ from layout.pointers import (
 )
 
 if TYPE_CHECKING:
-    from layout.node import NodeMemory
+    from layout.memory.node import NodeMemory
 
 MAX_DEPTH = 31
 """The greatest height in nodes that ma_flags can hold."""
@@ -139,13 +139,15 @@ def decode(mem: NodeMemory, tree: int) -> Decoded:
 
 def _decoded_at_once(mem: NodeMemory, found: Decoded) -> bool:
     """Whether compiled code found the whole tree, without any problem."""
-    from layout.compiled._core import Decoder  # noqa: PLC0415 - where it was built
+    from layout.compiled import _core  # noqa: PLC0415 - where it was built
 
+    core: _core.Core | None = getattr(mem, "core", None)
+    extension = _core if core is None else core.extension
     collecting = gc.isenabled()
     gc.disable()  # it would look through millions of tuples of numbers, time and again
     try:
-        decoder = Decoder(mem, found.height)
-        whole = decoder.decode(found.root, mem.arch.ulong_max)
+        decoder = extension.Decoder(mem, found.height)
+        whole: bool = decoder.decode(found.root, mem.arch.ulong_max)
         if whole:
             found.ranges = decoder.ranges
             found.nodes = [Visit._make(visit) for level in decoder.levels for visit in level]

@@ -11,7 +11,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport calloc, free as c_free, malloc, qsort, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 
-from layout.errors import MachineFault, UsageError
+from layout.memory.errors import MachineFault, UsageError
 
 ctypedef unsigned long long u64
 ctypedef long long i64

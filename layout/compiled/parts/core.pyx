@@ -110,7 +110,7 @@ cdef class Core:
         """The arena of the nodes."""
         self.near_base = self.base = base
 
-    # -- memory, as layout.memory has it
+    # -- memory, as layout.memory.memory has it
 
     def grow_near(self, i64 count):
         """Append zero bytes."""
@@ -193,7 +193,7 @@ cdef class Core:
         """Memory.write_u8()."""
         mem_write_u8(self, address, value, doing)
 
-    # -- node cache, as layout.slab has it
+    # -- node cache, as layout.memory.slab has it
 
     def begin(self):
         """Start an operation: empty the logs."""

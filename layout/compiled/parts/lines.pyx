@@ -2,7 +2,7 @@
 
 # -- lines of a trace: those of the operations that long traces are made of
 #
-# layout/replay/trace.py and run.py say what they mean; every other line is left to them.
+# layout/traces/trace.py and runner.py say what they mean; every other line is left to them.
 
 cdef enum Op:
     OTHER, STORE, STORENW, MSTORE, INSERT, ERASE, LOAD, FIND, FIND_AFTER, NEXT, PREV, WALK

@@ -1,6 +1,6 @@
 
 
-# -- words and bytes at addresses, as layout.memory has them
+# -- words and bytes at addresses, as layout.memory.memory has them
 
 cdef inline u64 load_word(Core k, const u8* at) noexcept:
     cdef u64 wide

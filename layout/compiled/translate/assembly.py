@@ -10,7 +10,7 @@ from layout.compiled import HERE, PARTS, TABLES, Table, digest
 from layout.compiled.translate import byhand
 from layout.compiled.translate.bodies import indent, translate
 from layout.compiled.translate.environment import Environment
-from layout.compiled.translate.signatures import C_TYPES, Refused, Signature
+from layout.compiled.translate.signatures import C_TYPES, Origin, Refused, Signature
 from layout.compiled.translate.states import properties, structs
 
 if TYPE_CHECKING:
@@ -125,4 +125,4 @@ def translate_function(text: str) -> str:
     """One function's text that refers to nothing of its module, translated. Raises Refused."""
     [node] = ast.parse(text).body
     assert isinstance(node, ast.FunctionDef)
-    return translate(Signature(node, source="text"), Environment(TABLES["_core"]))
+    return translate(Signature(node, origin=Origin({}, "text")), Environment(TABLES["_core"]))

@@ -18,7 +18,7 @@ class Body(ast.NodeTransformer):
 
     def __init__(self, env: Environment, signature: Signature) -> None:
         self.types = Types(env, signature)
-        self.refuse = self.types.refuse
+        self.refused = self.types.refused
         self.storage: dict[str, str] = {}
         """Local structs: what declares them."""
 
@@ -83,7 +83,7 @@ class Body(ast.NodeTransformer):
             kinds = [self.types.visit(side) for side in sides]
             for side, kind in zip(sides, kinds, strict=True):
                 if {*kinds} == {"Word", "int"} and kind == "int" and not self._positive(side):
-                    self.refuse(node, f"a sign is lost in {ast.unparse(node)}")
+                    raise self.refused(node, f"a sign is lost in {ast.unparse(node)}")
         return self.generic_visit(node)
 
     def _positive(self, node: ast.expr) -> bool:
@@ -103,7 +103,7 @@ class Body(ast.NodeTransformer):
         found = self.types.called(node)
         if found.makes:
             shown = ast.unparse(node).removeprefix("k.")
-            self.refuse(node, f"{shown} may only be assigned to a variable")
+            raise self.refused(node, f"{shown} may only be assigned to a variable")
         if found.receiver == "queue":
             assert isinstance(func, ast.Attribute)
             args = [self.visit(arg) for arg in node.args]
@@ -138,10 +138,10 @@ class Body(ast.NodeTransformer):
             if value is not None:
                 actual = self.types.visit(value)
                 if actual != kind and not {actual, kind} <= NUMBERS:
-                    self.refuse(node, f"{found.name}({name}: {kind}) is given {actual}")
+                    raise self.refused(node, f"{found.name}({name}: {kind}) is given {actual}")
                 values[name] = self.visit(value)
             elif default is None:
-                self.refuse(node, f"{found.name} lacks {name}")
+                raise self.refused(node, f"{found.name} lacks {name}")
             elif isinstance(default, ast.Name):
                 known = found.namespace.get(default.id)
                 values[name] = values.get(default.id) or ast.Constant(known)
@@ -189,7 +189,7 @@ class Body(ast.NodeTransformer):
         lines = [_text(f"{name} = {name}_")]
         for at, element in enumerate(value.elts):
             if not (isinstance(element, ast.Call) and self.types.called(element).name == "copy"):
-                self.refuse(element, f"a list of {ast.unparse(element)}")
+                raise self.refused(element, f"a list of {ast.unparse(element)}")
             assert isinstance(element.func, ast.Attribute)
             source = ast.unparse(self.visit(element.func.value))
             lines.append(_text(f"{name}[{at}] = {source}[0]"))
@@ -198,14 +198,14 @@ class Body(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
         """The type is declared above."""
         if node.value is None:
-            self.refuse(node, f"{ast.unparse(node)} has no value")
+            raise self.refused(node, f"{ast.unparse(node)} has no value")
         return ast.Assign([node.target], self.visit(node.value), lineno=node.lineno)
 
     def visit_For(self, node: ast.For) -> ast.stmt:
         """Only counting loops are known."""
         call = node.iter
         if not (isinstance(call, ast.Call) and ast.unparse(call.func) == "range"):
-            self.refuse(node, f"a loop over {ast.unparse(call)}")
+            raise self.refused(node, f"a loop over {ast.unparse(call)}")
         call.args = [self.visit(arg) for arg in call.args]
         body, orelse = self._all(node.body), self._all(node.orelse)
         return ast.For(node.target, call, body, orelse, lineno=node.lineno)

@@ -70,8 +70,8 @@ OTHER_FIELDS = {
 """Fields that Core has by hand, for they change, or are more than a number."""
 
 CONSTANTS = {
-    "layout.memory": ("CELL",),
-    "layout.slab": ("DIRECT_RECLAIM", "GFP_KERNEL", "GFP_NOWAIT", "LIVELOCK"),
+    "layout.memory.memory": ("CELL",),
+    "layout.memory.slab": ("DIRECT_RECLAIM", "GFP_KERNEL", "GFP_NOWAIT", "LIVELOCK"),
     "layout.tree.state": ("MA_ERROR",),
     "layout.tree.find": ("MAX_RANGES",),
 }

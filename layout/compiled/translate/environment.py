@@ -14,11 +14,11 @@ from layout.compiled.translate.signatures import (
     Signature,
     class_of,
     functions_of,
-    source_of,
+    origin_of,
     stubs,
 )
 from layout.compiled.translate.states import states_of
-from layout.node import NodeMemory
+from layout.memory.node import NodeMemory
 
 if TYPE_CHECKING:
     from types import FunctionType
@@ -93,8 +93,7 @@ class Environment:
             node,
             name=f"mem_{node.name}",
             receiver="mem",
-            namespace=vars(inspect.getmodule(NodeMemory)),
-            source=source_of(NodeMemory),
+            origin=origin_of(NodeMemory),
             alias=self.alias,
         )
         self.methods["mem"][node.name] = signature
@@ -106,18 +105,16 @@ class Environment:
         known = self._signatures.get(function)
         if known is not None:
             return known
-        source = source_of(function)
+        origin = origin_of(function)
         wanted = name or function.__name__
         if self._names.setdefault(wanted, function) is not function:
             wanted = f"{function.__module__.rpartition('.')[2]}_{wanted}"
         if self._names.setdefault(wanted, function) is not function:
-            raise Refused(f"{source}: there are two functions {wanted}")
+            raise Refused(f"{origin.source}: there are two functions {wanted}")
         node = functions_of(function.__module__).get(function.__name__)
         if node is None:
-            raise Refused(f"{source}: {wanted} is no function of this module")
-        signature = Signature(
-            node, name=wanted, namespace=function.__globals__, source=source, alias=self.alias
-        )
+            raise Refused(f"{origin.source}: {wanted} is no function of this module")
+        signature = Signature(node, name=wanted, origin=origin, alias=self.alias)
         self._signatures[function] = signature
         self.wanted.append(signature)
         return signature
@@ -130,10 +127,8 @@ def operations(kernel: type[Any]) -> dict[str, FunctionType]:
         for name, value in vars(base).items():
             if not inspect.isfunction(value) or name in ("__init__", "new_words"):
                 continue
-            if value.__module__ == base.__module__:
-                raise Refused(
-                    f"{source_of(base)}:{value.__code__.co_firstlineno}: {name}: an operation is "
-                    "a function of a module, and the class lists it"
-                )
+            if "." in value.__qualname__:
+                place = f"{origin_of(base).source}:{value.__code__.co_firstlineno}"
+                raise Refused(f"{place}: {name}: operations are functions that the class lists")
             found[name] = value
     return found

@@ -6,7 +6,7 @@ import ast
 import importlib
 import inspect
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +32,19 @@ class Refused(Exception):  # noqa: N818 - what the translator says to a change i
     """A construct that the translator does not know."""
 
 
+class Origin(NamedTuple):
+    """Where a function is from: its module's names, and the file."""
+
+    namespace: Mapping[str, Any]
+    source: str
+
+
 class Signature:
     """A function: its parameters as (name, type, default), and its return type.
 
     ``receiver`` is what it is called on: "Kernel", "mem", "cache", a state class, or "" for a
     function of words. ``makes`` tells that what it returns is a struct, which its C form fills.
-    ``namespace`` is that of its module, ``source`` the file, ``alias`` other names of types.
+    ``alias`` are other names of types.
     """
 
     def __init__(
@@ -46,14 +53,12 @@ class Signature:
         *,
         name: str = "",
         receiver: str | None = None,
-        namespace: Mapping[str, Any] | None = None,
-        source: str = "",
+        origin: Origin | None = None,
         alias: Mapping[str, str] | None = None,
     ) -> None:
         self.node = node
         self.name = name or node.name
-        self.namespace = namespace or {}
-        self.source = source
+        self.namespace, self.source = origin or Origin({}, "")
         self._alias = alias or {}
         args = [*node.args.args, *node.args.kwonlyargs]
         given = [None] * (len(node.args.args) - len(node.args.defaults)) + node.args.defaults
@@ -108,9 +113,10 @@ def stubs(text: str, prefix: str, receiver: str) -> dict[str, Signature]:
     }
 
 
-def source_of(thing: Any) -> str:
-    """The file of a function or class, from the package on."""
-    return str(thing.__module__).replace(".", "/") + ".py"
+def origin_of(thing: Any) -> Origin:
+    """Where a function or a class is from."""
+    name = str(thing.__module__)
+    return Origin(vars(importlib.import_module(name)), name.replace(".", "/") + ".py")
 
 
 @cache

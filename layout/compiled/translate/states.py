@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import ast
 import importlib
-import sys
 from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layout.compiled.translate.signatures import C_TYPES, Refused, Signature, class_of, source_of
+from layout.compiled.translate.signatures import C_TYPES, Refused, Signature, class_of, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,6 +30,7 @@ class State:
     def __init__(self, name: str, python: type[Any], alias: Mapping[str, str]) -> None:
         self.name = name
         self.python = python
+        self._alias = alias
         self.fields = [
             Field(
                 each.name,
@@ -49,8 +49,6 @@ class State:
         """The C struct; words that a state holds itself lie in it."""
         lines = [f"cdef struct {self.name}:"]
         for field in self.fields:
-            if field.kind not in c_types:
-                raise Refused(f"{self.python.__module__}: {self.name}.{field.name}: {field.kind}")
             c_type = "Words" if field.kind == "list[int]" else c_types[field.kind]
             lines.append(f"    {c_type} {field.name}")
         return "\n".join(lines)
@@ -89,8 +87,8 @@ class State:
                     node,
                     name=f"{self.name}_{node.name}",
                     receiver=self.name,
-                    namespace=vars(sys.modules[base.__module__]),
-                    source=source_of(base),
+                    origin=origin_of(base),
+                    alias=self._alias,
                 )
         return found
 
@@ -112,7 +110,13 @@ def states_of(modules: Iterable[str]) -> tuple[dict[str, State], dict[str, str]]
             classes[taken] = value
             if taken != name:
                 alias[name] = taken
-    return {name: State(name, python, alias) for name, python in classes.items()}, alias
+    states = {name: State(name, python, alias) for name, python in classes.items()}
+    for state in states.values():
+        for name, kind, _ in state.fields:
+            if kind not in C_TYPES and kind not in states:
+                place = origin_of(state.python).source
+                raise Refused(f"{place}: {state.python.__name__}.{name} has the type {kind}")
+    return states, alias
 
 
 def structs(states: Mapping[str, State]) -> str:

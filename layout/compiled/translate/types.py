@@ -39,14 +39,14 @@ class Types(ast.NodeVisitor):
         self.locals: dict[str, str] = {name: kind for name, kind, _ in signature.params}
         self.params = set(self.locals)
 
-    def refuse(self, node: ast.AST, why: str) -> NoReturn:
-        """Say what cannot be translated, and where."""
+    def refused(self, node: ast.AST, why: str) -> Refused:
+        """What cannot be translated, and where."""
         place = f"{self.signature.source}:{getattr(node, 'lineno', 0)}"
-        raise Refused(f"{place}: {self.signature.node.name}: {why}")
+        return Refused(f"{place}: {self.signature.node.name}: {why}")
 
     def generic_visit(self, node: ast.AST) -> NoReturn:
         """All other expressions."""
-        self.refuse(node, f"{type(node).__name__} is not known")
+        raise self.refused(node, f"{type(node).__name__} is not known")
 
     # -- expressions
 
@@ -54,7 +54,7 @@ class Types(ast.NodeVisitor):
         """A number or a text."""
         kind = type(node.value).__name__
         if kind not in ("bool", "int", "str"):
-            self.refuse(node, f"{node.value!r} is not known")
+            raise self.refused(node, f"{node.value!r} is not known")
         return kind
 
     def visit_JoinedStr(self, _node: ast.JoinedStr) -> str:
@@ -69,7 +69,7 @@ class Types(ast.NodeVisitor):
             return self.signature.receiver
         if self.constant(node) is not None:
             return "int"
-        self.refuse(node, f"unknown name {node.id}")
+        raise self.refused(node, f"unknown name {node.id}")
 
     def constant(self, node: ast.Name) -> int | None:
         """The value of a module's constant."""
@@ -81,21 +81,21 @@ class Types(ast.NodeVisitor):
         owner = self.visit(node.value)
         fields = self.env.fields.get(owner, {})
         if node.attr not in fields:
-            self.refuse(node, f"{owner} has no {node.attr}")
+            raise self.refused(node, f"{owner} has no {node.attr}")
         return fields[node.attr]
 
     def visit_Subscript(self, node: ast.Subscript) -> str:
         """An element."""
         owner = self.visit(node.value)
         if owner not in ELEMENTS:
-            self.refuse(node, f"subscript of {owner}")
+            raise self.refused(node, f"subscript of {owner}")
         return ELEMENTS[owner]
 
     def visit_BinOp(self, node: ast.BinOp) -> str:
         """Arithmetic."""
         kinds = {self.visit(node.left), self.visit(node.right)}
         if not kinds <= NUMBERS:
-            self.refuse(node, f"arithmetic on {kinds}")
+            raise self.refused(node, f"arithmetic on {kinds}")
         return "Word" if "Word" in kinds else "int"
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> str:
@@ -139,15 +139,15 @@ class Types(ast.NodeVisitor):
                 return self.env.makers[state]
             target = self.signature.namespace.get(func.id)
             if not inspect.isfunction(target):
-                self.refuse(node, f"unknown function {func.id}")
+                raise self.refused(node, f"unknown function {func.id}")
             return self.env.signature_of(target)
         if isinstance(func, ast.Attribute):
             owner = self.visit(func.value)
             found = self.env.methods.get(owner, {}).get(func.attr)
             if found is None:
-                self.refuse(node, f"{owner} has no operation {func.attr}")
+                raise self.refused(node, f"{owner} has no operation {func.attr}")
             return found
-        self.refuse(node, "a call of an expression")
+        raise self.refused(node, "a call of an expression")
 
     def join(self, node: ast.AST, kinds: list[str]) -> str:
         """The one type of several values."""
@@ -156,7 +156,7 @@ class Types(ast.NodeVisitor):
             return kinds[0]
         if seen <= NUMBERS:
             return "Word" if "Word" in seen else "int"
-        self.refuse(node, f"values of types {sorted(seen)}")
+        raise self.refused(node, f"values of types {sorted(seen)}")
 
     # -- variables
 
@@ -164,11 +164,11 @@ class Types(ast.NodeVisitor):
         """Find the types of all variables; refuse parameters and statements that are not known."""
         for name, kind, _ in self.signature.params:
             if kind not in self.env.c_types:
-                self.refuse(self.signature.node, f"{name} has the type {kind or '(none)'}")
+                raise self.refused(self.signature.node, f"{name} has the type {kind or '(none)'}")
         nodes = [node for statement in body for node in ast.walk(statement)]
         for node in nodes:
             if isinstance(node, ast.stmt) and not isinstance(node, STATEMENTS):
-                self.refuse(node, f"{type(node).__name__} is not known")
+                raise self.refused(node, f"{type(node).__name__} is not known")
         for last in (False,) * 4 + (True,):  # types flow from one variable to the next
             for node in nodes:
                 try:
@@ -198,7 +198,7 @@ class Types(ast.NodeVisitor):
         if kind == "pair":
             return ["Word", "int"]
         if not kind.startswith("tuple["):
-            self.refuse(value, f"{kind} cannot be unpacked")
+            raise self.refused(value, f"{kind} cannot be unpacked")
         return parts_of(kind)
 
     def _bind(self, target: ast.Name, kind: str) -> None:
