@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import pkgutil
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -309,6 +310,24 @@ def test_two_functions_of_one_name_are_refused(version, tmp_path):
         translate.module(version)
 
 
+def command(before=""):
+    """``python -m layout.compiled.translate``, after something was done."""
+    run = "import runpy; runpy.run_module('layout.compiled.translate', run_name='__main__')"
+    code = f"{before}\n{run}"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_the_command_prints_the_text(text):
+    done = command()
+    assert (done.stdout, done.stderr) == (text + "\n", "")
+
+
+def test_the_command_tells_in_a_line_what_is_refused():
+    done = command("from layout.compiled.translate import byhand\nbyhand.MODULES = frozenset()")
+    assert done.returncode == 1
+    assert re.fullmatch(r"layout/tree/\w+\.py:\d+: \w+: .*\n", done.stderr)
+
+
 # -- one function
 
 
@@ -376,6 +395,14 @@ def test_indexes_into_local_words_are_checked():
         ("k.mas_set(mas)\n    return 0", "2: f: mas_set lacks index"),
         ("return k.mas_walk(mas.copy())", "2: f: mas.copy() may only be assigned to a variable"),
         ("return k.new_words()[0]", "2: f: new_words() may only be assigned to a variable"),
+        ("return count[0]", "2: f: subscript of int"),
+        ("return words + words", "2: f: arithmetic on {'list[int]'}"),
+        ("x = k.mas_walk, count\n    return 0", "2: f: Tuple is not known"),
+        ("x: int\n    return 0", "2: f: x: int has no value"),
+        ("x = [count]\n    return 0", "2: f: a list of count"),
+        ("return words[0](1)", "2: f: a call of an expression"),
+        ("return words", "2: f: list[int] is returned, not Word"),
+        ("return count, count", "2: f: int, int is returned, not Word"),
         ("return words.pop()", "2: f: list[int] has no operation pop"),
         ("return (count)(1)", "2: f: unknown function count"),
         (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 from copy import deepcopy
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from layout.compiled.translate.signatures import parts_of
 from layout.compiled.translate.types import NUMBERS, Types
 
 if TYPE_CHECKING:
@@ -50,8 +52,6 @@ class Body(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Fields of the memory are fields of the core."""
         kind = self.types.visit(node)
-        if kind in ("mem", "cache"):
-            return _K
         if self.types.visit(node.value) == "mem":
             return ast.Attribute(_K, "mem_" + node.attr.lstrip("_"), node.ctx)
         if kind == "list[int]":
@@ -60,6 +60,7 @@ class Body(ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """Every index is checked."""
+        self.types.visit(node)
         kind = self.types.visit(node.value)
         index, value = self.visit(node.slice), self.visit(node.value)
         if kind.startswith("table["):
@@ -75,6 +76,11 @@ class Body(ast.NodeTransformer):
         if kind == "states":
             return _call("state_at", value, index)
         return ast.Subscript(value, index, node.ctx)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """Arithmetic is for numbers."""
+        self.types.visit(node)
+        return self.generic_visit(node)
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """Signed and unsigned numbers are compared only where the sign is known."""
@@ -212,7 +218,16 @@ class Body(ast.NodeTransformer):
 
     def visit_Return(self, node: ast.Return) -> ast.stmt:
         """A function that returns nothing returns 0."""
-        return ast.Return(ast.Constant(0) if node.value is None else self.visit(node.value))
+        if node.value is None:
+            return ast.Return(ast.Constant(0))
+        wanted = self.types.signature.returns
+        several = isinstance(node.value, ast.Tuple)
+        values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+        kinds = [self.types.visit(value) for value in values]
+        for kind, expected in zip_longest(kinds, parts_of(wanted) if several else [wanted]):
+            if kind != expected and not {kind, expected} <= NUMBERS:
+                raise self.refused(node, f"{', '.join(kinds)} is returned, not {wanted}")
+        return ast.Return(self.visit(node.value))
 
 
 def translate(signature: Signature, env: Environment) -> str:

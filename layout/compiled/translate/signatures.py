@@ -71,8 +71,6 @@ class Signature:
         ]
         self.keyword_only = {arg.arg for arg in node.args.kwonlyargs}
         self.returns = self.kind(node.returns) or "None"
-        if self.returns == "NoReturn":
-            self.returns = "None"
         self.makes = False
 
     def kind(self, annotation: ast.expr | None) -> str:

@@ -120,10 +120,6 @@ class Types(ast.NodeVisitor):
         """States on the stack."""
         return "states"
 
-    def visit_Tuple(self, _node: ast.Tuple) -> str:
-        """Several values that a function returns."""
-        return "tuple"
-
     def visit_Call(self, node: ast.Call) -> str:
         """What comes back."""
         if isinstance(node.func, ast.Name) and node.func.id in ("max", "min"):
