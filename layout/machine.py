@@ -48,7 +48,7 @@ class Machine:
         self.memory_class = memory
         """What was asked for; a compiled twin may stand in for it."""
         self._kernel_class = kernel
-        self.profile = structs.profile(arch)
+        self.profile = structs.profile(arch, kernel.version)
         if node_base is None:
             node_base = 0x1000000000 if arch.word_size == 8 else 0x10000000
         self.node_base = node_base

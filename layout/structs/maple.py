@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.structs.locks import Config
 
-VERSIONS = ("6.1", "6.12", "6.18", "7.2")
+VERSIONS = ("6.1", "6.12", "6.18", "7.2", "7.3")
 """The kernel versions whose layouts are known, oldest first."""
 
 
@@ -247,12 +247,12 @@ ENUMS: dict[str, tuple[str, ...]] = {
         *("wr_split_store", "wr_rebalance", "wr_append", "wr_node_store", "wr_slot_store"),
     ),
 }
-"""The enumerators of each enum, numbered from 0. 6.1 has maple_type only, 7.2 one type more."""
+"""The enumerators of each enum, numbered from 0. 6.1 has maple_type only, 7.2 and 7.3 one type more."""
 
 
 def enums(version: str) -> dict[str, tuple[str, ...]]:
     """The enums that exist in this kernel version."""
     known = {k: v for k, v in ENUMS.items() if version != "6.1" or k == "maple_type"}
-    if version == "7.2":
+    if VERSIONS.index(version) >= VERSIONS.index("7.2"):
         known["maple_type"] += ("maple_copy",)
     return known

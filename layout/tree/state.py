@@ -39,12 +39,13 @@ class MaState:
     """struct ma_state: where an operation is in the tree at address ``tree``.
 
     ``index`` and ``last`` are the inclusive range of interest, ``node`` an enode (or an error
-    word), ``min`` and ``max`` the node's inclusive range, ``alloc`` the chain of preallocated
-    nodes or a request (count << 1 | 1), ``offset`` and ``end`` slots of the node.
+    word), ``min`` and ``max`` the node's inclusive range, ``offset`` and ``end`` slots of the
+    node. ``alloc`` is the chain of preallocated nodes or a request (count << 1 | 1); from 6.18
+    on it is one node, ``sheaf`` holds requests of more, ``node_request`` is what is still wanted.
     """
 
     __slots__ = (
-        *("tree", "index", "last", "node", "min", "max", "alloc", "status"),
+        *("tree", "index", "last", "node", "min", "max", "sheaf", "alloc", "node_request", "status"),
         *("depth", "offset", "mas_flags", "end", "store_type"),
     )
 
@@ -55,7 +56,9 @@ class MaState:
         self.node = 0
         self.min = 0
         self.max = ulong_max
+        self.sheaf = 0
         self.alloc = 0
+        self.node_request = 0
         self.status = MA_START
         self.depth = 0
         self.offset = 0
@@ -71,7 +74,9 @@ class MaState:
         self.node = other.node
         self.min = other.min
         self.max = other.max
+        self.sheaf = other.sheaf
         self.alloc = other.alloc
+        self.node_request = other.node_request
         self.status = other.status
         self.depth = other.depth
         self.offset = other.offset
@@ -88,7 +93,9 @@ class MaState:
         new.node = self.node
         new.min = self.min
         new.max = self.max
+        new.sheaf = self.sheaf
         new.alloc = self.alloc
+        new.node_request = self.node_request
         new.status = self.status
         new.depth = self.depth
         new.offset = self.offset
@@ -111,11 +118,15 @@ class MaState:
 
 
 class WrState:
-    """struct ma_wr_state: what a write found out about its leaf before it changes it."""
+    """struct ma_wr_state: what a write found out about its leaf before it changes it.
+
+    ``vacant_height`` and ``sufficient_height``, from 6.18 on, count levels from the root: the
+    deepest internal node with a free slot, and with more data than it needs; 0 is none.
+    """
 
     __slots__ = (
         *("mas", "node", "r_min", "r_max", "mt", "offset_end", "end_piv"),
-        *("entry", "content"),
+        *("entry", "content", "vacant_height", "sufficient_height"),
     )
 
     def __init__(self, mas: MaState, entry: Word) -> None:
@@ -128,6 +139,8 @@ class WrState:
         self.mt = 0
         self.offset_end = 0
         self.end_piv = 0
+        self.vacant_height = 0
+        self.sufficient_height = 0
 
 
 class BigNode:
