@@ -15,6 +15,7 @@ from layout.replay.difference import Difference, between_nodes
 from layout.replay.live import live_node
 from layout.replay.run import Runner
 from layout.replay.trace import TREES, Operation
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ def _with_operation(found: Difference, operation: Operation) -> Difference:
 
 
 def _emulated(built: Built, operations: Sequence[Operation]) -> Machine:
-    runner = Runner(Machine(arches.get(built.arch)))
+    runner = Runner(Machine(arches.get(built.arch), kernel=kernel_of(built.source.emulator)))
     for operation in operations:
         runner.execute(operation)
     return runner.machine

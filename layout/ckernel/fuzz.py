@@ -181,7 +181,13 @@ def _try(built: Built, seed: int, options: Options) -> Trial:
     arch = arches.get(built.arch)
     signal.alarm(_SECONDS_FOR_TRACE)
     try:
-        made = generate(seed, arch, abuse=options.abuse, without=built.source.missing_operations)
+        made = generate(
+            seed,
+            arch,
+            abuse=options.abuse,
+            without=built.source.missing_operations,
+            version=built.source.emulator,
+        )
         outcome = run(
             built,
             made.operations,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layout.errors import InputError, UsageError
+from layout.structs import DEFAULT_VERSION
 
 DEFAULT_DEB = "linux-source-6.12"
 
@@ -26,6 +27,7 @@ HEADER = "include/linux/maple_tree.h"
 _MAKEFILE = "Makefile"
 
 _FEATURES = {
+    "HAVE_EXPECTED_ENTRIES": r"\bmas_expected_entries\(",
     "HAVE_STATUS": r"enum maple_status\b",
     "HAVE_STORE_TYPE": r"enum store_type\s+store_type\b",
     "HAVE_MAS_INIT": r"\bmas_init\(",
@@ -35,6 +37,21 @@ _FEATURES = {
     "HAVE_MT_DUMP_FORMAT": r"enum mt_dump_format\b",
 }
 """What the harness asks of a kernel, and how its maple_tree.h shows that it has it."""
+
+_CODE_FEATURES = {
+    "HAVE_CACHE_ARGS": r"\bstruct kmem_cache_args\b",
+    "HAVE_MT_FREE_RCU": r"\bmt_free_rcu\(struct rcu_head\b",
+    "HAVE_SHEAVES": r"\bkmem_cache_prefill_sheaf\(",
+    "HAVE_MAPLE_COPY": r"\bcp_data_write\(",
+    "HAVE_NOMEM_NOFAIL": r"\bmas_nomem_nofail\(",
+}
+"""The same for what lib/maple_tree.c shows."""
+
+_EMULATORS = (
+    ("7.3", {"HAVE_SHEAVES", "HAVE_MAPLE_COPY", "HAVE_NOMEM_NOFAIL"}),
+    ("7.2", {"HAVE_SHEAVES", "HAVE_MAPLE_COPY"}),
+)
+"""The version whose operations a kernel's are compared with, by the features that it has."""
 
 _OPERATIONS = {
     "HAVE_MTREE_DUP": ("dup", "dup_noinit"),
@@ -57,7 +74,8 @@ _INCLUDE = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
 class KernelSource:
     """One kernel's maple tree: where it lies, its version and what it has.
 
-    ``sha256`` is of lib/maple_tree.c, ``includes`` are the headers that the two files ask for.
+    ``sha256`` is of lib/maple_tree.c, ``includes`` are the headers that the two files ask for,
+    ``emulator`` is the version of the operations that it is compared with.
     """
 
     root: Path
@@ -65,6 +83,7 @@ class KernelSource:
     sha256: str
     features: frozenset[str]
     includes: frozenset[str]
+    emulator: str = DEFAULT_VERSION
 
     @property
     def code(self) -> Path:
@@ -122,15 +141,21 @@ def cache_directory() -> Path:
 
 def _read(root: Path) -> KernelSource:
     code, header = (root / CODE).read_bytes(), (root / HEADER).read_bytes()
-    text = header.decode(errors="replace")
-    features = frozenset(name for name, sign in _FEATURES.items() if re.search(sign, text))
-    includes = _INCLUDE.findall(text) + _INCLUDE.findall(code.decode(errors="replace"))
+    text, body = header.decode(errors="replace"), code.decode(errors="replace")
+    features = frozenset(
+        name
+        for signs, where in ((_FEATURES, text), (_CODE_FEATURES, body))
+        for name, sign in signs.items()
+        if re.search(sign, where)
+    )
+    includes = _INCLUDE.findall(text) + _INCLUDE.findall(body)
     for name in includes:
         if name.startswith("/") or ".." in name.split("/"):
             message = f"{root / CODE} includes <{name}>, which is no header of the kernel"
             raise InputError(message)
     digest = hashlib.sha256(code).hexdigest()
-    return KernelSource(root, _version(root), digest, features, frozenset(includes))
+    emulator = next((name for name, needed in _EMULATORS if needed <= features), DEFAULT_VERSION)
+    return KernelSource(root, _version(root), digest, features, frozenset(includes), emulator)
 
 
 def _version(root: Path) -> str:

@@ -45,7 +45,18 @@ class MaState:
     """
 
     __slots__ = (
-        *("tree", "index", "last", "node", "min", "max", "sheaf", "alloc", "node_request", "status"),
+        *(
+            "tree",
+            "index",
+            "last",
+            "node",
+            "min",
+            "max",
+            "sheaf",
+            "alloc",
+            "node_request",
+            "status",
+        ),
         *("depth", "offset", "mas_flags", "end", "store_type"),
     )
 

@@ -65,9 +65,7 @@ def data_fits(k: Kernel72, sib: MaState, mas: MaState, cp: MapleCopy) -> bool:
     return sib.end + 1 + cp.data < 2 * k.mt_slots[mte_node_type(mas.node)]
 
 
-def push_data_sib(
-    k: Kernel72, cp: MapleCopy, mas: MaState, sib: MaState, parent: MaState
-) -> None:
+def push_data_sib(k: Kernel72, cp: MapleCopy, mas: MaState, sib: MaState, parent: MaState) -> None:
     """Find the left or right sibling that takes data in; ``sib.end`` is 0 if there is none."""
     sib.end = 0
     if k.mte_is_root(mas.node):
@@ -391,9 +389,7 @@ def seam_gap_of_replaced(k: Kernel72, mas: MaState, cp: MapleCopy) -> None:
         k.mas_update_gap(mas)
 
 
-def mas_set_parent_slots(
-    k: Kernel72, mas: MaState, parent: Word, first: int, count: int
-) -> None:
+def mas_set_parent_slots(k: Kernel72, mas: MaState, parent: Word, first: int, count: int) -> None:
     """Make ``parent`` the parent of its children from slot ``first`` on."""
     node = mte_to_node(parent)
     mt = mte_node_type(parent)

@@ -23,9 +23,7 @@ def _to_parent(k: Kernel72, parent: MaState) -> None:
 # -- split
 
 
-def split_data(
-    k: Kernel72, cp: MapleCopy, wr: WrState, sib: MaState, parent: MaState
-) -> None:
+def split_data(k: Kernel72, cp: MapleCopy, wr: WrState, sib: MaState, parent: MaState) -> None:
     """Count the data; what is too much for one node goes to a sibling if that has room."""
     k.cp_data_calc(cp, wr, wr)
     if cp.data <= k.mt_slots[wr.mt]:
@@ -36,9 +34,7 @@ def split_data(
         cp.data += sib.end + 1
 
 
-def split_ascend(
-    k: Kernel72, cp: MapleCopy, wr: WrState, sib: MaState, parent: MaState
-) -> bool:
+def split_ascend(k: Kernel72, cp: MapleCopy, wr: WrState, sib: MaState, parent: MaState) -> bool:
     """Go up one level; false if that is not needed."""
     mas = wr.mas
     low = mas.min
@@ -108,9 +104,7 @@ def rebalance_sib(k: Kernel72, parent: MaState, sib: MaState) -> None:
     sib.end = k.mas_data_end(sib)
 
 
-def rebalance_data(
-    k: Kernel72, cp: MapleCopy, wr: WrState, sib: MaState, parent: MaState
-) -> None:
+def rebalance_data(k: Kernel72, cp: MapleCopy, wr: WrState, sib: MaState, parent: MaState) -> None:
     """Count the data; too much or too little for one node takes a sibling in."""
     mas = wr.mas
     k.cp_data_calc(cp, wr, wr)
@@ -214,9 +208,7 @@ def spanning_sib(k: Kernel72, left: WrState, right: WrState, neighbour: MaState)
     k.livelock("spanning_sib: the parents form a cycle", mte_to_node(r_mas.node))
 
 
-def spanning_data(
-    k: Kernel72, cp: MapleCopy, left: WrState, right: WrState, sib: MaState
-) -> None:
+def spanning_data(k: Kernel72, cp: MapleCopy, left: WrState, right: WrState, sib: MaState) -> None:
     """Count the data; too little for one node takes a neighbour in."""
     k.cp_data_calc(cp, left, right)
     sib.end = 0

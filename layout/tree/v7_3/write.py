@@ -76,9 +76,7 @@ def seam_gap_of_replaced(k: Kernel73, mas: MaState, cp: MapleCopy) -> None:
         k.mas_update_gap_known(mas, cp.gap[0])
 
 
-def mas_set_parent_slots(
-    k: Kernel73, mas: MaState, parent: Word, first: int, count: int
-) -> None:
+def mas_set_parent_slots(k: Kernel73, mas: MaState, parent: Word, first: int, count: int) -> None:
     """Make ``parent`` the parent of its children from slot ``first`` on."""
     mem = k.mem
     node = mte_to_node(parent)
