@@ -14,8 +14,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from layout.errors import InputError, UsageError
-from layout.structs import DEFAULT_VERSION
+from layout.memory.errors import InputError, UsageError
+from layout.memory.structs import DEFAULT_VERSION
 
 DEFAULT_DEB = "linux-source-6.12"
 

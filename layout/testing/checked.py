@@ -15,21 +15,21 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from layout.errors import MachineFault, UsageError
 from layout.images.decode import decode
-from layout.machine import TREES, Machine
-from layout.pointers import (
+from layout.machine.machine import TREES, Machine
+from layout.memory.errors import MachineFault, UsageError
+from layout.memory.pointers import (
     MT_FLAGS_HEIGHT_MASK,
     mt_is_reserved,
     xa_is_advanced,
     xa_is_node,
     xa_is_zero,
 )
-from layout.replay.run import MUTATING, Line, Runner
-from layout.replay.trace import NO_LIMIT, Operation, parse
 from layout.testing.known import sound_machine
 from layout.testing.machines import find
-from layout.testing.model import Model
+from layout.traces.model import Model
+from layout.traces.runner import MUTATING, Line, Runner
+from layout.traces.trace import NO_LIMIT, Operation, parse
 from layout.tree.state import MA_ACTIVE, MA_PAUSE, MA_START
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 from layout.tree.kernel import Kernel
 from layout.tree.v7_2.kernel import Kernel72
 from layout.tree.v7_3.kernel import Kernel73

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 import arches
-from layout.errors import UsageError
-from layout.machine import Machine
+from layout.machine.machine import Machine
+from layout.memory.errors import UsageError
 from layout.testing.checked import Trace, WrongResultError, check
 from layout.testing.machines import DEFAULT
 from layout.tree.kernel import Kernel

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.node import NODE_SIZE
-from layout.pointers import Word, mte_to_node
+from layout.memory.node import NODE_SIZE
+from layout.memory.pointers import Word, mte_to_node
 from layout.tree.alloc import RCU_FREE_NODE
-from layout.tree.state import ENOMEM, MA_START, MA_STATE_PREALLOC, MA_NONE, MaState
+from layout.tree.state import ENOMEM, MA_NONE, MA_START, MA_STATE_PREALLOC, MaState
 
 if TYPE_CHECKING:
     from layout.tree.v7_2.kernel import Kernel72

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import NODE_MASK, mte_node_type, mte_to_node
+from layout.memory.pointers import NODE_MASK, mte_node_type, mte_to_node
 from layout.tree import dup
 from layout.tree.state import MA_ERROR, MaState
 

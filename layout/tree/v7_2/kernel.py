@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 from layout.tree.kernel import Kernel
 from layout.tree.v7_2 import alloc, checks, copy, dup, root, stores, walk, write
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import mte_to_node
+from layout.memory.pointers import mte_to_node
 from layout.tree.state import MaState, WrState
 from layout.tree.walk import MAX_DESCENT
 

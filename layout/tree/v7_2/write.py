@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.node import PIVOT
-from layout.pointers import Word, ma_is_leaf, mt_mk_node, mte_to_node, xa_is_internal
-from layout.slab import GFP_KERNEL, GFP_NOWAIT
+from layout.memory.node import PIVOT
+from layout.memory.pointers import Word, ma_is_leaf, mt_mk_node, mte_to_node, xa_is_internal
+from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT
 from layout.tree.state import (
     MA_ERROR,
     MA_STATE_PREALLOC,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import PARENT_RANGE64, Word, mte_node_type, mte_to_node
-from layout.slab import GFP_KERNEL, GFP_NOFAIL
+from layout.memory.pointers import PARENT_RANGE64, Word, mte_node_type, mte_to_node
+from layout.memory.slab import GFP_KERNEL, GFP_NOFAIL
 from layout.tree.state import (
     ENOMEM,
     MA_ACTIVE,
