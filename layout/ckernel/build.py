@@ -168,5 +168,5 @@ def _complaint(source: KernelSource, stderr: str) -> str:
     first = (lines or stderr.splitlines() or ["the compiler said nothing"])[0]
     return (
         f"{source.code} does not compile in the harness: {first}: "
-        "the harness knows kernels from 6.1 to 6.12"
+        "the harness knows kernels from 6.1 to 7.3"
     )

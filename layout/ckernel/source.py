@@ -13,7 +13,9 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from layout.ckernel.debian import source_tarball
 from layout.memory.errors import InputError, UsageError
 from layout.memory.structs import DEFAULT_VERSION
 
@@ -115,16 +117,19 @@ def _without(features: frozenset[str], needing: dict[str, tuple[str, ...]]) -> f
     )
 
 
-def open_source(directory: str | None = None, deb: str | None = None) -> KernelSource:
+def open_source(
+    directory: str | None = None, deb: str | None = None, *, download: bool = False
+) -> KernelSource:
     """The kernel in a directory, or in an installed Debian package (6.12's if neither is given).
 
+    With ``download`` a package that is not installed is fetched from Debian's archive.
     Raises UsageError, InputError; each says what to do.
     """
     if directory is not None and deb is not None:
         message = "--source and --deb are two ways to name one kernel: give one of them"
         raise UsageError(message)
     if directory is None:
-        return _read(_unpacked(deb or DEFAULT_DEB))
+        return _read(_unpacked(deb or DEFAULT_DEB, download=download))
     root = Path(directory)
     for name in (CODE, HEADER):
         if not (root / name).is_file():
@@ -174,7 +179,7 @@ def _version(root: Path) -> str:
 # -- Debian's linux-source packages: one tarball under /usr/src
 
 
-def _unpacked(deb: str) -> Path:
+def _unpacked(deb: str, *, download: bool) -> Path:
     """The directory in the cache with the package's three files."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", deb):
         message = f"--deb {deb!r} is no package name: give one like {DEFAULT_DEB}"
@@ -186,22 +191,28 @@ def _unpacked(deb: str) -> Path:
     if not tarball.is_file():
         if whole:  # the package is gone, what was unpacked of it is not
             return target
+        if download:
+            with source_tarball(deb, cache_directory()) as stream:
+                _unpack(stream, tarball.name, target)
+            return target
         message = (
-            f"{tarball} is not there: apt install {deb}, or give a kernel tree with --source DIR"
+            f"{tarball} is not there: apt install {deb}, or give a kernel tree with --source DIR; "
+            "--download gets the package without root"
         )
         raise UsageError(message)
     found = tarball.stat()
     identity = f"{found.st_size} {found.st_mtime_ns}"
     if not whole or not stamp.is_file() or stamp.read_text() != identity:
-        _unpack(tarball, target)
+        with tarball.open("rb") as stream:
+            _unpack(stream, str(tarball), target)
         stamp.write_text(identity)
     return target
 
 
-def _unpack(tarball: Path, target: Path) -> None:
+def _unpack(stream: IO[bytes], tarball: str, target: Path) -> None:
     missing = {CODE, HEADER, _MAKEFILE}
     try:
-        with tarfile.open(tarball, "r|xz") as archive:
+        with tarfile.open(fileobj=stream, mode="r|xz") as archive:
             for member in archive:
                 name = member.name.removeprefix("./").partition("/")[2]
                 if name not in missing:

@@ -67,5 +67,5 @@ def equip(  # noqa: PLR0913 - what a machine is made of
 
 def in_front(plain: type[T], layers: Sequence[type[T]]) -> type[T]:
     """One class of ``layers``, the first one outermost, with ``plain`` behind them."""
-    wanted = tuple(layer for layer in dict.fromkeys(layers) if layer is not plain)
+    wanted = tuple(layer for layer in dict.fromkeys(layers) if not issubclass(plain, layer))
     return type(plain.__name__, (*wanted, plain), {}) if wanted else plain

@@ -9,11 +9,12 @@ import arches
 from layout.cli.common import count, print_lines, tell
 from layout.cli.kernel.options import (
     add_action,
+    add_emulator,
     add_machines,
     add_results_only,
     add_trace,
+    compared_source,
     machines,
-    source_of,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def add(actions: Any) -> None:
     )
     add_trace(parser)
     add_machines(parser, "all whose compiler and qemu are installed and that the trace fits")
+    add_emulator(parser)
     add_results_only(parser)
     parser.add_argument(
         "--shrink",
@@ -58,7 +60,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.diff import compare
     from layout.ckernel.explain import explain
 
-    source = source_of(args)
+    source = compared_source(args)
     report: dict[str, Any] = {}
     for name, operations in _on_machines(args).items():
         built = build(source, name)
@@ -87,7 +89,7 @@ def _act(args: argparse.Namespace) -> int:
     else:
         if left_out:
             tell(f"Linux {source.version} has these otherwise, so left out: {', '.join(left_out)}")
-        tell(str(source))
+        tell(f"{source}; the emulator is {source.emulator}")
     return 0 if equal else 1
 
 

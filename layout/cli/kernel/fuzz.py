@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from layout.cli.common import count, positive
 from layout.cli.kernel.options import (
     add_action,
+    add_emulator,
     add_machines,
     add_results_only,
+    compared_source,
     machines,
-    source_of,
 )
 from layout.memory.errors import UsageError
 
@@ -61,6 +62,7 @@ def add(actions: Any) -> None:
     parser.add_argument(
         "--coverage", action="store_true", help="tell which lines of maple_tree.c were executed"
     )
+    add_emulator(parser)
     add_results_only(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -73,7 +75,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.coverage import coverage, forget
     from layout.ckernel.fuzz import Options, fuzz
 
-    source = source_of(args)
+    source = compared_source(args)
     builds = []
     for name in machines(args.arch):
         counted = args.coverage and toolchain.is_native(name)
@@ -173,7 +175,7 @@ def _found_json(found: Found) -> dict[str, Any]:
 
 def _print_campaign(source: KernelSource, campaign: Campaign, executed: Coverage | None) -> None:
     machines = ", ".join(f"{name} {number}" for name, number in campaign.on.items())
-    print(source)
+    print(f"{source}; the emulator is {source.emulator}")
     print(
         f"{campaign.traces} traces ({machines}), {campaign.operations} operations "
         f"of {len(campaign.counts)} kinds in {campaign.seconds:.0f} s"
