@@ -18,12 +18,6 @@ def mas_allocated(k: Kernel72, mas: MaState) -> Word:
     return (1 if mas.alloc else 0) + (k.cache.sheaf_size(mas.sheaf) if mas.sheaf else 0)
 
 
-def reserved_nodes(k: Kernel72, mas: MaState) -> list[Word]:
-    """The addresses of the nodes that a state holds, for tools: the next to be taken first."""
-    nodes = k.cache.sheaf_nodes(mas.sheaf) if mas.sheaf else ()
-    return [*([mas.alloc] if mas.alloc else []), *reversed(nodes)]
-
-
 def mas_pop_node(k: Kernel72, mas: MaState) -> Word:
     """Take a node, zeroed. A state without any is a kernel bug: warns and returns NULL."""
     node = mas.alloc

@@ -18,7 +18,7 @@ from layout.memory.pointers import (
     mte_to_node,
 )
 from layout.tree.peeks import peeks
-from layout.tree.v7_2.state import MAPLE_COPY, MapleCopy
+from layout.tree.v7_2.state import COPY_SLOTS, COPY_SOURCES, MAPLE_COPY, MapleCopy
 
 if TYPE_CHECKING:
     from layout.tree.state import MaState, WrState
@@ -27,7 +27,21 @@ if TYPE_CHECKING:
 
 def new_copy(k: Kernel72) -> MapleCopy:
     """A zeroed struct maple_copy on the stack."""
-    return MapleCopy(k.mem.node_words)
+    sources, slots = [0] * COPY_SOURCES, [0] * COPY_SLOTS
+    return MapleCopy(
+        src_node=sources.copy(),
+        src_mt=sources.copy(),
+        src_start=sources.copy(),
+        src_end=sources.copy(),
+        src_max=sources,
+        dst_node=slots.copy(),
+        dst_mt=slots.copy(),
+        dst_max=slots.copy(),
+        slot=slots.copy(),
+        pivot=slots.copy(),
+        gap=slots,
+        words=k.new_words(),
+    )
 
 
 # -- the new content

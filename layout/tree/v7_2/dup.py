@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.pointers import NODE_MASK, mte_node_type, mte_to_node
-from layout.tree import dup
+from layout.tree.dup import mas_dup_build as copy_in_preorder
 from layout.tree.state import MA_ERROR, MaState
 
 if TYPE_CHECKING:
@@ -33,5 +33,5 @@ def mas_dup_alloc(k: Kernel72, mas: MaState, new_mas: MaState, gfp: int) -> None
 
 def mas_dup_build(k: Kernel72, mas: MaState, new_mas: MaState, gfp: int) -> None:
     """Copy in preorder. Sets -EINVAL in ``mas`` if the trees do not fit together."""
-    dup.mas_dup_build(k, mas, new_mas, gfp)
+    copy_in_preorder(k, mas, new_mas, gfp)
     k.mas_empty_nodes(mas)

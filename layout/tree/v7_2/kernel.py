@@ -42,7 +42,6 @@ class Kernel72(Kernel):
 
     # -- alloc
     mas_allocated = alloc.mas_allocated
-    reserved_nodes = alloc.reserved_nodes
     mas_pop_node = alloc.mas_pop_node
     mas_alloc_nodes = alloc.mas_alloc_nodes
     mas_empty_nodes = alloc.mas_empty_nodes
@@ -125,6 +124,7 @@ class Kernel72(Kernel):
 
     # -- checks
     seam_reserve_of = checks.seam_reserve_of
+    reserved_nodes = checks.reserved_nodes
     seam_says_empty = checks.seam_says_empty
     seam_may_be_small = checks.seam_may_be_small
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from layout.memory.pointers import Word
+
 MAPLE_COPY = 4
 """The node type of a struct maple_copy, which is never in a tree."""
 
@@ -9,6 +15,7 @@ COPY_SLOTS = 3
 COPY_SOURCES = 4
 
 
+@dataclass(slots=True, eq=False)
 class MapleCopy:
     """struct maple_copy, a local of a store.
 
@@ -20,29 +27,22 @@ class MapleCopy:
     from the leaf. ``max`` is pivot 2, as in the struct's union. ``words`` is room for a copy.
     """
 
-    __slots__ = (
-        *("src_node", "src_mt", "src_start", "src_end", "src_max"),
-        *("dst_node", "dst_mt", "dst_max", "slot", "pivot", "gap", "words"),
-        *("min", "end", "s_count", "d_count", "split", "data", "height"),
-    )
-
-    def __init__(self, node_words: int) -> None:
-        self.src_node = [0] * COPY_SOURCES
-        self.src_mt = [0] * COPY_SOURCES
-        self.src_start = [0] * COPY_SOURCES
-        self.src_end = [0] * COPY_SOURCES
-        self.src_max = [0] * COPY_SOURCES
-        self.dst_node = [0] * COPY_SLOTS
-        self.dst_mt = [0] * COPY_SLOTS
-        self.dst_max = [0] * COPY_SLOTS
-        self.slot = [0] * COPY_SLOTS
-        self.pivot = [0] * COPY_SLOTS
-        self.gap = [0] * COPY_SLOTS
-        self.words = [0] * node_words
-        self.min = 0
-        self.end = 0
-        self.s_count = 0
-        self.d_count = 0
-        self.split = 0
-        self.data = 0
-        self.height = 0
+    src_node: list[int]
+    src_mt: list[int]
+    src_start: list[int]
+    src_end: list[int]
+    src_max: list[int]
+    dst_node: list[int]
+    dst_mt: list[int]
+    dst_max: list[int]
+    slot: list[int]
+    pivot: list[int]
+    gap: list[int]
+    words: list[int]
+    min: Word = 0
+    end: int = 0
+    s_count: int = 0
+    d_count: int = 0
+    split: int = 0
+    data: int = 0
+    height: int = 0
