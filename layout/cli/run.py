@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     machine = equip(arch, kernels=defects_of(args), watch=watch, version=version_of(args))
     runner = Runner(machine)
     source = "stdin" if args.trace == "-" else args.trace
-    stream = Stream(runner, read_trace(args.trace), source)
+    stream = Stream(runner, read_trace(args.trace), source, forget=True)
     try:
         for lines in stream.transcript():
             sys.stdout.write(lines.decode())

@@ -96,7 +96,7 @@ def compare_trace(
     """compare() of a trace's bytes; quicker on compiled machines. Raises what compare() does."""
     runners = _runners(machines, kernels, version)
     cores = [core for runner in runners if (core := runner.machine.core) is not None]
-    if len(cores) < len(runners):
+    if len(cores) < len(runners) or len({core.extension for core in cores}) > 1:
         listed = operations_of(data, source, machines[0])
         return compare(listed, machines, kernels=kernels, version=version)
     check_text(data, source)
@@ -110,10 +110,9 @@ def compare_trace(
 
 def _lock_step(outcome: Comparison, runners: list[Runner], cores: list[Core], data: bytes) -> None:
     """Compiled code goes on as long as nothing differs; what it does not know is done here."""
-    from layout.compiled._core import LockStep, Replay  # noqa: PLC0415 - where it was built
-
-    replays = [Replay(core, data) for core in cores]
-    together = LockStep(replays)
+    extension = cores[0].extension
+    replays = [extension.Replay(core, data) for core in cores]
+    together = extension.LockStep(replays)
     reader = TraceReader(runners[0].machine.arch.ulong_max)
     while True:
         for runner, replay in zip(runners, replays, strict=True):
@@ -262,10 +261,8 @@ def _count(outcome: Comparison, runners: list[Runner]) -> None:
     outcome.nodes = first.cache.allocated
     for other in runners[1:]:
         ours, theirs = first.machine.core, other.machine.core
-        if ours is not None and theirs is not None:
-            from layout.compiled._core import differing_bytes  # noqa: PLC0415 - where it was built
-
-            outcome.swapped_bytes += differing_bytes(ours, theirs)
+        if ours is not None and theirs is not None and ours.extension is theirs.extension:
+            outcome.swapped_bytes += ours.extension.differing_bytes(ours, theirs)
             continue
         cells = zip(first.mem.near_cells(), other.mem.near_cells(), strict=True)
         outcome.swapped_bytes += sum(

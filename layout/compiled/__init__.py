@@ -13,7 +13,7 @@ import sys
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from layout.memory.node import NodeMemory
@@ -24,8 +24,25 @@ PURE = os.environ.get("MAPLE_LAYOUT_PURE", "") not in {"", "0"}
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent
 
-PARTS = ("parts.pyx", "lines.pyx", "decode.pyx")
-"""What is written by hand. Wheels go without, so these files tell a checkout."""
+PARTS = (
+    *("base.pyx", "states.pyx", "core.pyx", "cells.pyx", "memory.pyx", "cache.pyx", "kernel.pyx"),
+    *("lines.pyx", "transcript.pyx", "replay.pyx", "lockstep.pyx", "decode.pyx"),
+)
+"""What is written by hand, in ``parts``. Wheels go without, so these files tell a checkout."""
+
+
+class Table(NamedTuple):
+    """A kernel whose operations are compiled, as ``module:Class``, and the modules of its states.
+
+    A state class that derives from one of an earlier module stands in for it.
+    """
+
+    kernel: str
+    states: tuple[str, ...]
+
+
+TABLES = {"_core": Table("layout.tree.kernel:Kernel", ("layout.tree.state",))}
+"""The kernels that are compiled, each as an extension of its own, by the extension's name."""
 
 
 def available() -> bool:
@@ -52,8 +69,9 @@ def can_decode(mem: NodeMemory) -> bool:
 def digest() -> str:
     """A digest of all that the extension is made from."""
     names = [f"layout/memory/{name}.py" for name in ("memory", "node", "pointers", "slab")]
-    names += [f"layout/compiled/{name}" for name in ("translate.py", *PARTS)]
-    files = [*sorted((PACKAGE / "tree").glob("*.py")), *(PACKAGE.parent / name for name in names)]
+    names += [f"layout/compiled/parts/{name}" for name in PARTS]
+    files = [*sorted((PACKAGE / "tree").rglob("*.py")), *(PACKAGE.parent / name for name in names)]
+    files += [HERE / "__init__.py", *sorted((HERE / "translate").glob("*.py"))]
     whole = blake2b(digest_size=16)
     for path in files:
         whole.update(f"{path.name} {path.stat().st_size}\n".encode())
@@ -71,7 +89,7 @@ def _unusable() -> str:
     except ImportError as error:
         return f"the extension does not load: {error}"
     # in a checkout the sources may have changed since; it would do what they said then
-    if (HERE / PARTS[0]).exists() and digest() != SOURCES:
+    if (HERE / "parts" / PARTS[0]).exists() and digest() != SOURCES:
         print(
             "maple-layout: layout/tree or what belongs to it changed after the extension was "
             "built, so the Python code runs; pip install -e . builds it anew",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from layout.compiled import _core
 from layout.memory import slab
-from layout.memory.memory import CELL, Arena
+from layout.memory.memory import Arena
 from layout.memory.node import NodeMemory
 from layout.memory.slab import NodeCache
 from layout.tree.kernel import Kernel
@@ -74,8 +74,10 @@ class CoreMemory(Fixed, NodeMemory):
     kernel: CoreKernel
     cache: CoreCache
 
-    def __init__(self, arch: Arch, profile: Profile) -> None:
-        self.core = CoreKernel()
+    def __init__(
+        self, arch: Arch, profile: Profile, kernel: type[CoreKernel] | None = None
+    ) -> None:
+        self.core = (kernel or CoreKernel)()
         super().__init__(arch, profile)
         self.core.set_up(self, slab.NODE_LIMIT)
 
@@ -138,8 +140,10 @@ class CoreMemory(Fixed, NodeMemory):
 class CoreTracking(CoreMemory):
     """Compiled memory that notes which nodes are written to."""
 
-    def __init__(self, arch: Arch, profile: Profile) -> None:
-        super().__init__(arch, profile)
+    def __init__(
+        self, arch: Arch, profile: Profile, kernel: type[CoreKernel] | None = None
+    ) -> None:
+        super().__init__(arch, profile, kernel)
         self.core.set_tracking(True)
 
     def take_dirty(self) -> set[int]:
@@ -160,7 +164,7 @@ class CoreCache(Fixed, NodeCache):
         mem.cache = self
         if base is not None:
             mem.map_near(base, "nodes")
-            mem.grow_near(16 * CELL)
+            mem.grow_near(slab.MARGIN)
 
     @property
     def reuse(self) -> bool:  # type: ignore[override] # the core's, as all below
@@ -219,15 +223,22 @@ class CoreCache(Fixed, NodeCache):
 class CoreKernel(Fixed, _core.Core, Kernel):
     """The operations: compiled ones first, the others as they are in Python."""
 
+    extension = _core
+
     def __init__(self, mem: Any = None, cache: Any = None) -> None:
         """Made with its memory; the machine calls it again with all parts."""
         if mem is not None:
             Kernel.__init__(self, mem, cache)
 
 
+KERNELS: dict[type[Kernel], type[CoreKernel]] = {Kernel: CoreKernel}
+"""What stands in for each kernel of ``compiled.TABLES``."""
+
+
 def core_kernel(mem: CoreMemory, cache: CoreCache) -> CoreKernel:
     """The kernel of this memory, which was made with it."""
     kernel = mem.core
     kernel.__init__(mem, cache)  # type: ignore[misc] # its attributes need the other parts
+    kernel.set_kernel(kernel)
     mem.kernel = kernel
     return kernel

@@ -19,12 +19,12 @@ GFP_KERNEL = 0xCC0
 GFP_NOWAIT = 0x800
 GFP_NOFAIL = 0x8000
 """A request with it is never refused: __GFP_NOFAIL."""
-_DIRECT_RECLAIM = 0x400
+DIRECT_RECLAIM = 0x400
 
 NODE_LIMIT = 1 << 23
 """Nodes a machine has room for (2 GiB, if all were written to)."""
 
-_MARGIN = 16 * NODE_SIZE
+MARGIN = 16 * NODE_SIZE
 """Bytes mapped behind the last node: where a slab's page goes on, an overrun is no fault."""
 
 SHEAF_CAPACITY = 32
@@ -60,7 +60,7 @@ class NodeCache:
         self.base = base or 0
         if base is not None:
             mem.map_near(base, "nodes")
-            mem.grow_near(_MARGIN)
+            mem.grow_near(MARGIN)
         self.allocated = 0
         self.freed = 0
         self.freed_map = bytearray()
@@ -139,7 +139,7 @@ class NodeCache:
 
     def _granted(self, gfp: int, what: str, count: int) -> bool:
         """Whether a request is granted; either way it is noted."""
-        blocking = bool(gfp & _DIRECT_RECLAIM)
+        blocking = bool(gfp & DIRECT_RECLAIM)
         refused = (
             self._left is not None
             and not gfp & GFP_NOFAIL

@@ -9,6 +9,7 @@ from layout.memory.node import NODE_SIZE
 from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
 from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT
 from layout.traces.trace import CURSOR, NO_LIMIT, Operation
+from layout.tree.find import MAX_RANGES
 from layout.tree.state import MA_ERROR, STATUS_NAMES, MaState
 from layout.tree.walk import MAX_DESCENT
 
@@ -23,7 +24,6 @@ Line = dict[str, Any]
 _NOT_HERE: Line = {"error": "not in this kernel"}
 """The line of an operation that this kernel version has not; the run goes on."""
 
-_MAX_RANGES = 1 << 24
 _FAULT_CALLS = 16
 """Allocation calls that the line of an operation with a fault keeps."""
 
@@ -303,7 +303,7 @@ class Runner:
         ranges: list[list[str]] = []
         while entry := self.kernel.mas_find(mas, high):
             ranges.append([f"{mas.index:x}", f"{mas.last:x}", f"{entry:x}"])
-            if len(ranges) > _MAX_RANGES:
+            if len(ranges) > MAX_RANGES:
                 self.kernel.livelock("mas_for_each")
         return {"ranges": ranges}
 
