@@ -71,7 +71,6 @@ class NodeCache:
         self._nowait_only = False
         self._refused = 0
         self._sheaves: dict[int, Sheaf] = {}
-        self._sheaves_made = 0
 
     def begin(self) -> None:
         """Start an operation: empty the logs."""
@@ -176,9 +175,9 @@ class NodeCache:
         """kmem_cache_prefill_sheaf: a number that stands for a sheaf of ``count`` nodes, or 0."""
         if not self._granted(gfp, "s", count):
             return 0
-        self._sheaves_made += 1
-        self._sheaves[self._sheaves_made] = Sheaf(max(count, SHEAF_CAPACITY), self._take(count))
-        return self._sheaves_made
+        number = 1 + max(self._sheaves, default=0)
+        self._sheaves[number] = Sheaf(max(count, SHEAF_CAPACITY), self._take(count))
+        return number
 
     def refill_sheaf(self, gfp: int, number: int, count: int) -> int:
         """kmem_cache_refill_sheaf to ``count`` nodes: the sheaf, another one, or 0 if refused."""

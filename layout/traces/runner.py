@@ -263,7 +263,7 @@ class Runner:
 
     def _op_expect_raw(self, count: int) -> Line:
         kernel = self.kernel
-        if not kernel.has("mas_expected_entries"):
+        if "mas_expected_entries" in kernel.gone:
             return dict(_NOT_HERE)
         mas = kernel.new_state(self.tree)
         ret = kernel.mas_expected_entries(mas, count)
@@ -280,7 +280,7 @@ class Runner:
         self, expected: int, count: int, first: int, step: int, length: int, value: int
     ) -> Line:
         kernel, top = self.kernel, self.machine.arch.ulong_max
-        if not kernel.has("mas_expected_entries"):
+        if "mas_expected_entries" in kernel.gone:
             return dict(_NOT_HERE)
         mas = kernel.new_state(self.tree)
         ret = kernel.mas_expected_entries(mas, expected)

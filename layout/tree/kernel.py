@@ -81,10 +81,6 @@ class Kernel:
         """A zeroed struct maple_node on the stack, as words."""
         return [0] * self.mem.node_words
 
-    def has(self, operation: str) -> bool:
-        """Whether this kernel version has the operation."""
-        return operation not in self.gone
-
     # -- log
     printk = log.printk
     warn_on = log.warn_on

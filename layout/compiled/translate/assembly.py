@@ -34,7 +34,9 @@ def module(table: Table) -> str:
         "FUNCTIONS": "\n\n\n".join(functions),
         "SOURCES": f'SOURCES = "{digest()}"',
     }
-    return filled("".join((HERE / "parts" / name).read_text() for name in PARTS), made)
+    return filled(
+        "".join((HERE / "parts" / name).read_text() for name in (*PARTS, *table.parts)), made
+    )
 
 
 def translations(env: Environment) -> Iterator[str]:

@@ -149,15 +149,34 @@ def multi_src_setup(
         k.append_mas_cp(cp, sib, 0, sib.end)
 
 
+def _first(cp: MapleCopy, s: int) -> int:
+    """The first slot of source ``s``."""
+    return cp.src_start[s]
+
+
+def _last(cp: MapleCopy, s: int) -> int:
+    """The last slot of source ``s``."""
+    return cp.src_end[s]
+
+
+def _type(cp: MapleCopy, s: int) -> int:
+    """The node type of source ``s``."""
+    return cp.src_mt[s]
+
+
+def _new_type(cp: MapleCopy, d: int) -> int:
+    """The node type of new node ``d``."""
+    return cp.dst_mt[d]
+
+
 def _slot_at(k: Kernel72, cp: MapleCopy, offset: int) -> Word:
     """The entry at ``offset`` of all sources together."""
     for s in range(cp.s_count):
-        count = cp.src_end[s] - cp.src_start[s] + 1
+        count = _last(cp, s) - _first(cp, s) + 1
         if offset < count:
-            at = cp.src_start[s] + offset
-            if cp.src_mt[s] == MAPLE_COPY:
-                return cp.slot[at]
-            return k.mem.slot(cp.src_node[s], cp.src_mt[s], at)
+            at = _first(cp, s) + offset
+            mt = _type(cp, s)
+            return cp.slot[at] if mt == MAPLE_COPY else k.mem.slot(cp.src_node[s], mt, at)
         offset -= count
     k.bug("dst_setup: the data ends before its split")
 
@@ -206,7 +225,7 @@ def node_copy(
     mem = k.mem
     words = cp.words
     src = cp.src_node[s]
-    s_mt = cp.src_mt[s]
+    s_mt = _type(cp, s)
     last = start + size - 1
     if s_mt == MAPLE_COPY:
         for i in range(size):
@@ -263,36 +282,36 @@ def cp_data_write(k: Kernel72, cp: MapleCopy, mas: MaState) -> None:
     mem = k.mem
     data_offset = 0
     s = 0
-    s_offset = cp.src_start[0]
+    s_offset = _first(cp, 0)
     split = cp.split
     for d in range(cp.d_count):
         if d and d == cp.d_count - 1:
             split = cp.data - data_offset
         dst = cp.dst_node[d]
-        d_mt = cp.dst_mt[d]
+        d_mt = _new_type(cp, d)
         dst_offset = 0
         d_max = 0
         left = split + 1
         while left:
-            size = min(cp.src_end[s] - s_offset + 1, left)
+            size = min(_last(cp, s) - s_offset + 1, left)
             d_max = k.node_copy(cp, mas, s, s_offset, size, dst, dst_offset, d_mt)
             dst_offset += size
             s_offset += size
-            if s_offset > cp.src_end[s]:
+            if s_offset > _last(cp, s):
                 s += 1
                 if s >= cp.s_count:
                     cp.dst_max[d] = d_max
                     k.node_finalise(dst, d_mt, dst_offset)
                     return
-                s_offset = cp.src_start[s]
+                s_offset = _first(cp, s)
             left -= size
             data_offset += size
         split = cp.split
         cp.dst_max[d] = d_max
         if d_max != k.ulong_max and not mem.slot(dst, d_mt, dst_offset - 1):
-            if s_offset == cp.src_start[s]:
+            if s_offset == _first(cp, s):
                 s -= 1
-                s_offset = cp.src_end[s]
+                s_offset = _last(cp, s)
             else:
                 s_offset -= 1
             split += 1
@@ -313,7 +332,7 @@ def cp_dst_to_slots(k: Kernel72, cp: MapleCopy, low: Word, high: Word, mas: MaSt
     first = low
     for d in range(cp.d_count):
         node = cp.dst_node[d]
-        mt = cp.dst_mt[d]
+        mt = _new_type(cp, d)
         last = cp.dst_max[d]
         cp.slot[d] = mt_mk_node(node, mt)
         cp.pivot[d] = last
