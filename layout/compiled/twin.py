@@ -6,7 +6,6 @@ trees lie in the core; all other arenas are the Python class's.
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -251,23 +250,29 @@ class CoreKernel(Fixed, _core.Core, Kernel):
             Kernel.__init__(self, mem, cache)
 
 
-@cache
+_STAND_INS: dict[type[Kernel], type[CoreKernel]] = {Kernel: CoreKernel}
+
+
 def stand_in_for(kernel: type[Kernel]) -> type[CoreKernel] | None:
     """The compiled twin of a kernel of ``compiled.TABLES``, where it was built; None for others."""
-    if kernel is Kernel:
-        return CoreKernel
+    found = _STAND_INS.get(kernel)
+    if found is not None:
+        return found
     place = f"{kernel.__module__}:{kernel.__qualname__}"
     name = next((name for name, table in TABLES.items() if table.kernel == place), "")
     if not name or not available(name):
         return None
     extension = import_module(f"layout.compiled.{name}")
 
-    def __init__(self: Kernel, mem: Any = None, cache: Any = None) -> None:  # noqa: N807 - it is one
+    def start(self: Kernel, mem: Any = None, cache: Any = None) -> None:
         if mem is not None:
             kernel.__init__(self, mem, cache)
 
-    made = {"extension": extension, "__init__": __init__, "__doc__": CoreKernel.__doc__}
-    return cast("type[CoreKernel]", type("CoreKernel", (Fixed, extension.Core, kernel), made))
+    made = {"extension": extension, "__init__": start, "__doc__": CoreKernel.__doc__}
+    bases = (Fixed, extension.Core, kernel)
+    found = cast("type[CoreKernel]", type(CoreKernel.__name__, bases, made))
+    _STAND_INS[kernel] = found
+    return found
 
 
 def core_kernel(mem: CoreMemory, cache: CoreCache) -> CoreKernel:

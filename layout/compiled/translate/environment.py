@@ -125,7 +125,7 @@ class Environment:
 def operations(kernel: type[Any]) -> dict[str, FunctionType]:
     """The operations that a kernel's class lists, its bases' first: by name, in their order."""
     found: dict[str, FunctionType] = {}
-    gone = getattr(kernel, "gone", frozenset())
+    gone: frozenset[str] = getattr(kernel, "gone", frozenset())
     for base in reversed(kernel.__mro__):
         for name, value in vars(base).items():
             if not inspect.isfunction(value) or name in ("__init__", "new_words", *gone):
