@@ -93,13 +93,15 @@ def digest() -> str:
 def _unusable(extension: str) -> str:
     """What is wrong with the extension, looked at once; empty if it may run."""
     try:
-        sources: str = importlib.import_module(f"layout.compiled.{extension}").SOURCES
+        module = importlib.import_module(f"layout.compiled.{extension}")
+        if not hasattr(module, "SOURCES"):
+            raise ImportError("cannot import SOURCES")  # noqa: TRY301 - as the statement would
     except ModuleNotFoundError:
         return "the extension was not built"
     except ImportError as error:
         return f"the extension does not load: {error}"
     # in a checkout the sources may have changed since; it would do what they said then
-    if (HERE / "parts" / PARTS[0]).exists() and digest() != sources:
+    if (HERE / "parts" / PARTS[0]).exists() and digest() != module.SOURCES:
         print(
             "maple-layout: layout/tree or what belongs to it changed after the extension was "
             "built, so the Python code runs; pip install -e . builds it anew",

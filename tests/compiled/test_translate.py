@@ -147,7 +147,8 @@ def test_the_text_says_what_it_was_made_from(text):
 
 
 def test_each_part_has_its_place():
-    assert {path.name for path in (HERE / "parts").iterdir()} == {*PARTS}
+    of_tables = {name for table in TABLES.values() for name in table.parts}
+    assert {path.name for path in (HERE / "parts").iterdir()} == {*PARTS, *of_tables}
     made = dict.fromkeys(("ONE", "TWO"), "x")
     assert assembly.filled("a\n    #: ONE\n#: TWO\nb", made) == "a\n    x\nx\nb"
     with pytest.raises(translate.Refused, match="no place for ONE"):
@@ -183,6 +184,27 @@ def test_the_parts_name_no_field_that_only_states_have():
     parts = "\n".join((HERE / "parts" / name).read_text() for name in PARTS)
     for name in ("store_type", "offset_end", "end_piv", "orig_l", "b_end = 0 #"):
         assert name not in parts
+
+
+# -- every kernel's table
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_kernel_is_translated(name):
+    text = translate.module(TABLES[name])
+    has = {
+        operation: f"cdef int {operation}(Core k" in text
+        for operation in ("mas_wr_split", "mas_split", "mas_destroy_rebalance", "mas_empty_nodes")
+    }
+    old = name == "_core"
+    assert has == {
+        "mas_wr_split": not old,
+        "mas_split": old,
+        "mas_destroy_rebalance": old,
+        "mas_empty_nodes": not old,
+    }
+    assert ("cdef struct MapleCopy:" in text) == (not old)
+    assert ("mas_nomem_nofail(Core k" in text) == (name == "_core73")
 
 
 # -- another kernel's table
