@@ -94,11 +94,11 @@ def mas_nomem(k: Kernel72, mas: MaState, gfp: int) -> bool:
 # -- freeing
 
 
-def ma_free_rcu(k: Kernel72, node: Word) -> None:
-    """Free a dead node after the grace period; kfree_rcu() leaves its bytes as they are."""
-    if k.mem.parent(node) != node:
-        k.warn_on()
-    k.rcu_queue.append((node, RCU_FREE_NODE))
+def call_rcu(k: Kernel72, node: Word, func: int) -> None:
+    """Queue a callback for after the grace period; kfree_rcu() leaves the node's bytes alone."""
+    if func != RCU_FREE_NODE:
+        k.mem.rcu_enqueue(node, func)
+    k.rcu_queue.append((node, func))
 
 
 def mas_free(k: Kernel72, mas: MaState, enode: Word) -> None:

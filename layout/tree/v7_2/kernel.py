@@ -47,7 +47,7 @@ class Kernel72(Kernel):
     mas_empty_nodes = alloc.mas_empty_nodes
     mas_destroy = alloc.mas_destroy
     mas_nomem = alloc.mas_nomem
-    ma_free_rcu = alloc.ma_free_rcu
+    call_rcu = alloc.call_rcu
     mas_free = alloc.mas_free
     mas_topiary_node = alloc.mas_topiary_node
 
