@@ -1,6 +1,7 @@
 """``maple-layout kernel``, as a user sees it."""
 
 import json
+import re
 
 import pytest
 
@@ -114,21 +115,32 @@ def test_fuzz(run, tmp_path, changed_6_12, built):
     code, out, err = run(*words, "--time", "1", "--json")
     found = json.loads(out)
     assert (code, found["equal"], found["differences"]) == (0, True, [])
+    assert 0.3 < found["coverage"]["executed"] / found["coverage"]["lines"] < 1
     assert "next seed" in err
     code, out, _ = run(*words, "--time", "1", "--source", changed)
     assert code == 1
-    assert "x86_64: store differs in" in out
-    [path] = list(out_dir.glob("store-*.trace"))[:1]
+    assert "\nmeta.end, mas_root_expand: " in out
+    assert " on x86_64\n  store differs in " in out
+    [path] = list(out_dir.glob("store-*.trace"))
+    assert "# cause: meta.end, mas_root_expand\n" in path.read_text()
     code, out, _ = run("kernel", "diff", path, "--arch", "x86_64", "--source", changed)
     assert code == 1
 
 
-@pytest.mark.parametrize(
-    "words", [["--jobs", "0"], ["--time", "x"], ["--coverage", "--arch", "s390x"]]
-)
-def test_wrong_use_of_fuzz(run, words, request):
-    if "--coverage" in words:
-        request.getfixturevalue("built")("s390x")
+@pytest.mark.kernel
+def test_lines_are_counted_also_where_another_machine_was_asked_for(run, tmp_path, built):
+    built("s390x")
+    words = ["kernel", "fuzz", "--arch", "s390x", "--out", tmp_path, "--time", "1"]
+    code, out, _ = run(*words)
+    assert code == 0
+    assert re.search(r"no difference in \d+ of \d+ lines of maple_tree.c executed", out)
+    assert "functions never entered: " in out
+    code, out, _ = run(*words, "--no-coverage")
+    assert out.endswith("no difference\n")
+
+
+@pytest.mark.parametrize("words", [["--jobs", "0"], ["--time", "x"], ["--arch", "s390y"]])
+def test_wrong_use_of_fuzz(run, words):
     code, out, err = run("kernel", "fuzz", *words)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1

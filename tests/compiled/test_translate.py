@@ -15,7 +15,7 @@ import pytest
 import layout.memory.pointers
 import layout.tree
 from layout.compiled import HERE, PARTS, TABLES, Table, digest, translate
-from layout.compiled.translate import assembly, byhand
+from layout.compiled.translate import assembly, byhand, signatures
 from layout.compiled.translate.bodies import translate as translate_body
 from layout.compiled.translate.environment import Environment
 from layout.compiled.translate.signatures import Origin, Signature
@@ -255,8 +255,10 @@ def version(tmp_path, monkeypatch):
     """A kernel with other states and another mas_start; its table."""
     (tmp_path / "a_version.py").write_text(VERSION)
     monkeypatch.syspath_prepend(tmp_path)
+    signatures._tree_of.cache_clear()
     yield Table("a_version:NewKernel", ("layout.tree.state", "a_version"))
     sys.modules.pop("a_version", None)
+    signatures._tree_of.cache_clear()
 
 
 def test_another_table_is_translated_with_its_own_operations_and_states(version, text):
@@ -271,11 +273,12 @@ def test_another_table_is_translated_with_its_own_operations_and_states(version,
         "    cdef Copy* piece",
         "    cdef Copy piece_[1]",
         "    mas.node_request = 7",
-        "    mas.sheaf = a_version__no_node(mas)",
+        "    mas.sheaf = _no_node(mas)",
         "    piece = piece_",
         "    make_Copy(piece, mas.index)",
         "    return piece.start + walk_mas_start(k, mas)",
     ]
+    assert " iterate__no_node(" in other  # another module's function of that name
     # everybody else calls the new one, and the old one stays what it was
     assert (
         "mas_start(k, mas)" in other.partition("cdef u64 mas_state_walk(")[2].partition("\n\n")[0]
@@ -296,7 +299,7 @@ def test_constants_are_those_of_the_functions_own_module(text):
 def test_an_operation_in_a_class_is_refused(version, tmp_path):
     with (tmp_path / "a_version.py").open("a") as file:
         file.write("\n    def mas_walk(self, mas):\n        return 0\n")
-    place = len(VERSION.splitlines()) + 1
+    place = len(VERSION.splitlines()) + 2
     with pytest.raises(translate.Refused) as caught:
         translate.module(version)
     assert str(caught.value) == (
@@ -314,16 +317,14 @@ def test_a_field_of_an_unknown_type_is_refused(version, tmp_path):
 
 
 def test_two_functions_of_one_name_are_refused(version, tmp_path):
-    path = tmp_path / "a_version.py"
-    path.write_text(
-        path.read_text()
-        .replace("alloc, walk", "alloc, walk")
-        .replace(
-            "    mas_start = mas_start\n",
-            "    mas_start = mas_start\n    a_version__no_node = alloc.mas_allocated\n"
-            "    _no_node = alloc.mas_alloc_req\n",
-        )
-    )
+    with (tmp_path / "a_version.py").open("a") as file:
+        file.write("    _no_node = lone\n    a_version__no_node = lonely\n")
+        for name in ("lone", "lonely"):
+            file.write(f"\n\ndef {name}(k: Kernel) -> Word:\n    return 1\n")
+    text = (tmp_path / "a_version.py").read_text()
+    head, kernel, rest = text.partition("class NewKernel")
+    body, more, functions = rest.partition("\n\n\ndef lone(")
+    (tmp_path / "a_version.py").write_text(head + more + functions + "\n\n" + kernel + body)
     with pytest.raises(
         translate.Refused, match=r"a_version\.py: there are two functions a_version__no_node"
     ):

@@ -169,7 +169,7 @@ def test_a_machine_in_use_keeps_all():
         mas = runner.kernel.new_state(runner.tree, 0x100)
         found = [runner.kernel.mas_walk(mas)]
         b"".join(Stream(runner, f"{ERASE}\nload 0".encode(), forget=forget).transcript())
-        found += [runner.kernel.mas_next(mas, 0xFFFF), mas.node, mas.index]
+        found.append(runner.mem.read(mas.node & ~0xFF, 256))
         return found, runner.machine.save()
 
     assert run(forget=True) == run(forget=False)

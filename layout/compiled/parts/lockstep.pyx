@@ -115,7 +115,8 @@ cdef class LockStep:
                 if one != why:
                     why = STOPPED
                 differs = differs or first.out.used != other.out.used
-                differs = differs or memcmp(first.out.bytes, other.out.bytes, first.out.used) != 0
+                if first.out.used and not differs:  # memcmp() takes no NULL
+                    differs = memcmp(first.out.bytes, other.out.bytes, first.out.used) != 0
                 differs = differs or self._nodes_differ(first.k, other.k)
             if why == STOPPED:
                 return STOPPED

@@ -128,7 +128,7 @@ class Body(ast.NodeTransformer):
         args: list[ast.expr] = []
         if found.receiver in ("Kernel", "mem", "cache"):
             args.append(_K)
-            if isinstance(node.func, ast.Name):
+            if self.types.plain(node.func):
                 given = given[1:]  # _step(k, ...)
         elif found.receiver and isinstance(node.func, ast.Attribute):
             args.append(self.visit(node.func.value))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 from layout.compiled.translate.signatures import Refused, Signature, parts_of
 
 if TYPE_CHECKING:
+    from types import FunctionType
+
     from layout.compiled.translate.environment import Environment
 
 NUMBERS = {"Word", "int", "bool"}
@@ -133,14 +135,14 @@ class Types(ast.NodeVisitor):
     def called(self, node: ast.Call) -> Signature:
         """The function that is called."""
         func = node.func
+        target = self.plain(func)
+        if target is not None:
+            return self.env.signature_of(target)
         if isinstance(func, ast.Name):
             state = self.env.alias.get(func.id, func.id)
-            if state in self.env.makers:
-                return self.env.makers[state]
-            target = self.signature.namespace.get(func.id)
-            if not inspect.isfunction(target):
+            if state not in self.env.makers:
                 raise self.refused(node, f"unknown function {func.id}")
-            return self.env.signature_of(target)
+            return self.env.makers[state]
         if isinstance(func, ast.Attribute):
             owner = self.visit(func.value)
             found = self.env.methods.get(owner, {}).get(func.attr)
@@ -148,6 +150,16 @@ class Types(ast.NodeVisitor):
                 raise self.refused(node, f"{owner} has no operation {func.attr}")
             return found
         raise self.refused(node, "a call of an expression")
+
+    def plain(self, func: ast.expr) -> FunctionType | None:
+        """The function of this name, or of a module: that is how one calls what it replaces."""
+        found: object = None
+        if isinstance(func, ast.Name):
+            found = self.signature.namespace.get(func.id)
+        elif isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
+            module = self.signature.namespace.get(func.value.id)
+            found = getattr(module, func.attr, None) if inspect.ismodule(module) else None
+        return found if inspect.isfunction(found) else None
 
     def join(self, node: ast.AST, kinds: list[str]) -> str:
         """The one type of several values."""
