@@ -1,4 +1,4 @@
-"""A difference between two nodes, shown byte by byte with field names."""
+"""Prints a difference between two nodes byte by byte, with field names."""
 
 from __future__ import annotations
 

@@ -167,3 +167,28 @@ def test_a_test_is_checked(run, trace, built, kernel_6_12):
     code, _, err = run("kernel", "test", trace, "--arch", "s390x", "--check")
     assert code == 0
     assert f"passes, on s390x with Linux {kernel_6_12.version}" in err
+
+
+@pytest.mark.kernel
+def test_a_test_that_cannot_show_the_difference_says_so(run, trace, built, change_6_12):
+    """A leaf's metadata has a gap that nobody reads."""
+    built("x86_64")
+    end = "ma_set_meta(node, maple_leaf_64, 0, slot);"
+    changed = change_6_12(end, end.replace("0, slot", "1, slot"))
+    code, out, err = run("kernel", "test", trace, "--check", "--source", changed.root)
+    assert code == 0
+    assert "mt_validate(mt);" in out
+    assert "passes, on x86_64 with " in err
+    assert "but kernel and emulator differ where no caller can see it: " in err
+    assert "meta.gap of 1000000000, byte 249: kernel has 1, emulator has 0" in err
+
+
+@pytest.mark.kernel
+def test_a_test_fails_on_the_kernel_that_its_trace_is_of(run, tmp_path, built, changed_6_12):
+    built("x86_64")
+    trace = tmp_path / "t.trace"
+    trace.write_text("store fffe fffe 3001\n")
+    code, out, err = run("kernel", "test", trace, "--check", "--source", changed_6_12.root)
+    assert code == 1
+    assert "\tmt_validate(mt);\n\tmtree_destroy(mt);\n" in out
+    assert "fails: BUG at mas_validate_limits" in err

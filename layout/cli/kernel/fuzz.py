@@ -1,4 +1,4 @@
-"""``maple-layout kernel fuzz``: the kernel's own code against the emulator, on generated traces."""
+"""``maple-layout kernel fuzz``: compare the kernel's own code with the emulator on many traces."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ def add(actions: Any) -> None:
         help="compare the kernel's own code with the emulator on generated traces",
         description=(
             "Generate traces, each from a number, and compare the kernel's own code with the "
-            "emulator on them, on one machine after the other. What differs is made shorter and "
-            "saved. The same command goes on where it ended."
+            "emulator on them, on the machines in turn. Failing traces are shortened and "
+            "saved. The same command continues with the next number."
         ),
     )
     add_machines(parser, "all whose compiler and qemu are installed")
     parser.add_argument(
-        "--time", metavar="S", type=count, default=60, help="seconds; 60 if left out"
+        "--time", metavar="S", type=count, default=60, help="seconds; the default is 60"
     )
     parser.add_argument(
-        "--seed", metavar="N", type=count, default=0, help="the first number; 0 if left out"
+        "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
     )
     parser.add_argument(
-        "--jobs", metavar="J", type=positive, default=1, help="processes; 1 if left out"
+        "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
         default="kernel-fuzz",
-        help="where differences and the next number are kept; ./kernel-fuzz if left out",
+        help="directory for differences and the next number; the default is ./kernel-fuzz",
     )
     parser.add_argument(
         "--abuse",
         action="store_true",
-        help="also what the kernel's code is known not to survive, such as a stale cursor",
+        help="also generate input that is known to crash the kernel's code, such as a stale cursor",
     )
     parser.add_argument(
         "--coverage",
@@ -122,7 +122,7 @@ def _counting(source: KernelSource) -> Built | None:
 
 
 class Progress:
-    """One line on stderr: renewed on a terminal, else written every ten seconds."""
+    """One line on stderr: updated on a terminal, else written every ten seconds."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
