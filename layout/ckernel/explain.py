@@ -83,7 +83,7 @@ def _kernel_memory(built: Built, operations: Sequence[Operation]) -> Machine:
     for number in range(TREES):
         looks += [Operation(n, "sel", (number,)), Operation(n, "treemem", ())]
     lines = run(built, [*operations, *looks]).lines[len(operations) :]
-    machine = Machine(arches.get(built.arch))
+    machine = Machine(arches.get(built.arch), kernel=kernel_of(built.source.emulator))
     nodes: list[Line] = lines[0]["mem"]
     saved = machine.save()
     trees = bytearray(saved.trees)
