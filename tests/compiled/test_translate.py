@@ -249,8 +249,8 @@ _MAX_STEPS = 7
 
 @dataclass(slots=True, eq=False, repr=False)
 class NewState(MaState):
-    sheaf: Word = 0
-    node_request: int = 3
+    bundle: Word = 0
+    requested: int = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -260,14 +260,14 @@ class Copy:
 
 
 def mas_start(k: Kernel, mas: NewState) -> Word:
-    mas.node_request = _MAX_STEPS
-    mas.sheaf = _no_node(mas)
+    mas.requested = _MAX_STEPS
+    mas.bundle = _no_node(mas)
     piece = Copy(mas.index)
     return piece.start + walk.mas_start(k, mas)
 
 
 def _no_node(mas: NewState) -> Word:
-    return mas.sheaf
+    return mas.bundle
 
 
 class NewKernel(Kernel):
@@ -288,17 +288,17 @@ def version(tmp_path, monkeypatch):
 
 def test_another_table_is_translated_with_its_own_operations_and_states(version, text):
     other = translate.module(version)
-    assert "    i64 store_type\n    u64 sheaf\n    i64 node_request\n" in other
-    assert "    new.node_request = 3\n" in other
-    assert "    def node_request(self):\n" in other
+    assert "    i64 store_type\n    u64 bundle\n    i64 requested\n" in other
+    assert "    new.requested = 3\n" in other
+    assert "    def requested(self):\n" in other
     assert "from a_version import NewState as Plain" in other
     assert "cdef struct Copy:\n    u64 start\n    i64 count\n" in other
     [body] = re.findall(r"^cdef u64 mas_start\(.*\n((?:    .*\n?)+)", other, re.MULTILINE)
     assert body.splitlines() == [
         "    cdef Copy* piece",
         "    cdef Copy piece_[1]",
-        "    mas.node_request = 7",
-        "    mas.sheaf = _no_node(mas)",
+        "    mas.requested = 7",
+        "    mas.bundle = _no_node(mas)",
         "    piece = piece_",
         "    make_Copy(piece, mas.index)",
         "    return piece.start + walk_mas_start(k, mas)",
@@ -334,9 +334,9 @@ def test_an_operation_in_a_class_is_refused(version, tmp_path):
 
 def test_a_field_of_an_unknown_type_is_refused(version, tmp_path):
     path = tmp_path / "a_version.py"
-    path.write_text(path.read_text().replace("sheaf: Word", "sheaf: float"))
+    path.write_text(path.read_text().replace("bundle: Word", "bundle: float"))
     with pytest.raises(
-        translate.Refused, match=r"^a_version\.py: NewState\.sheaf has the type float$"
+        translate.Refused, match=r"^a_version\.py: NewState\.bundle has the type float$"
     ):
         translate.module(version)
 
