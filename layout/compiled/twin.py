@@ -6,9 +6,10 @@ trees lie in the core; all other arenas are the Python class's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
-from layout.compiled import _core
+from layout.compiled import TABLES, _core, available
 from layout.memory import slab
 from layout.memory.memory import Arena
 from layout.memory.node import NodeMemory
@@ -219,6 +220,24 @@ class CoreCache(Fixed, NodeCache):
     def free(self, node: int) -> None:  # noqa: D102
         self.core.free_node(node)
 
+    def prefill_sheaf(self, gfp: int, count: int) -> int:  # noqa: D102
+        return self.core.prefill_sheaf(gfp, count)
+
+    def refill_sheaf(self, gfp: int, number: int, count: int) -> int:  # noqa: D102
+        return self.core.refill_sheaf(gfp, number, count)
+
+    def sheaf_nodes(self, number: int) -> tuple[int, ...]:  # noqa: D102
+        return self.core.sheaf_nodes(number)
+
+    def sheaf_size(self, number: int) -> int:  # noqa: D102
+        return len(self.core.sheaf_nodes(number))
+
+    def alloc_from_sheaf(self, number: int) -> int:  # noqa: D102
+        return self.core.alloc_from_sheaf(number)
+
+    def return_sheaf(self, number: int) -> None:  # noqa: D102
+        self.core.return_sheaf(number)
+
 
 class CoreKernel(Fixed, _core.Core, Kernel):
     """The operations: compiled ones first, the others as they are in Python."""
@@ -231,8 +250,29 @@ class CoreKernel(Fixed, _core.Core, Kernel):
             Kernel.__init__(self, mem, cache)
 
 
-KERNELS: dict[type[Kernel], type[CoreKernel]] = {Kernel: CoreKernel}
-"""What stands in for each kernel of ``compiled.TABLES``."""
+_STAND_INS: dict[type[Kernel], type[CoreKernel]] = {Kernel: CoreKernel}
+
+
+def stand_in_for(kernel: type[Kernel]) -> type[CoreKernel] | None:
+    """The compiled twin of a kernel of ``compiled.TABLES``, where it was built; None for others."""
+    found = _STAND_INS.get(kernel)
+    if found is not None:
+        return found
+    place = f"{kernel.__module__}:{kernel.__qualname__}"
+    name = next((name for name, table in TABLES.items() if table.kernel == place), "")
+    if not name or not available(name):
+        return None
+    extension = import_module(f"layout.compiled.{name}")
+
+    def start(self: Kernel, mem: Any = None, cache: Any = None) -> None:
+        if mem is not None:
+            kernel.__init__(self, mem, cache)
+
+    made = {"extension": extension, "__init__": start, "__doc__": CoreKernel.__doc__}
+    bases = (Fixed, extension.Core, kernel)
+    found = cast("type[CoreKernel]", type(CoreKernel.__name__, bases, made))
+    _STAND_INS[kernel] = found
+    return found
 
 
 def core_kernel(mem: CoreMemory, cache: CoreCache) -> CoreKernel:

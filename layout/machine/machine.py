@@ -54,7 +54,7 @@ class Machine:
         self.memory_class = memory
         """The requested class; a compiled class may replace it."""
         self._kernel_class = kernel
-        self.profile = structs.profile(arch)
+        self.profile = structs.profile(arch, kernel.version)
         if node_base is None:
             node_base = 0x1000000000 if arch.word_size == 8 else 0x10000000
         self.node_base = node_base
@@ -66,8 +66,9 @@ class Machine:
         if plain and stand_in and cache is NodeCache and compiled.available():
             from layout.compiled import twin  # noqa: PLC0415 - where it was built
 
-            if kernel in twin.KERNELS:
-                make_memory = partial(getattr(twin, stand_in), kernel=twin.KERNELS[kernel])
+            core_class = twin.stand_in_for(kernel)
+            if core_class is not None:
+                make_memory = partial(getattr(twin, stand_in), kernel=core_class)
                 cache, make_kernel = twin.CoreCache, twin.core_kernel
         self.mem = make_memory(arch, self.profile)
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")

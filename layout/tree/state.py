@@ -43,9 +43,10 @@ class MaState:
     """struct ma_state: where an operation is in the tree at address ``tree``.
 
     ``index`` and ``last`` are the inclusive range of interest, ``node`` an enode (or an error
-    word), ``min`` and ``max`` the node's inclusive range, ``alloc`` the chain of preallocated
-    nodes or a request (count << 1 | 1), ``offset`` and ``end`` slots of the node. One that has
-    not walked yet is made with the largest index as ``max``.
+    word), ``min`` and ``max`` the node's inclusive range, ``offset`` and ``end`` slots of the
+    node. ``alloc`` is the chain of preallocated nodes or a request (count << 1 | 1); from 6.18
+    on it is one node, ``sheaf`` holds requests of more, ``node_request`` is what is still wanted.
+    One that has not walked yet is made with the largest index as ``max``.
     """
 
     tree: Word
@@ -54,7 +55,9 @@ class MaState:
     max: Word
     node: Word = 0
     min: Word = 0
+    sheaf: Word = 0
     alloc: Word = 0
+    node_request: Word = 0
     status: int = MA_START
     depth: int = 0
     offset: int = 0
@@ -88,7 +91,11 @@ class MaState:
 
 @dataclass(slots=True, eq=False)
 class WrState:
-    """struct ma_wr_state: what a write found out about its leaf before it changes it."""
+    """struct ma_wr_state: what a write found out about its leaf before it changes it.
+
+    ``vacant_height`` and ``sufficient_height``, from 6.18 on, count levels from the root: the
+    deepest internal node with a free slot, and with more data than it needs; 0 is none.
+    """
 
     mas: MaState
     entry: Word
@@ -99,6 +106,8 @@ class WrState:
     mt: int = 0
     offset_end: int = 0
     end_piv: Word = 0
+    vacant_height: int = 0
+    sufficient_height: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
-import pkgutil
 import re
 import subprocess
 import sys
@@ -33,16 +32,19 @@ LEFT_OUT = {
     "state": "classes, of which structs are made",
     "peeks": "declarations for the access checker",
     "kernel": "the table of the operations",
+    "versions": "the list of these tables",
+    "checks": "prints, or checks the tree",
 }
 """Modules of layout.tree that are not compiled, and why."""
 
 PYTHON = {
     *("printk", "warn_on", "livelock", "bug", "mt_dump", "mas_dump", "report_failure"),
     *("mt_validate", "seam_store_backwards", "report_index_not_increased"),
+    *("seam_may_be_small", "seam_says_empty", "seam_reserve_of", "reserved_nodes"),
 }
 """Operations that stay in Python, or whose compiled form calls the Python one."""
 
-MADE_BY_HAND = {"new_state", "new_big_node"}
+MADE_BY_HAND = {"new_state", "new_big_node", "new_copy"}
 
 NODE_PYTHON = {"read_node", "leaf_meta_word", "set_pivots", "set_slots", "__init__"}
 """Methods of NodeMemory that no compiled operation calls."""
@@ -69,28 +71,51 @@ def wanted(env):
     return env.wanted
 
 
-def operations():
-    """What Kernel lists: functions of layout.tree by name."""
+def operations(kernel=Kernel):
+    """What a kernel lists, or one that it is made from: functions of layout.tree by name."""
     return {
         name: function
-        for name, function in vars(Kernel).items()
-        if inspect.isfunction(function) and function.__module__ != Kernel.__module__
+        for base in reversed(kernel.__mro__)
+        for name, function in vars(base).items()
+        if inspect.isfunction(function)
+        and function.__module__ != base.__module__
+        and function.__module__.startswith("layout.tree")
+        and name not in kernel.gone
     }
 
 
 # -- nothing is forgotten
 
 
-def test_each_module_is_compiled_or_left_out_for_a_reason(wanted):
-    modules = {module.name for module in pkgutil.iter_modules(layout.tree.__path__)}
-    compiled = {Path(each.source).stem for each in wanted if each.receiver == "Kernel"}
-    assert modules == compiled | LEFT_OUT.keys()
-    assert not compiled & LEFT_OUT.keys()
+@pytest.fixture(scope="module")
+def all_envs():
+    """Of every kernel, with all functions that are called; by the extension's name."""
+    found = {name: Environment(table) for name, table in TABLES.items()}
+    for env in found.values():
+        assert list(assembly.translations(env))
+    return found
 
 
-def test_each_operation_is_compiled_or_left_out_on_purpose(wanted):
-    compiled = {signature.name for signature in wanted}
-    assert set(operations()) - compiled == PYTHON | MADE_BY_HAND
+def test_each_module_is_compiled_or_left_out_for_a_reason(all_envs):
+    root = Path(layout.tree.__file__).parents[2]
+    modules = {str(path.relative_to(root)) for path in (root / "layout/tree").rglob("*.py")}
+    compiled = {
+        each.source for env in all_envs.values() for each in env.wanted if each.receiver == "Kernel"
+    }
+    left_out = {
+        path for path in modules if Path(path).stem in LEFT_OUT or path.endswith("__init__.py")
+    }
+    assert modules == compiled | left_out
+    assert not compiled & left_out
+    assert {Path(path).stem for path in left_out} == {*LEFT_OUT, "__init__"}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_each_operation_is_compiled_or_left_out_on_purpose(all_envs, name):
+    env = all_envs[name]
+    compiled = {signature.name for signature in env.wanted}
+    of_others = {"new_copy"} if name == "_core" else {"new_big_node"}
+    assert set(operations(env.kernel)) - compiled == PYTHON | MADE_BY_HAND - of_others
 
 
 def test_each_accessor_of_nodes_is_compiled_or_left_out_on_purpose(text):
@@ -148,7 +173,8 @@ def test_the_text_says_what_it_was_made_from(text):
 
 
 def test_each_part_has_its_place():
-    assert {path.name for path in (HERE / "parts").iterdir()} == {*PARTS}
+    of_tables = {name for table in TABLES.values() for name in table.parts}
+    assert {path.name for path in (HERE / "parts").iterdir()} == {*PARTS, *of_tables}
     made = dict.fromkeys(("ONE", "TWO"), "x")
     assert assembly.filled("a\n    #: ONE\n#: TWO\nb", made) == "a\n    x\nx\nb"
     with pytest.raises(translate.Refused, match="no place for ONE"):
@@ -186,6 +212,27 @@ def test_the_parts_name_no_field_that_only_states_have():
         assert name not in parts
 
 
+# -- every kernel's table
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_kernel_is_translated(name):
+    text = translate.module(TABLES[name])
+    has = {
+        operation: f"cdef int {operation}(Core k" in text
+        for operation in ("mas_wr_split", "mas_split", "mas_destroy_rebalance", "mas_empty_nodes")
+    }
+    old = name == "_core"
+    assert has == {
+        "mas_wr_split": not old,
+        "mas_split": old,
+        "mas_destroy_rebalance": old,
+        "mas_empty_nodes": not old,
+    }
+    assert ("cdef struct MapleCopy:" in text) == (not old)
+    assert ("mas_nomem_nofail(Core k" in text) == (name == "_core73")
+
+
 # -- another kernel's table
 
 VERSION = """
@@ -203,8 +250,8 @@ _MAX_STEPS = 7
 
 @dataclass(slots=True, eq=False, repr=False)
 class NewState(MaState):
-    sheaf: Word = 0
-    node_request: int = 3
+    bundle: Word = 0
+    requested: int = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -214,14 +261,14 @@ class Copy:
 
 
 def mas_start(k: Kernel, mas: NewState) -> Word:
-    mas.node_request = _MAX_STEPS
-    mas.sheaf = _no_node(mas)
+    mas.requested = _MAX_STEPS
+    mas.bundle = _no_node(mas)
     piece = Copy(mas.index)
     return piece.start + walk.mas_start(k, mas)
 
 
 def _no_node(mas: NewState) -> Word:
-    return mas.sheaf
+    return mas.bundle
 
 
 class NewKernel(Kernel):
@@ -242,17 +289,17 @@ def version(tmp_path, monkeypatch):
 
 def test_another_table_is_translated_with_its_own_operations_and_states(version, text):
     other = translate.module(version)
-    assert "    i64 store_type\n    u64 sheaf\n    i64 node_request\n" in other
-    assert "    new.node_request = 3\n" in other
-    assert "    def node_request(self):\n" in other
+    assert "    i64 store_type\n    u64 bundle\n    i64 requested\n" in other
+    assert "    new.requested = 3\n" in other
+    assert "    def requested(self):\n" in other
     assert "from a_version import NewState as Plain" in other
     assert "cdef struct Copy:\n    u64 start\n    i64 count\n" in other
     [body] = re.findall(r"^cdef u64 mas_start\(.*\n((?:    .*\n?)+)", other, re.MULTILINE)
     assert body.splitlines() == [
         "    cdef Copy* piece",
         "    cdef Copy piece_[1]",
-        "    mas.node_request = 7",
-        "    mas.sheaf = _no_node(mas)",
+        "    mas.requested = 7",
+        "    mas.bundle = _no_node(mas)",
         "    piece = piece_",
         "    make_Copy(piece, mas.index)",
         "    return piece.start + walk_mas_start(k, mas)",
@@ -288,9 +335,9 @@ def test_an_operation_in_a_class_is_refused(version, tmp_path):
 
 def test_a_field_of_an_unknown_type_is_refused(version, tmp_path):
     path = tmp_path / "a_version.py"
-    path.write_text(path.read_text().replace("sheaf: Word", "sheaf: float"))
+    path.write_text(path.read_text().replace("bundle: Word", "bundle: float"))
     with pytest.raises(
-        translate.Refused, match=r"^a_version\.py: NewState\.sheaf has the type float$"
+        translate.Refused, match=r"^a_version\.py: NewState\.bundle has the type float$"
     ):
         translate.module(version)
 

@@ -14,13 +14,13 @@ cdef inline void begin(Core k) noexcept:
 cdef str _call_text(Call* call):
     text = "!" if call.refused else ""
     text += "k" if call.blocking else "n"
-    return text + (f"b{call.count}" if call.bulk else "1")
+    return text + (f"{chr(call.what)}{call.count}" if call.what else "1")
 
-cdef int _log_call(Core k, bint refused, bint blocking, bint bulk, i64 count) except -1:
+cdef int _log_call(Core k, bint refused, bint blocking, char what, i64 count) except -1:
     k.calls = <Call*>grown(k.calls, &k.call_room, k.call_count + 1, sizeof(Call))
     k.calls[k.call_count].refused = refused
     k.calls[k.call_count].blocking = blocking
-    k.calls[k.call_count].bulk = bulk
+    k.calls[k.call_count].what = what
     k.calls[k.call_count].count = count
     k.call_count += 1
     return 0
@@ -78,23 +78,90 @@ cdef int _take(Core k, i64 count) except -1:
 cdef inline u64 taken_at(Core k, i64 i) noexcept:
     return k.taken[i]
 
-cdef u64 cache_alloc_one(Core k, i64 gfp) except? 0xDEAD0BAD0BAD0BAD:
+cdef bint _granted(Core k, i64 gfp, char what, i64 count) except -1:
+    """Whether a request is granted; either way it is noted."""
     cdef bint blocking = gfp & DIRECT_RECLAIM != 0
-    cdef bint refused = _refuse(k, 1, blocking)
-    _log_call(k, refused, blocking, False, 1)
-    if refused:
+    cdef bint refused = not gfp & GFP_NOFAIL and _refuse(k, count, blocking)
+    _log_call(k, refused, blocking, what, count)
+    return not refused
+
+cdef u64 cache_alloc_one(Core k, i64 gfp) except? 0xDEAD0BAD0BAD0BAD:
+    if not _granted(k, gfp, 0, 1):
         return 0
     _take(k, 1)
     return k.taken[0]
 
 cdef i64 cache_alloc_bulk(Core k, i64 gfp, i64 count) except? -0x7EAD0BAD:
-    cdef bint blocking = gfp & DIRECT_RECLAIM != 0
-    cdef bint refused = _refuse(k, count, blocking)
-    _log_call(k, refused, blocking, True, count)
-    if refused:
+    if not _granted(k, gfp, b"b", count):
         return 0
     _take(k, count)
     return count
+
+
+cdef Sheaf* sheaf_of(Core k, u64 number) except NULL:
+    return &k.sheaves[index_of(<i64>number - 1, k.sheaf_count)]
+
+cdef int _fill(Core k, Sheaf* sheaf, i64 count) except -1:
+    """Put so many nodes into a sheaf, behind those in it."""
+    _take(k, count)
+    memcpy(sheaf.nodes + sheaf.count, k.taken, count * sizeof(u64))
+    sheaf.count += count
+    return 0
+
+cdef u64 cache_prefill_sheaf(Core k, i64 gfp, u64 count) except? 0xDEAD0BAD0BAD0BAD:
+    cdef Sheaf* sheaf
+    if not _granted(k, gfp, b"s", count):
+        return 0
+    k.sheaves = <Sheaf*>grown(k.sheaves, &k.sheaf_room, k.sheaf_count + 1, sizeof(Sheaf))
+    sheaf = &k.sheaves[k.sheaf_count]
+    sheaf.capacity = max_int(count, SHEAF_CAPACITY)
+    sheaf.count = 0
+    sheaf.nodes = <u64*>malloc(sheaf.capacity * sizeof(u64))
+    if sheaf.nodes == NULL:
+        raise MemoryError
+    k.sheaf_count += 1
+    _fill(k, sheaf, count)
+    return k.sheaf_count
+
+cdef u64 cache_refill_sheaf(
+    Core k, i64 gfp, u64 number, u64 count
+) except? 0xDEAD0BAD0BAD0BAD:
+    cdef Sheaf* sheaf = sheaf_of(k, number)
+    cdef i64 missing = <i64>count - sheaf.count
+    cdef u64 larger
+    if missing <= 0:
+        return number
+    if <i64>count > sheaf.capacity:
+        larger = cache_prefill_sheaf(k, gfp, count)
+        if larger:
+            cache_return_sheaf(k, number)
+        return larger
+    if not _granted(k, gfp, b"r", missing):
+        return 0
+    _fill(k, sheaf, missing)
+    return number
+
+cdef u64 cache_sheaf_size(Core k, u64 number) except? 0xDEAD0BAD0BAD0BAD:
+    return sheaf_of(k, number).count
+
+cdef u64 cache_alloc_from_sheaf(Core k, u64 number) except? 0xDEAD0BAD0BAD0BAD:
+    cdef Sheaf* sheaf = sheaf_of(k, number)
+    if not sheaf.count:
+        return 0
+    sheaf.count -= 1
+    return sheaf.nodes[sheaf.count]
+
+cdef int cache_return_sheaf(Core k, u64 number) except -1:
+    cdef Sheaf* sheaf = sheaf_of(k, number)
+    cdef i64 i
+    for i in range(sheaf.count):
+        cache_free(k, sheaf.nodes[i])
+    c_free(sheaf.nodes)
+    sheaf.nodes = NULL
+    sheaf.count = 0
+    while k.sheaf_count and k.sheaves[k.sheaf_count - 1].nodes == NULL:
+        k.sheaf_count -= 1
+    return 0
 
 cdef int _wait(Core k, u64 node) except -1:
     k.waiting = <u64*>grown(k.waiting, &k.waiting_room, k.waiting_count + 1, sizeof(u64))

@@ -1,8 +1,13 @@
 
 
 cdef struct Call:
-    u8 refused, blocking, bulk
+    u8 refused, blocking
+    char what  # 0: one node, else b: a bulk, s: a sheaf, r: a sheaf that is refilled
     i64 count
+
+cdef struct Sheaf:
+    i64 capacity, count
+    u64* nodes  # NULL: it was returned
 
 
 cdef class Core:
@@ -44,6 +49,8 @@ cdef class Core:
     cdef i64 free_count, free_room
     cdef u64* taken
     cdef i64 taken_room
+    cdef Sheaf* sheaves  # number 1 is the first
+    cdef i64 sheaf_count, sheaf_room
     cdef u64* waiting
     cdef i64 waiting_count, waiting_room
     # which nodes were written to
@@ -74,6 +81,9 @@ cdef class Core:
         c_free(self.calls)
         c_free(self.frees)
         c_free(self.taken)
+        for i in range(self.sheaf_count):
+            c_free(self.sheaves[i].nodes)
+        c_free(self.sheaves)
         c_free(self.waiting)
         c_free(self.marks)
         c_free(self.dirty)
@@ -253,6 +263,31 @@ cdef class Core:
         for i in range(got):
             nodes.append(self.taken[i])
         return nodes
+
+    def prefill_sheaf(self, i64 gfp, u64 count):
+        """kmem_cache_prefill_sheaf: a number that stands for a sheaf, or 0."""
+        return cache_prefill_sheaf(self, gfp, count)
+
+    def refill_sheaf(self, i64 gfp, u64 number, u64 count):
+        """kmem_cache_refill_sheaf: the sheaf, another one, or 0."""
+        return cache_refill_sheaf(self, gfp, number, count)
+
+    def sheaf_nodes(self, u64 number):
+        """The nodes in a sheaf, the one to be taken next last."""
+        cdef Sheaf* sheaf = sheaf_of(self, number)
+        cdef i64 i
+        nodes = []
+        for i in range(sheaf.count):
+            nodes.append(sheaf.nodes[i])
+        return tuple(nodes)
+
+    def alloc_from_sheaf(self, u64 number):
+        """kmem_cache_alloc_from_sheaf: the address of a node, or 0."""
+        return cache_alloc_from_sheaf(self, number)
+
+    def return_sheaf(self, u64 number):
+        """kmem_cache_return_sheaf."""
+        cache_return_sheaf(self, number)
 
     def free_node(self, u64 node):
         """kmem_cache_free."""

@@ -272,6 +272,8 @@ cdef class Replay:
         cdef Core k = self.k
         cdef i64 i
         cdef Call* call
+        cdef char what[2]
+        what[1] = 0
         put_text(&self.out, b',"ac":[')
         for i in range(k.call_count):
             call = &k.calls[i]
@@ -279,8 +281,9 @@ cdef class Replay:
             if call.refused:
                 put_text(&self.out, b"!")
             put_text(&self.out, b"k" if call.blocking else b"n")
-            if call.bulk:
-                put_number(&self.out, b"b", call.count)
+            if call.what:
+                what[0] = call.what
+                put_number(&self.out, what, call.count)
                 put_text(&self.out, b'"')
             else:
                 put_text(&self.out, b'1"')

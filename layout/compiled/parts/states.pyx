@@ -23,9 +23,6 @@ cdef inline int state_assign(MaState* mas, const MaState* other) except -1:
     mas[0] = other[0]
     return 0
 
-cdef inline Words* words_of(BigNode* bn) noexcept:
-    return &bn.words
-
 cdef inline int BigNode_clear(BigNode* bn) except -1:
     memset(bn.words.w, 0, bn.words.count * sizeof(u64))
     bn.b_end = 0

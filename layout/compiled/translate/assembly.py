@@ -34,7 +34,8 @@ def module(table: Table) -> str:
         "FUNCTIONS": "\n\n\n".join(functions),
         "SOURCES": f'SOURCES = "{digest()}"',
     }
-    return filled("".join((HERE / "parts" / name).read_text() for name in PARTS), made)
+    parts = [(HERE / "parts" / name).read_text() for name in (*PARTS, *table.parts)]
+    return filled("".join(parts), made)
 
 
 def translations(env: Environment) -> Iterator[str]:

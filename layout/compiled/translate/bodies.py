@@ -55,7 +55,8 @@ class Body(ast.NodeTransformer):
         if self.types.visit(node.value) == "mem":
             return ast.Attribute(_K, "mem_" + node.attr.lstrip("_"), node.ctx)
         if kind == "list[int]":
-            return _call("words_of", self.visit(node.value))
+            owner = self.types.visit(node.value)
+            return _call(f"{owner}_{node.attr}_words", self.visit(node.value))
         return ast.Attribute(self.visit(node.value), node.attr, node.ctx)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:

@@ -1,6 +1,8 @@
 """What is not translated: functions that parts/*.pyx have, or that no compiled operation calls."""
 
-MODULES = frozenset({"layout.tree.dump", "layout.tree.validate", "layout.tree.log"})
+MODULES = frozenset(
+    {"layout.tree.dump", "layout.tree.validate", "layout.tree.log", "layout.tree.v7_2.checks"}
+)
 """Modules whose operations print, check or stop the kernel: they stay in Python."""
 
 OPERATIONS = """
@@ -14,6 +16,9 @@ def seam_store_backwards(k, mas: MaState, entry: Word) -> None: ...
 def report_index_not_increased(k, tree: Word, before: Word, after: Word) -> None: ...
 """
 """Of the kernel. A default may name an earlier parameter."""
+
+OF_PARTS = {"copy.pyx": "def new_copy(k) -> MapleCopy: ..."}
+"""The same of the parts that not every table has."""
 
 MEMORY = """
 def read_word(self, address: Word, doing: str) -> Word: ...
@@ -38,6 +43,11 @@ def alloc_one(self, gfp: int) -> Word: ...
 def alloc_bulk(self, gfp: int, count: int) -> Nodes: ...
 def free(self, node: Word) -> None: ...
 def free_bulk(self, count: int, address: Word) -> None: ...
+def prefill_sheaf(self, gfp: int, count: Word) -> Word: ...
+def refill_sheaf(self, gfp: int, number: Word, count: Word) -> Word: ...
+def sheaf_size(self, number: Word) -> Word: ...
+def alloc_from_sheaf(self, number: Word) -> Word: ...
+def return_sheaf(self, number: Word) -> None: ...
 """
 """Of the node cache; in C their names begin with ``cache_``."""
 
@@ -71,7 +81,14 @@ OTHER_FIELDS = {
 
 CONSTANTS = {
     "layout.memory.memory": ("CELL",),
-    "layout.memory.slab": ("DIRECT_RECLAIM", "GFP_KERNEL", "GFP_NOWAIT", "LIVELOCK"),
+    "layout.memory.slab": (
+        "DIRECT_RECLAIM",
+        "GFP_KERNEL",
+        "GFP_NOWAIT",
+        "LIVELOCK",
+        "GFP_NOFAIL",
+        "SHEAF_CAPACITY",
+    ),
     "layout.tree.state": ("MA_ERROR",),
     "layout.tree.find": ("MAX_RANGES",),
 }

@@ -56,8 +56,10 @@ class Environment:
             "cache": stubs(byhand.CACHE, "cache_", "cache"),
             "queue": stubs(QUEUE, "", "queue"),
         }
-        for made in ("new_state", "new_big_node", "new_words"):
-            self.methods["Kernel"][made].makes = True
+        for part in table.parts:
+            self.methods["Kernel"] |= stubs(byhand.OF_PARTS[part], "", "Kernel")
+        for made in self.methods["Kernel"].values():
+            made.makes = made.name.startswith("new_")
         self._take_states()
         for name in self.methods["Kernel"]:
             self._names[name] = None
@@ -123,9 +125,10 @@ class Environment:
 def operations(kernel: type[Any]) -> dict[str, FunctionType]:
     """The operations that a kernel's class lists, its bases' first: by name, in their order."""
     found: dict[str, FunctionType] = {}
+    gone: frozenset[str] = getattr(kernel, "gone", frozenset())
     for base in reversed(kernel.__mro__):
         for name, value in vars(base).items():
-            if not inspect.isfunction(value) or name in ("__init__", "new_words"):
+            if not inspect.isfunction(value) or name in ("__init__", "new_words", *gone):
                 continue
             if "." in value.__qualname__:
                 place = f"{origin_of(base).source}:{value.__code__.co_firstlineno}"

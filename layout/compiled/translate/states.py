@@ -53,6 +53,15 @@ class State:
             lines.append(f"    {c_type} {field.name}")
         return "\n".join(lines)
 
+    def runs_of_words(self) -> list[str]:
+        """C functions that give the words which a state holds itself."""
+        return [
+            f"cdef inline Words* {self.name}_{name}_words({self.name}* self) noexcept:\n"
+            f"    return &self.{name}"
+            for name, kind in self.kinds.items()
+            if kind == "list[int]"
+        ]
+
     @property
     def maker(self) -> Signature | None:
         """The call that makes one, as in Python; none for a state with words of its own."""
@@ -134,6 +143,7 @@ def structs(states: Mapping[str, State]) -> str:
     for state in states.values():
         put(state)
     parts = [state.struct(c_types) for state in ordered]
+    parts += [text for state in ordered for text in state.runs_of_words()]
     return "\n\n".join([*parts, *(state.filled(c_types) for state in ordered if state.maker)])
 
 
