@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
 from layout.traces.language import NO_LIMIT, Group, Section
 from layout.traces.session import entry_line
+from layout.tree.find import MAX_RANGES
 from layout.tree.state import MA_ERROR
 from layout.tree.walk import MAX_DESCENT
 
 if TYPE_CHECKING:
     from layout.traces.language import Declaration
     from layout.traces.session import Line, Session
-
-_MAX_RANGES = 1 << 24
+    from layout.tree.state import MaState
 
 OPERATIONS: dict[str, Declaration] = {}
 """Every operation by its name."""
@@ -198,7 +198,7 @@ def _iter(run: Session, low: int, high: int) -> Line:
     ranges: list[list[str]] = []
     while entry := run.kernel.mas_find(mas, high):
         ranges.append([f"{mas.index:x}", f"{mas.last:x}", f"{entry:x}"])
-        if len(ranges) > _MAX_RANGES:
+        if len(ranges) > MAX_RANGES:
             run.kernel.livelock("mas_for_each")
     return {"ranges": ranges}
 
@@ -246,10 +246,10 @@ def _prealloc(run: Session, index: int, last: int, entry: int) -> Line:
     "A B V", calls="mas_preallocate(mas, V, GFP_KERNEL)", returns="ret store_type total nodes"
 )
 def _prealloc_raw(run: Session, index: int, last: int, entry: int) -> Line:
-    """Allocate the nodes for a store, show the struct maple_alloc in them, and free them."""
+    """Allocate the nodes for a store, show their bytes, and free them."""
     mas = run.new_state(index, last)
     ret = run.kernel.mas_preallocate(mas, entry)
-    line = {"ret": ret, "store_type": mas.store_type, **_chain(run, mas.alloc)}
+    line = {"ret": ret, "store_type": mas.store_type, **_nodes(run, mas)}
     run.kernel.mas_destroy(mas)
     return line
 
@@ -259,23 +259,15 @@ def _expect_raw(run: Session, count: int) -> Line:
     """The same with the nodes for N entries."""
     mas = run.new_state()
     ret = run.kernel.mas_expected_entries(mas, count)
-    line = {"ret": ret, **_chain(run, mas.alloc)}
+    line = {"ret": ret, **_nodes(run, mas)}
     run.kernel.mas_destroy(mas)
     return line
 
 
-def _chain(run: Session, head: int) -> Line:
-    """The chain of struct maple_alloc, node by node, heads before what they hold."""
-    mem = run.mem
-    if not head or head & 1:
-        return {"total": 0, "nodes": []}
-    chain = [head]
-    for node in chain:
-        if node == head:
-            count = mem.alloc_count(node)
-            chain += [mem.alloc_slot(node, i) for i in range(count)]
-            head = mem.alloc_slot(node, 0) if count else 0
-    return {"total": mem.alloc_total(chain[0]), "nodes": [run.raw(node) for node in chain]}
+def _nodes(run: Session, mas: MaState) -> Line:
+    """The nodes that a state holds."""
+    nodes = [run.raw(node) for node in run.kernel.reserved_nodes(mas)]
+    return {"total": run.kernel.mas_allocated(mas), "nodes": nodes}
 
 
 @_reserves.function(

@@ -35,6 +35,8 @@ class Runner(Session):
         machine = self.machine
         machine.begin(operation.n, operation.op)
         try:
+            if operation.declared.callee in self.kernel.gone:
+                return self._line(operation, {"error": "not in this kernel"})
             returned = operation.declared.run(self, *operation.args)
             callbacks = machine.quiesce() if self.kernel.rcu_queue else 0
         except (UsageError, MachineFault, IndexError) as stop:
@@ -61,7 +63,7 @@ class Runner(Session):
     def _line(self, operation: Operation, returned: Line) -> Line:
         kernel = self.kernel
         line: Line = {"n": operation.n, "op": operation.op, **returned}
-        if operation.declared.changes:
+        if operation.declared.changes and "error" not in returned:
             line.update(self._tail())
         if kernel.warnings:
             line["warn"] = kernel.warnings
