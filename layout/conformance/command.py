@@ -19,8 +19,7 @@ from layout.conformance.answer import Answer, parse, too_slow
 from layout.conformance.result import Result
 from layout.errors import UsageError
 from layout.exports import elf, raw
-from layout.exports.dwarf import type_file
-from layout.exports.files import beside, write_symbols
+from layout.exports.files import beside, put_core, write_symbols
 from layout.exports.segments import segments
 
 if TYPE_CHECKING:
@@ -144,8 +143,7 @@ def write_case(built: Built, core: Path) -> None:
     image, pieces = built.image, segments(built.image.memory)
     data = elf.core(image.arch, pieces)
     start = len(data) - sum(len(piece.data) for piece in pieces)
-    core.write_bytes(data[: int(len(data) * built.kept)])
-    beside(core, ".types").write_bytes(type_file(image.profile))
+    put_core(data[: int(len(data) * built.kept)], image.profile, core)
     write_symbols(image, beside(core, ".isf"))
     doc = raw.description(image, core.name, raw.end_to_end(pieces, start))
     beside(core, ".json").write_text(json.dumps(doc, indent=1) + "\n")
