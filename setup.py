@@ -1,4 +1,6 @@
-"""Builds the compiled twin of layout/tree; all else about the package is in pyproject.toml.
+"""Builds the compiled twin of layout/tree, the manual page, and the README for package indexes.
+
+All else about the package is in pyproject.toml.
 
 The translator makes a Cython module out of the sources, Cython makes C of it, and the compiler an
 extension that all Pythons from 3.11 on can load. Without a compiler the package is pure Python
@@ -10,9 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import sysconfig
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +24,7 @@ from typing import TYPE_CHECKING
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+from distutils.command.install_data import install_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +34,10 @@ WORK = Path("build/twin")
 """Where the generated text, its C and the last extension stay."""
 
 LOG = WORK / "log.txt"
+
+MANUAL = Path("build/man/maple-layout.1")
+
+URLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
 
 FORBIDDEN = os.environ.get("MAPLE_LAYOUT_NO_EXT", "") not in {"", "0"}
 REQUIRED = os.environ.get("MAPLE_LAYOUT_REQUIRE_EXT", "") not in {"", "0"}
@@ -109,17 +118,42 @@ def _generate() -> str:
     """Write the Cython module; returns a digest of all that the extension depends on."""
     import Cython  # noqa: PLC0415 - may be missing
 
-    sys.path.insert(0, str(ROOT))
-    try:
+    with _sources():
         from layout.compiled import translate  # noqa: PLC0415 - needs the path
 
         text = translate.module()
-    finally:
-        sys.path.remove(str(ROOT))
     (WORK / "_core.pyx").write_text(text)
     flags = Path(__file__).read_text()
     parts = (text, flags, Cython.__version__, sysconfig.get_platform())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+class Data(install_data):
+    """Files outside packages: the manual page, which is made here."""
+
+    def run(self) -> None:
+        """Make it, then install it."""
+        with _sources():
+            from layout.cli import manpage  # noqa: PLC0415 - needs the path
+
+            manpage.write(MANUAL, self.distribution.get_version(), URLS["Source"])
+        super().run()
+
+
+def _readme() -> str:
+    """README.md, in which links to files of this tree lead to its repository."""
+    text = (ROOT / "README.md").read_text()
+    return re.sub(r"\]\((?!https?:|#)", f"]({URLS['Source']}/blob/main/", text)
+
+
+@contextmanager
+def _sources() -> Iterator[None]:
+    """This tree's packages can be imported."""
+    sys.path.insert(0, str(ROOT))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(ROOT))
 
 
 @contextmanager
@@ -150,6 +184,9 @@ def _said() -> str:
 
 setup(
     ext_modules=[TWIN],
-    cmdclass={"build_ext": BuildTwin, "bdist_wheel": Wheel},
+    cmdclass={"build_ext": BuildTwin, "bdist_wheel": Wheel, "install_data": Data},
+    data_files=[("share/man/man1", [str(MANUAL)])],
+    long_description=_readme(),
+    long_description_content_type="text/markdown",
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if GIL else {},
 )
