@@ -31,11 +31,10 @@ If it is 1, operations run as Python, not compiled. The results are the same.
 .TP
 NO_COLOR
 If it is set, there is no colour on a terminal.""",
-    "examples": "\n.PP\n".join(
-        [
-            "Files to try, copied here:\n.PP\n.RS\nmaple\\-layout examples \\-\\-copy .\n.RE",
-            *(f".RS\n{each.command.replace('-', chr(92) + '-')}\n.RE" for each in EXAMPLES),
-        ]
+    "examples": "Files to try, copied here:\n"
+    + "".join(
+        f".PP\n.RS\n{command}\n.RE\n".replace("-", r"\-")
+        for command in ("maple-layout examples --copy .", *(each.command for each in EXAMPLES))
     ),
 }
 """What the parsers do not say, in the language of man(7)."""
