@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
-from distutils.command.install_data import install_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +110,7 @@ class Wheel(bdist_wheel):
         shutil.rmtree(build.build_lib, ignore_errors=True)  # an older tree's modules
         self.run_command("build_ext")
         self.root_is_pure = not self.distribution.has_ext_modules()
+        _write_manual(self.distribution.get_version())
         super().run()
 
 
@@ -128,16 +128,11 @@ def _generate() -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-class Data(install_data):
-    """Files outside packages: the manual page, which is made here."""
+def _write_manual(version: str) -> None:
+    with _sources():
+        from layout.cli import manpage  # noqa: PLC0415 - needs the path
 
-    def run(self) -> None:
-        """Make it, then install it."""
-        with _sources():
-            from layout.cli import manpage  # noqa: PLC0415 - needs the path
-
-            manpage.write(MANUAL, self.distribution.get_version(), URLS["Source"])
-        super().run()
+        manpage.write(MANUAL, version, URLS["Source"])
 
 
 def _readme() -> str:
@@ -184,7 +179,7 @@ def _said() -> str:
 
 setup(
     ext_modules=[TWIN],
-    cmdclass={"build_ext": BuildTwin, "bdist_wheel": Wheel, "install_data": Data},
+    cmdclass={"build_ext": BuildTwin, "bdist_wheel": Wheel},
     data_files=[("share/man/man1", [str(MANUAL)])],
     long_description=_readme(),
     long_description_content_type="text/markdown",
