@@ -7,27 +7,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from layout.equip import equip
-from layout.errors import BrokenTree, KernelError, UsageError
+from layout.compare.difference import Difference, between_images, between_nodes
+from layout.defects import operations
 from layout.images.decode import decode
 from layout.images.image import Image
-from layout.node import NODE_SIZE, NodeMemory
-from layout.nodeview import Visit
-from layout.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU, TYPE_NAMES, mt_height
-from layout.render.dump import text
-from layout.render.fields import node_fields
-from layout.render.text import plain
-from layout.replay.difference import Difference, between_images, between_nodes
+from layout.machine.equip import equip
+from layout.memory.errors import BrokenTree, KernelError, UsageError
+from layout.memory.node import NODE_SIZE, NodeMemory
+from layout.memory.nodeview import Visit
+from layout.memory.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU, TYPE_NAMES, mt_height
+from layout.show.dump import text
+from layout.show.fields import node_fields
+from layout.show.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from arches import Arch
-    from layout.machine import Machine
-    from layout.render.fields import NodeField
-    from layout.structs import Profile
+    from layout.machine.machine import Machine
+    from layout.machine.watch.watch import Watch
+    from layout.memory.structs import Profile
+    from layout.show.fields import NodeField
     from layout.tree.state import MaState
-    from layout.watch.watch import Watch
 
 _REASONS = {
     errno.EINVAL: "the range, the entry or the kind of tree does not allow it",
@@ -51,7 +52,7 @@ class MapleTree:
     ``arch`` is a machine's name or an :class:`arches.Arch`. ``alloc_range`` makes the tree
     track gaps, ``rcu`` makes it safe for readers; ``machine`` puts it on a machine that other
     trees are on; ``defects`` names historical bugs for a machine of its own (see
-    :mod:`layout.defects`) and ``watch`` what is to watch that (see :mod:`layout.watch`).
+    :mod:`layout.defects`) and ``watch`` what is to watch that (see :mod:`layout.machine.watch`).
     Indexes run from 0 to ``ulong_max``; entries are words, as the kernel's pointers, and 0
     stands for no entry. Freed nodes are used again, as in a real kernel; a ``Machine(arch)`` of
     your own keeps them to be looked at.
@@ -89,10 +90,11 @@ class MapleTree:
         watch: Sequence[Watch] = (),
     ) -> None:
         if machine is None:
-            machine = equip(arch, defects=defects, watch=watch, reuse_nodes=True)
+            kernels = operations(defects)
+            machine = equip(arch, kernels=kernels, watch=watch, reuse_nodes=True)
         elif defects or watch:
             message = (
-                "defects and watches are of a machine: equip(arch, defects=[...], watch=[...]) "
+                "defects and watches are of a machine: equip(arch, kernels=[...], watch=[...]) "
                 "makes one that has them"
             )
             raise UsageError(message)

@@ -5,7 +5,7 @@ import pytest
 from layout.ckernel import toolchain
 from layout.ckernel.build import PLAIN, build
 from layout.ckernel.source import open_source
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 
 REQUIRED = "MAPLE_LAYOUT_NEEDS_KERNEL"
 

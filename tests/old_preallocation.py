@@ -1,6 +1,6 @@
 """Preallocation as in Linux 6.1, for tests: nodes for any write, and a write that asks again."""
 
-from layout.slab import GFP_KERNEL
+from layout.memory.slab import GFP_KERNEL
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_ERROR, MA_STATE_PREALLOC, WrState
 

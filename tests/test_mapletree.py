@@ -5,8 +5,8 @@ from machines import THREE
 
 import arches
 from layout import MapleTree, Range
-from layout.errors import BrokenTree, KernelError, UsageError
-from layout.machine import Machine
+from layout.machine.machine import Machine
+from layout.memory.errors import BrokenTree, KernelError, UsageError
 
 TOP = 2**64 - 1
 pytestmark = pytest.mark.parametrize("arch", THREE)

@@ -1,7 +1,7 @@
 """Scripts of VMA operations, and the sequence of tree operations that this project makes of them."""
 
 import arches
-from layout.machine import Machine
+from layout.machine.machine import Machine
 from layout.mm.manager import MemoryManager
 from layout.mm.vmas import RCU_FREE_VMA
 from layout.tree.kernel import Kernel

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from layout.ckernel import toolchain
 from layout.ckernel.source import cache_directory
-from layout.errors import InputError, UsageError
+from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from layout.ckernel.source import KernelSource

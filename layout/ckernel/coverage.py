@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layout.ckernel.toolchain import ToolMissing
-from layout.errors import InputError
+from layout.memory.errors import InputError
 
 if TYPE_CHECKING:
     from layout.ckernel.build import Built

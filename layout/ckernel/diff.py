@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.ckernel.run import SECONDS, run
+from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.sums import SummingRunner
-from layout.replay.transcript import comparable
+from layout.traces.transcript import comparable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from layout.ckernel.build import Built
     from layout.ckernel.source import KernelSource
-    from layout.replay.run import Line
-    from layout.replay.trace import Operation
+    from layout.traces.runner import Line
+    from layout.traces.trace import Operation
 
 RESULTS = frozenset(
     {"ret", "err", "err_at", "entry", "index", "last", "start", "next", "ranges", "ok", "fault"}

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import arches
 from layout.ckernel.diff import with_sums
-from layout.ckernel.run import run
-from layout.machine import Machine, Saved
-from layout.node import NODE_SIZE
-from layout.nodeview import Visit
-from layout.pointers import LEAF_64
-from layout.replay.difference import Difference, between_nodes
-from layout.replay.live import live_node
-from layout.replay.run import Runner
-from layout.replay.trace import TREES, Operation
+from layout.ckernel.execute import run
+from layout.compare.difference import Difference, between_nodes
+from layout.compare.live import live_node
+from layout.machine.machine import Machine, Saved
+from layout.memory.node import NODE_SIZE
+from layout.memory.nodeview import Visit
+from layout.memory.pointers import LEAF_64
+from layout.traces.runner import Runner
+from layout.traces.trace import TREES, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from layout.ckernel.build import Built
     from layout.ckernel.diff import Mismatch
-    from layout.replay.run import Line
+    from layout.traces.runner import Line
 
 SIDES = ("kernel", "emulator")
 _LONGEST = 200

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 import arches
 from layout.ckernel.diff import Mismatch, match, with_sums
+from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
-from layout.ckernel.run import run
 from layout.ckernel.shrink import shrink_mismatch
-from layout.errors import InputError, MapleLayoutError
-from layout.replay.trace import line_of
+from layout.memory.errors import InputError, MapleLayoutError
+from layout.traces.trace import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from layout.ckernel.build import Built
-    from layout.replay.trace import Operation
+    from layout.traces.trace import Operation
 
 _SECONDS_FOR_OPERATION = 5
 _SECONDS_FOR_TRACE = 120

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from layout.ckernel.sums import SummingRunner
 from layout.images.decode import decode
-from layout.nodeview import view
-from layout.pointers import LEAF_64
-from layout.replay.trace import NO_LIMIT, Operation
+from layout.memory.nodeview import view
+from layout.memory.pointers import LEAF_64
+from layout.traces.trace import NO_LIMIT, Operation
 from layout.tree.state import MA_ERROR, MA_OVERFLOW, MA_UNDERFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from arches import Arch
-    from layout.replay.run import Line
+    from layout.traces.runner import Line
 
 _USUAL = {
     "store": 30, "clear": 4, "insert": 8, "erase": 8, "read": 15, "gap": 3, "allocate": 5,

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layout.ckernel.diff import compare
-from layout.errors import TraceError
-from layout.replay.trace import CURSOR
+from layout.memory.errors import TraceError
+from layout.traces.trace import CURSOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from layout.ckernel.build import Built
     from layout.ckernel.diff import Mismatch
-    from layout.replay.trace import Operation
+    from layout.traces.trace import Operation
 
 _SECONDS_FOR_OPERATION = 1
 """Shorter than usual: a livelock is met again and again."""

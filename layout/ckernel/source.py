@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from layout.errors import InputError, UsageError
+from layout.memory.errors import InputError, UsageError
 
 DEFAULT_DEB = "linux-source-6.12"
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from layout.machine import Machine
-from layout.node import NODE_SIZE
-from layout.replay.run import Runner
-from layout.replay.trace import TREES
-from layout.replay.tracking import TrackingMemory
+from layout.compare.tracking import TrackingMemory
+from layout.machine.machine import Machine
+from layout.memory.node import NODE_SIZE
+from layout.traces.runner import Runner
+from layout.traces.trace import TREES
 
 if TYPE_CHECKING:
     from arches import Arch
     from layout.compiled._core import Core
-    from layout.replay.run import Line
-    from layout.replay.trace import Operation
+    from layout.traces.runner import Line
+    from layout.traces.trace import Operation
 
 _PRIME = 0x100000001B3
 _MASK = (1 << 64) - 1

@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from layout.errors import TraceError
-from layout.machine import Machine
-from layout.pointers import MT_FLAGS_HEIGHT_MASK
-from layout.replay.run import Runner
+from layout.machine.machine import Machine
+from layout.memory.errors import TraceError
+from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK
+from layout.traces.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from arches import Arch
-    from layout.replay.run import Line
-    from layout.replay.trace import Operation
+    from layout.traces.runner import Line
+    from layout.traces.trace import Operation
 
 LOOKS = frozenset({"dump", "memdump", "mtdump", "treemem", "prealloc_raw", "expect_raw"})
 """Operations that are left out: they show memory and change nothing that stays."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import arches
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 
 
 class ToolMissing(UsageError):  # noqa: N818 - a finding about the user's system

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from layout.images.image import Image
-    from layout.render.text import Line
+    from layout.show.text import Line
 
 _BAD_USAGE = 2
 
@@ -107,7 +107,7 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
 
 def open_image(args: argparse.Namespace) -> Image:
     """The image that the options of ``add_input`` ask for; its notes go to stderr."""
-    from layout.replay.inputs import load
+    from layout.traces.inputs import load
 
     image = load(
         args.input,
@@ -144,7 +144,7 @@ def console() -> Console:
 
 def print_lines(lines: Iterable[Line]) -> None:
     """Print lines to stdout, in colour on a terminal."""
-    from layout.render.text import plain
+    from layout.show.text import plain
 
     if not wants_colour():
         for line in lines:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import add_defect, add_kernel, count, print_lines, tell
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
     from arches import Arch
-    from layout.replay.difference import Difference
+    from layout.compare.difference import Difference
 
 _DEFAULT = "x86_64,s390x,sparc64"
 
@@ -57,8 +57,9 @@ def _machines(text: str) -> list[Arch]:
 
 
 def _lock_step(args: argparse.Namespace) -> int:
-    from layout.replay.compare import compare_trace
-    from layout.replay.inputs import read_trace
+    from layout.compare.lockstep import compare_trace
+    from layout.defects import operations
+    from layout.traces.inputs import read_trace
 
     if args.tree is not None or args.at is not None:
         message = "--tree and --at are for two inputs: leave them out"
@@ -72,7 +73,7 @@ def _lock_step(args: argparse.Namespace) -> int:
         raise UsageError(message)
     path = args.inputs[0]
     source = "stdin" if path == "-" else path
-    outcome = compare_trace(read_trace(path), source, machines, defects=args.defect)
+    outcome = compare_trace(read_trace(path), source, machines, kernels=operations(args.defect))
     if args.json:
         print(json.dumps(outcome.as_json()))
     elif outcome.difference:
@@ -89,9 +90,9 @@ def _lock_step(args: argparse.Namespace) -> int:
 
 
 def _two_images(args: argparse.Namespace) -> int:
+    from layout.compare.difference import between_images
     from layout.images.decode import decode
-    from layout.replay.difference import between_images
-    from layout.replay.inputs import load
+    from layout.traces.inputs import load
 
     if args.defect:
         message = "--defect is for one trace on several machines: leave it out"
@@ -131,6 +132,6 @@ def _two_images(args: argparse.Namespace) -> int:
 
 
 def _show(difference: Difference) -> None:
-    from layout.render.difference import lines
+    from layout.compare.side_by_side import lines
 
     print_lines(lines(difference))

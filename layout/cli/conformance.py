@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import count, tell
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from layout.conformance.judge import Judge
+    from layout.testing.conformance.judge import Judge
 
 
 def add(verbs: Any) -> None:
@@ -71,8 +71,8 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the corpus and print what failed; 1 if anything did."""
-    from layout.conformance.cases import corpus
-    from layout.conformance.judge import Judge
+    from layout.testing.conformance.cases import corpus
+    from layout.testing.conformance.judge import Judge
 
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     cases = corpus(args.arch.split(",") if args.arch else None, args.case)
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.jobs or not args.timeout:
         message = "--jobs and --timeout are 1 or more"
         raise UsageError(message)
-    from layout.conformance.command import Commands
+    from layout.testing.conformance.command import Commands
 
     keep = Path(args.keep) if args.keep else None
     commands = Commands(command, judge, jobs=args.jobs, keep=keep)
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(result.as_json()))
     else:
-        from layout.conformance.report import show
+        from layout.testing.conformance.summary import show
 
         show(result)
     return 1 if result.failures else 0
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(cases: Any, keep: str | None, judge: Judge) -> int:
     """Write the files of cases, for readers that are run by something else."""
-    from layout.conformance.command import write_case, write_expected
+    from layout.testing.conformance.command import write_case, write_expected
 
     if not keep:
         message = "what reader? give its command after --, as in: conformance -- ./reader"

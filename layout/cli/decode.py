@@ -26,7 +26,7 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the ranges; 1 if the tree is broken and they are only those that could be read."""
     from layout.images.decode import decode
-    from layout.render.dump import tree_heading
+    from layout.show.dump import tree_heading
 
     image = open_image(args)
     found = decode(image.memory, image.tree)

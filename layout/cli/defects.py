@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import console, tell
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from layout.defects import Defect
-    from layout.scenes.show import Trial
+    from layout.defects.scenes import Trial
 
 
 def add(verbs: Any) -> None:
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.trace:
         _trace(found)
         return 0
-    from layout.scenes.show import show
+    from layout.defects.scenes import show
 
     machines = [arches.get(name) for name in args.arch.split(",")] if args.arch else None
     results = [(defect, trials) for defect in found if (trials := show(defect, machines))]

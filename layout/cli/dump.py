@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import add_input, open_image, print_lines, tell
-from layout.errors import BrokenTree
+from layout.memory.errors import BrokenTree
 
 if TYPE_CHECKING:
     import argparse
@@ -35,8 +35,8 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the dump; 1 if the tree is broken."""
     from layout.images.decode import decode
-    from layout.images.files import parse_address
-    from layout.render import dump
+    from layout.images.kinds import parse_address
+    from layout.show import dump
 
     image = open_image(args)
     found = decode(image.memory, image.tree)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         if found.cyclic:
             message = f"{found.problems[0]}: the kernel's text would not end, try --format fields"
             raise BrokenTree(message)
-        from layout.render.mtdump import mt_dump_text
+        from layout.show.mtdump import mt_dump_text
 
         print(mt_dump_text(image), end="")
     else:

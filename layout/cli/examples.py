@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import tell
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse

@@ -38,7 +38,7 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the files and print the commands."""
-    from layout.exports.files import export
+    from layout.formats.export import export
 
     for command in export(open_image(args), args.format, Path(args.output)):
         print(command)

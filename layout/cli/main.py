@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from arches import UnknownArchError
 from layout.cli.common import Parser, tell
-from layout.errors import BrokenTree, MachineFault, MapleLayoutError
+from layout.memory.errors import BrokenTree, MachineFault, MapleLayoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import count, tell
-from layout.errors import InputError, UsageError
+from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _text(path: str) -> str:
     """A file of text, packed by xz or not. Raises OSError, InputError."""
-    from layout.images.files import read_bytes
+    from layout.images.kinds import read_bytes
 
     data = read_bytes(path)
     if b"\0" in data[:4096]:

@@ -41,19 +41,20 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the transcript; 1 if a validate failed, the machine stopped or a rule was broken."""
-    from layout.equip import equip
-    from layout.replay.inputs import read_trace
-    from layout.replay.run import Runner
-    from layout.replay.stream import Stream
-    from layout.watch.check import CHECK
-    from layout.watch.ledger import LEDGER, ledger_of
-    from layout.watch.sections import SECTIONS
-    from layout.watch.table import summary
-    from layout.watch.watch import reports_of
+    from layout.defects import operations
+    from layout.machine.equip import equip
+    from layout.machine.watch.check import CHECK
+    from layout.machine.watch.ledger import LEDGER, ledger_of
+    from layout.machine.watch.sections import SECTIONS
+    from layout.machine.watch.table import summary
+    from layout.machine.watch.watch import reports_of
+    from layout.traces.inputs import read_trace
+    from layout.traces.runner import Runner
+    from layout.traces.stream import Stream
 
     arch = arches.get(args.arch or "x86_64")
     watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
-    machine = equip(arch, defects=args.defect, watch=watch)
+    machine = equip(arch, kernels=operations(args.defect), watch=watch)
     runner = Runner(machine)
     source = "stdin" if args.trace == "-" else args.trace
     stream = Stream(runner, read_trace(args.trace), source)

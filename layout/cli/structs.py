@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import add_arch, add_kernel, tell
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from arches import Arch
-    from layout.proof.compare import Comparison
-    from layout.structs import Profile
+    from layout.formats.layout_diff import Comparison
+    from layout.memory.structs import Profile
 
 _DEFAULT_ARCH = "x86_64"
 _DEFAULT_LOCK_SIZE = 4
@@ -68,7 +68,7 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a layout, the names of all, or a comparison; 1 if the two sides differ."""
-    from layout.render import pahole
+    from layout.formats import pahole
 
     if args.format and (args.list or args.check is not None or args.diff is not None):
         message = "--format is for layouts, not for --list, --check and --diff: leave it out"
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(args: argparse.Namespace, profile: Profile, names: list[str]) -> int:
     """Print a layout, or where the form allows it several."""
-    from layout.render import cheader, ksy, pahole
+    from layout.formats import cheader, ksy, pahole
 
     form = "json" if args.json else args.format
     if form == "c":
@@ -113,7 +113,7 @@ def _arch(args: argparse.Namespace) -> Arch | None:
 
 def _profile(args: argparse.Namespace, arch: Arch) -> Profile:
     """What --kernel, --config and --lock-size say, on a machine."""
-    from layout import structs
+    from layout.memory import structs
 
     lock_size = _DEFAULT_LOCK_SIZE if args.lock_size is None else args.lock_size
     version = args.kernel or structs.DEFAULT_VERSION
@@ -122,22 +122,22 @@ def _profile(args: argparse.Namespace, arch: Arch) -> Profile:
 
 def _wanted(args: argparse.Namespace, profile: Profile) -> list[str]:
     """The bare names to compare: the one given, or all. Raises UsageError."""
-    from layout.proof.compare import names_of
-    from layout.render import pahole
+    from layout.formats import pahole
+    from layout.formats.layout_diff import names_of
 
     return [pahole.find(profile, " ".join(args.name))[0]] if args.name else names_of(profile)
 
 
 def _check(args: argparse.Namespace) -> int:
-    from layout.proof import compare
-    from layout.proof.files import read_types
+    from layout.formats import layout_diff
+    from layout.formats.object_files import read_types
 
     machine = _arch(args)
     names = _wanted(args, _profile(args, machine or arches.get(_DEFAULT_ARCH)))
-    needed = {compare.ALIASES.get(name, name) for name in names}
-    machine, info = read_types(args.check, machine, needed, compare.every_name())
+    needed = {layout_diff.ALIASES.get(name, name) for name in names}
+    machine, info = read_types(args.check, machine, needed, layout_diff.every_name())
     profile = _profile(args, machine)
-    compared = compare.check(profile, names, info)
+    compared = layout_diff.check(profile, names, info)
     if not args.name:  # a file need not have all, but what it has must agree
         compared = [one for one in compared if not one.missing] or compared
         absent = [name for name in names if name not in {one.name for one in compared}]
@@ -145,15 +145,15 @@ def _check(args: argparse.Namespace) -> int:
             tell(f"not in {info.source}: {', '.join(absent)}")
     code = _show(args, compared, str(profile), info.source)
     if code:
-        better = compare.agreeing_profile(profile, info)
+        better = layout_diff.agreeing_profile(profile, info)
         if better:
             tell(f"{info.source} agrees with {better}")
     return code
 
 
 def _diff(args: argparse.Namespace, profile: Profile) -> int:
-    from layout import structs
-    from layout.proof import compare
+    from layout.formats import layout_diff
+    from layout.memory import structs
 
     match = _OTHER.fullmatch(args.diff)
     if match is None or not args.diff:
@@ -169,8 +169,8 @@ def _diff(args: argparse.Namespace, profile: Profile) -> int:
         other = structs.profile(arch, version, profile.lock_size)
     names = _wanted(args, profile)
     if not args.name:
-        names += [name for name in compare.names_of(other) if name not in names]
-    compared = compare.diff(profile, other, names)
+        names += [name for name in layout_diff.names_of(other) if name not in names]
+    compared = layout_diff.diff(profile, other, names)
     if profile.arch.byteorder != other.arch.byteorder:
         orders = f"{profile.arch.byteorder} and {other.arch.byteorder}"
         tell(f"offsets and sizes only: {orders} endian machines store the same words differently")
@@ -179,10 +179,10 @@ def _diff(args: argparse.Namespace, profile: Profile) -> int:
 
 def _show(args: argparse.Namespace, compared: Sequence[Comparison], left: str, right: str) -> int:
     """Print a comparison; 1 if there is a difference."""
-    from layout.render import comparison
+    from layout.show import layout_table
 
     if args.json:
-        print(json.dumps(comparison.as_json(compared, left, right)))
+        print(json.dumps(layout_table.as_json(compared, left, right)))
     else:
-        print("\n".join(comparison.table(compared, left, right)))
+        print("\n".join(layout_table.table(compared, left, right)))
     return 0 if all(one.equal for one in compared) else 1

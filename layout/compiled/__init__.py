@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from layout.machine import Machine
-    from layout.node import NodeMemory
+    from layout.memory.node import NodeMemory
 
 PURE = os.environ.get("MAPLE_LAYOUT_PURE", "") not in {"", "0"}
 """Whether Python is asked for."""
@@ -45,11 +44,6 @@ def leg() -> str:
     return f"pure Python: {why}" if why else "compiled"
 
 
-def is_plain(machine: Machine) -> bool:
-    """Whether the machine's operations are the compiled ones."""
-    return hasattr(machine.mem, "core")
-
-
 def can_decode(mem: NodeMemory) -> bool:
     """Whether compiled code may read the bytes of this memory: nobody watches."""
     return (available() and "twin" in vars(type(mem))) or hasattr(mem, "core")
@@ -57,7 +51,7 @@ def can_decode(mem: NodeMemory) -> bool:
 
 def digest() -> str:
     """A digest of all that the extension is made from."""
-    names = [f"layout/{name}.py" for name in ("memory", "node", "pointers", "slab")]
+    names = [f"layout/memory/{name}.py" for name in ("memory", "node", "pointers", "slab")]
     names += [f"layout/compiled/{name}" for name in ("translate.py", *PARTS)]
     files = [*sorted((PACKAGE / "tree").glob("*.py")), *(PACKAGE.parent / name for name in names)]
     whole = blake2b(digest_size=16)

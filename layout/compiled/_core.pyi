@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from layout.memory import Memory
+from layout.memory.memory import Memory
 from layout.tree.state import MaState
 
 SOURCES: str  # what layout.compiled.digest() said when this was built

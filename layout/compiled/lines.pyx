@@ -1,5 +1,5 @@
 # Trace lines in, transcript lines out, for the operations that long traces are made of.
-# layout/replay/trace.py and run.py say what they mean; every other line is left to them.
+# layout/traces/trace.py and run.py say what they mean; every other line is left to them.
 
 cdef enum Op:
     OTHER, STORE, STORENW, MSTORE, INSERT, ERASE, LOAD, FIND, FIND_AFTER, NEXT, PREV, WALK

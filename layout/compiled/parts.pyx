@@ -11,7 +11,7 @@ from libc.stdlib cimport calloc, free as c_free, malloc, qsort, realloc
 cimport cython
 from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 
-from layout.errors import MachineFault, UsageError
+from layout.memory.errors import MachineFault, UsageError
 
 ctypedef unsigned long long u64
 ctypedef long long i64
@@ -415,7 +415,7 @@ cdef class Core:
         """The arena of the nodes."""
         self.near_base = self.base = base
 
-    # -- memory, as layout.memory has it
+    # -- memory, as layout.memory.memory has it
 
     def grow_near(self, i64 count):
         """Append zero bytes."""
@@ -498,7 +498,7 @@ cdef class Core:
         """Memory.write_u8()."""
         mem_write_u8(self, address, value, doing)
 
-    # -- node cache, as layout.slab has it
+    # -- node cache, as layout.memory.slab has it
 
     def begin(self):
         """Start an operation: empty the logs."""

@@ -1,7 +1,7 @@
 r"""Translates the tree's operations into one Cython module. Runs when the package is built.
 
-The bodies of ``layout/tree/*.py`` and of the accessors in ``layout/node.py`` stay as they are,
-but for types: a function becomes a C function, a ``Word`` an unsigned 64-bit number, an ``int``
+The bodies of ``layout/tree/*.py`` and of the accessors in ``layout/memory/node.py`` stay, but for
+types: a function becomes a C function, a ``Word`` an unsigned 64-bit number, an ``int``
 a signed one, and the states become C structs on the stack. ``k.f(x)`` is a direct call of
 ``f(k, x)``, for the twin is used only where no operation is replaced. What cannot be translated
 is refused with its place, so a change of the operations that goes too far shows at once, also
@@ -644,16 +644,16 @@ def environment() -> tuple[Environment, list[tuple[Signature, str]]]:
             wanted.append((signature, f"{path.parent.name}/{path.name}"))
 
     for module in ("pointers",):
-        take(f"layout.{module}", PACKAGE / f"{module}.py", only_words=True)
-    for module in ("layout.slab", "layout.node", "layout.tree.state"):
+        take(f"layout.memory.{module}", PACKAGE / "memory" / f"{module}.py", only_words=True)
+    for module in ("layout.memory.slab", "layout.memory.node", "layout.tree.state"):
         namespace = vars(importlib.import_module(module))
         env.constants |= {name: value for name, value in namespace.items() if type(value) is int}
-    tree = ast.parse((PACKAGE / "node.py").read_text())
+    tree = ast.parse((PACKAGE / "memory" / "node.py").read_text())
     [memory] = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "NodeMemory"]
     for node in memory.body:
         if isinstance(node, ast.FunctionDef) and node.name not in BY_HAND:
             env.mem[node.name] = Signature(node, "mem_")
-            wanted.append((env.mem[node.name], "layout/node.py"))
+            wanted.append((env.mem[node.name], "layout/memory/node.py"))
     for module in MODULES:
         take(f"layout.tree.{module}", PACKAGE / "tree" / f"{module}.py")
     return env, wanted

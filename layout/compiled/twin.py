@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from layout import slab
 from layout.compiled import _core
-from layout.memory import CELL, Arena
-from layout.node import NodeMemory
-from layout.slab import NodeCache
+from layout.memory import slab
+from layout.memory.memory import CELL, Arena
+from layout.memory.node import NodeMemory
+from layout.memory.slab import NodeCache
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arches import Arch
-    from layout.structs import Profile
+    from layout.memory.structs import Profile
 
 
 class CoreArena(Arena):
@@ -55,7 +55,20 @@ class CoreArena(Arena):
         self.core.grow_near(count)
 
 
-class CoreMemory(NodeMemory):
+class Fixed:
+    """Refuses to replace a method on one object: compiled code would not call the new one."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if callable(getattr(type(self), name, None)):
+            message = (
+                f"{name} is compiled and can't be replaced on one object: give Machine a "
+                "subclass that has another, or make the machine with in_python=True"
+            )
+            raise AttributeError(message)  # noqa: TRY004 - as Python says of what is fixed
+        super().__setattr__(name, value)
+
+
+class CoreMemory(Fixed, NodeMemory):
     """Memory whose nodes and trees the compiled operations work on."""
 
     kernel: CoreKernel
@@ -134,7 +147,7 @@ class CoreTracking(CoreMemory):
         return self.core.take_dirty()
 
 
-class CoreCache(NodeCache):
+class CoreCache(Fixed, NodeCache):
     """A node cache whose counts and logs are the core's."""
 
     mem: CoreMemory
@@ -203,7 +216,7 @@ class CoreCache(NodeCache):
         self.core.free_node(node)
 
 
-class CoreKernel(_core.Core, Kernel):
+class CoreKernel(Fixed, _core.Core, Kernel):
     """The operations: compiled ones first, the others as they are in Python."""
 
     def __init__(self, mem: Any = None, cache: Any = None) -> None:

@@ -2,10 +2,13 @@
 
 A defect is a subclass of :class:`layout.tree.kernel.Kernel` that puts the old code back in
 place of single operations, with its story, its trigger and how that must look on each machine.
-The correct code knows nothing of them. :func:`layout.equip.equip` puts them into a machine.
+The correct code does not import them. :func:`operations` gives what
+:func:`layout.machine.equip.equip` puts into a machine.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from layout.defects import (
     d1,
@@ -26,8 +29,12 @@ from layout.defects import (
     r5,
     r6,
 )
-from layout.defects.defect import SHOWN_ON, Defect, Shows, Stage
-from layout.errors import UsageError
+from layout.defects.defect import SHOWN_ON, Defect, Shows
+from layout.memory.errors import UsageError
+from layout.tree.kernel import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DEFECTS: dict[str, Defect] = {
     defect.id: defect
@@ -83,4 +90,20 @@ def find(name: str) -> list[Defect]:
     return found
 
 
-__all__ = ["DEFECTS", "SHOWN_ON", "Defect", "Shows", "Stage", "find", "get", "names"]
+def operations(names: Iterable[str]) -> list[type[Kernel]]:
+    """What these defects put in place, in this order.
+
+    Raises UsageError for a name that is no defect's, or where the mistake is not the tree's.
+    """
+    found = [get(name) for name in names]
+    for defect in found:
+        if defect.kernel is Kernel:
+            message = (
+                f"{defect.id} is a mistake of the tree's callers, no operation is different: "
+                f"`maple-layout defects {defect.id}` shows it"
+            )
+            raise UsageError(message)
+    return [defect.kernel for defect in found]
+
+
+__all__ = ["DEFECTS", "SHOWN_ON", "Defect", "Shows", "find", "get", "names", "operations"]

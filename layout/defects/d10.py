@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Shows, Stage, fill
-from layout.pointers import ma_is_leaf, mte_node_type, mte_to_node
+from layout.defects.defect import Defect, Shows, fill
+from layout.memory.pointers import ma_is_leaf, mte_node_type, mte_to_node
 from layout.tree.kernel import Kernel
 from layout.tree.walk import MAX_DESCENT
 
 if TYPE_CHECKING:
+    from layout.defects.stage import Stage
     from layout.tree.state import MaState
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from layout.defects.defect import SHOWN_ON, Defect, Shows, Stage, fill
+from typing import TYPE_CHECKING
+
+from layout.defects.defect import SHOWN_ON, Defect, Shows, fill
 from layout.tree.kernel import Kernel
+
+if TYPE_CHECKING:
+    from layout.defects.stage import Stage
 
 _OLD_MASK = 0x78
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layout.defects.defect import Defect, Shows, everywhere
 from layout.defects.r3 import destroy_after, destroying
-from layout.pointers import NODE_MASK
+from layout.memory.pointers import NODE_MASK
 from layout.tree.kernel import Kernel
 from layout.tree.peeks import peeks
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Shows, Stage, fill
+from layout.defects.defect import Defect, Shows, fill
 from layout.defects.loops import Loops2022
 from layout.defects.r1 import TRACE as SEVEN
 
 if TYPE_CHECKING:
+    from layout.defects.stage import Stage
     from layout.tree.state import MaState
 
 

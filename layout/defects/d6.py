@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Stage, everywhere
+from layout.defects.defect import Defect, everywhere
 from layout.defects.onlooker import looking_on
 from layout.tree.kernel import Kernel
 from layout.tree.state import WR_APPEND, WR_NODE_STORE, WR_SLOT_STORE
 
 if TYPE_CHECKING:
+    from layout.defects.stage import Stage
     from layout.tree.state import WrState
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Stage, everywhere
-from layout.pointers import mte_node_type, mte_to_node
+from layout.defects.defect import Defect, everywhere
+from layout.memory.pointers import mte_node_type, mte_to_node
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
+    from layout.defects.stage import Stage
     from layout.tree.state import MaState
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Stage, everywhere
+from layout.defects.defect import Defect, everywhere
 from layout.defects.onlooker import looking_on
-from layout.slab import GFP_KERNEL
+from layout.memory.slab import GFP_KERNEL
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
+    from layout.defects.stage import Stage
     from layout.tree.state import MaState
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Stage, everywhere, fill
-from layout.pointers import NODE_MASK
+from layout.defects.defect import Defect, everywhere, fill
+from layout.memory.pointers import NODE_MASK
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_START
 from layout.tree.walk import MAX_DESCENT
 
 if TYPE_CHECKING:
+    from layout.defects.stage import Stage
     from layout.tree.state import MaState
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from arches import Arch
-    from layout.errors import MachineFault
-    from layout.machine import Machine
-    from layout.node import NodeMemory
+    from layout.defects.stage import Stage
     from layout.tree.kernel import Kernel
 
 Outcome = Literal["ok", "wrong result", "corrupt", "leak", "fault", "livelock"]
@@ -32,74 +28,6 @@ class Shows:
     outcome: Outcome
     detail: str = ""
     checker: tuple[str, ...] = ()
-
-
-Task = Generator[Any, None, Any]
-"""What a reader or a writer does: yields the name of each step before it carries it out."""
-
-
-class Order(Protocol):
-    """One order of the steps of several tasks, carried out."""
-
-    @property
-    def results(self) -> Mapping[str, Any]:
-        """What each task returned that came to its end."""
-
-    @property
-    def fault(self) -> MachineFault | None:
-        """What stopped the machine."""
-
-    @property
-    def reports(self) -> list[dict[str, Any]]:
-        """The reports of what watched it."""
-
-
-class Stage(Protocol):
-    """What a scene plays on: one machine, with the defect or without it."""
-
-    arch: Arch
-    machine: Machine
-    kernel: Kernel
-    mem: NodeMemory
-    tree: int
-
-    @property
-    def faulty(self) -> bool:
-        """Whether the defect is on: for scenes whose callers are at fault."""
-
-    def fresh(self, name: str, kernel: type[Kernel] | None = None) -> Stage:
-        """Another machine, called ``name``; with ``kernel`` in place of the defect's own code."""
-
-    def run(self, trace: str) -> None:
-        """Carry out a trace; what reading operations return is said."""
-
-    def attempt(self, what: str, step: Callable[[], int | None]) -> int | None:
-        """Carry out one step and say what it returned, if it does; None if it was stopped."""
-
-    def follow(self, entry: int | None) -> None:
-        """Do what a caller does with an entry: nothing with NULL, else read what it points to."""
-
-    def orders(
-        self,
-        name: str,
-        tasks: Callable[[Machine], dict[str, Task]],
-        judge: Callable[[Order], str],
-        *,
-        reuse_nodes: bool = False,
-    ) -> None:
-        """Let tasks take turns in every order, each time on a new machine with read sections.
-
-        ``judge`` says what is wrong in an order, "" if nothing is. It is said in how many orders.
-        """
-
-    def until(self, name: str, ready: Callable[[], bool]) -> object:
-        """A step for a task to yield that is not taken before ``ready()`` is true."""
-
-    def left_over(self) -> None:
-        """Say how many nodes were not given back, if any."""
-
-    def say(self, text: str) -> None:
-        """Note something seen. What is seen with the defect alone is the trigger's detail."""
 
 
 @dataclass(frozen=True, slots=True)

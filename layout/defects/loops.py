@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import mte_node_type, mte_to_node
+from layout.memory.pointers import mte_node_type, mte_to_node
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_ACTIVE, MA_OVERFLOW, MA_UNDERFLOW
 

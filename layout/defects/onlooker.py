@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from layout.node import NodeMemory
+    from layout.memory.node import NodeMemory
 
 
 @contextmanager

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from layout.defects.defect import Defect, Shows, Stage
+from typing import TYPE_CHECKING
+
+from layout.defects.defect import Defect, Shows
 from layout.defects.loops import Next2022
+
+if TYPE_CHECKING:
+    from layout.defects.stage import Stage
 
 
 class OldNext(Next2022):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Shows, Stage
+from layout.defects.defect import Defect, Shows
 from layout.defects.r1 import OldNext
 from layout.mm.addressspace import AddressSpace
 from layout.mm.flags import (
@@ -19,6 +19,7 @@ from layout.mm.manager import MemoryManager
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from layout.defects.stage import Stage
     from layout.mm.vmas import Vma
 
 HIGH = 1 << 54

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Stage, everywhere, fill
+from layout.defects.defect import Defect, everywhere, fill
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
+    from layout.defects.stage import Stage
     from layout.tree.state import WrState
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Shows, Stage, everywhere, fill
-from layout.pointers import ARANGE_64, MT_FLAGS_ALLOC_RANGE, NODE_MASK
+from layout.defects.defect import Defect, Shows, everywhere, fill
+from layout.memory.pointers import ARANGE_64, MT_FLAGS_ALLOC_RANGE, NODE_MASK
 from layout.tree.kernel import Kernel
 from layout.tree.peeks import peeks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from layout.defects.stage import Stage
 
 
 class OnlyNode(Kernel):

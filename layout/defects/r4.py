@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Stage, everywhere
-from layout.errors import MachineFault
+from layout.defects.defect import Defect, everywhere
+from layout.memory.errors import MachineFault
+from layout.memory.slab import GFP_KERNEL
 from layout.mm.addressspace import AddressSpace
 from layout.mm.flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from layout.mm.manager import MemoryManager
-from layout.slab import GFP_KERNEL
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_ERROR, MA_STATE_PREALLOC, WrState
 
 if TYPE_CHECKING:
-    from layout.mm.merge import VmaMerge
+    from layout.defects.stage import Stage
+    from layout.mm.state import VmaMerge
     from layout.mm.vmas import Vma
     from layout.tree.state import MaState
 

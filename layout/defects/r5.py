@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Shows, Stage
+from layout.defects.defect import Defect, Shows
+from layout.memory.pointers import XA_ZERO_ENTRY
 from layout.mm.addressspace import AddressSpace
 from layout.mm.flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ
 from layout.mm.manager import MemoryManager
 from layout.mm.recovery import EmptyAfterFailure
-from layout.pointers import XA_ZERO_ENTRY
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from layout.defects.defect import Order, Outcome, Task
-    from layout.machine import Machine
+    from layout.defects.defect import Outcome
+    from layout.defects.interleave import Run, Task, Until
+    from layout.defects.stage import Stage
+    from layout.machine.machine import Machine
 
 FIRST, APART = 0x1000000, 0x100000
 """Where the parent's three VMAs are."""
@@ -44,7 +46,7 @@ def whose(entry: int, parent: AddressSpace, child: AddressSpace) -> str:
 
 
 def swapoff(
-    machine: Machine, until: Callable[[str, Callable[[], bool]], object], *, faulty: bool
+    machine: Machine, until: Callable[[str, Callable[[], bool]], Until], *, faulty: bool
 ) -> dict[str, Task]:
     """A fork that fails, and somebody who looks at every VMA of the child with its lock held.
 
@@ -85,7 +87,7 @@ def swapoff(
 _FOLLOWS = "swapoff follows the marker"
 
 
-def judge(order: Order) -> str:
+def judge(order: Run) -> str:
     """What is wrong in this order of steps."""
     if order.fault is not None:
         return _FOLLOWS

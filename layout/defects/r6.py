@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.defects.defect import Defect, Stage, everywhere
-from layout.pointers import MT_FLAGS_USE_RCU
+from layout.defects.defect import Defect, everywhere
+from layout.machine.watch.sections import STALE, sections_of
+from layout.memory.pointers import MT_FLAGS_USE_RCU
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_ACTIVE, MA_START
-from layout.watch.sections import STALE, sections_of
 
 if TYPE_CHECKING:
-    from layout.defects.defect import Order, Task
-    from layout.machine import Machine
+    from layout.defects.interleave import Run, Task
+    from layout.defects.stage import Stage
+    from layout.machine.machine import Machine
     from layout.tree.state import MaState
 
 ADDRESS = 0x1800
@@ -91,7 +92,7 @@ def lookup(machine: Machine, *, retry_keeps_state: bool) -> dict[str, Task]:
     return {"reader": reader(), "writer": writer()}
 
 
-def judge(order: Order) -> str:
+def judge(order: Run) -> str:
     """What is wrong in this order of steps."""
     wrong = [report["kind"] for report in order.reports if report["kind"] == STALE][:1]
     if order.results["reader"] == OTHER:

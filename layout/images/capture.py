@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 import arches
-from layout import structs
-from layout.errors import UsageError
 from layout.images.image import Image, require_tree
 from layout.images.jsonfile import Json, parse
-from layout.node import NODE_SIZE, NodeMemory
+from layout.memory import structs
+from layout.memory.errors import UsageError
+from layout.memory.node import NODE_SIZE, NodeMemory
 
 if TYPE_CHECKING:
     from arches import Arch
-    from layout.structs import Profile
+    from layout.memory.structs import Profile
 
 _MAX_TREE_SIZE = 4096
 _LOCK_SIZES = (4, 0, 8)

@@ -10,13 +10,13 @@ import io
 import struct
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from layout import structs
-from layout.errors import InputError, MachineFault, UsageError
 from layout.images.decode import measure_height
 from layout.images.elf import elf_machine
 from layout.images.image import Image, require_tree
-from layout.node import NodeMemory
-from layout.pointers import (
+from layout.memory import structs
+from layout.memory.errors import InputError, MachineFault, UsageError
+from layout.memory.node import NodeMemory
+from layout.memory.pointers import (
     MT_FLAGS_ALLOC_RANGE,
     MT_FLAGS_ALLOC_WRAPPED,
     MT_FLAGS_HEIGHT_MASK,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
 
     from arches import Arch
-    from layout.structs import Profile
+    from layout.memory.structs import Profile
 
 MAX_MAPPED = 1 << 30
 """How many bytes of segments are mapped at most."""

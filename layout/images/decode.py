@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout import compiled
-from layout.errors import MachineFault
-from layout.nodeview import KNOWN_TYPES, Visit, view
-from layout.pointers import (
+from layout.memory.errors import MachineFault
+from layout.memory.nodeview import KNOWN_TYPES, Visit, view
+from layout.memory.pointers import (
     ENODE_NULL,
     LEAF_64,
     NODE_MASK,
@@ -26,7 +26,7 @@ from layout.pointers import (
 )
 
 if TYPE_CHECKING:
-    from layout.node import NodeMemory
+    from layout.memory.node import NodeMemory
 
 MAX_DEPTH = 31
 """The greatest height in nodes that ma_flags can hold."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout import structs
-from layout.errors import MachineFault
 from layout.images.capture import file_arch, map_bytes, map_nodes, with_tree
 from layout.images.image import Image
 from layout.images.jsonfile import parse
-from layout.node import NodeMemory
+from layout.memory import structs
+from layout.memory.errors import MachineFault
+from layout.memory.node import NodeMemory
 
 if TYPE_CHECKING:
     from arches import Arch

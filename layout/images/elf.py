@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import arches
-from layout.errors import InputError, UsageError
+from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from layout.errors import InputError, MachineFault
+from layout.memory.errors import InputError, MachineFault
 
 if TYPE_CHECKING:
     from arches import Arch
-    from layout.node import NodeMemory
-    from layout.structs import Profile
+    from layout.memory.node import NodeMemory
+    from layout.memory.structs import Profile
 
 
 @dataclass(slots=True)

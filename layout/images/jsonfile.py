@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, NoReturn
 
-from layout.errors import InputError
+from layout.memory.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

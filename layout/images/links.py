@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from layout.errors import MachineFault
 from layout.images.nodecheck import SWAPPED, swap
 from layout.images.reading import Reading, read_as
 from layout.images.violation import Rule, Violation
-from layout.nodeview import KNOWN_TYPES
-from layout.pointers import (
+from layout.memory.errors import MachineFault
+from layout.memory.nodeview import KNOWN_TYPES
+from layout.memory.pointers import (
     ENODE_NULL,
     LEAF_64,
     NODE_MASK,
@@ -25,7 +25,7 @@ from layout.pointers import (
 )
 
 if TYPE_CHECKING:
-    from layout.node import NodeMemory
+    from layout.memory.node import NodeMemory
 
 MAX_DEPTH = 31
 """The greatest height in nodes that ma_flags can hold."""

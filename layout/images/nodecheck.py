@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.images.violation import Rule, Violation
-from layout.node import NODE_SIZE, PIVOT
-from layout.pointers import ARANGE_64, LEAF_64, xa_is_advanced
+from layout.memory.node import NODE_SIZE, PIVOT
+from layout.memory.pointers import ARANGE_64, LEAF_64, xa_is_advanced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layout.images.reading import Reading
-    from layout.node import NodeMemory
+    from layout.memory.node import NodeMemory
 
 LIMITS = "mas_validate_limits"
 SWAPPED = "bytes swapped"

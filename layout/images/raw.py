@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout import structs
-from layout.errors import InputError, UsageError
 from layout.images.capture import file_arch
-from layout.images.files import read_bytes
 from layout.images.image import Image, require_tree
 from layout.images.jsonfile import Json, parse
-from layout.node import NodeMemory
+from layout.images.kinds import read_bytes
+from layout.memory import structs
+from layout.memory.errors import InputError, UsageError
+from layout.memory.node import NodeMemory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from arches import Arch
-    from layout.structs import Profile
+    from layout.memory.structs import Profile
 
 _FILE_MAX = 1 << 62
 _LOCK_MAX = 4096

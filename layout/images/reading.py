@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from layout.node import PIVOT
-from layout.pointers import ARANGE_64, ENODE_NULL, LEAF_64, NODE_MASK, RANGE_64
+from layout.memory.node import PIVOT
+from layout.memory.pointers import ARANGE_64, ENODE_NULL, LEAF_64, NODE_MASK, RANGE_64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from layout.node import NodeMemory, Words
+    from layout.memory.node import NodeMemory, Words
 
 _TYPE_TAGS = {mt << 3 | ENODE_NULL for mt in (LEAF_64, RANGE_64, ARANGE_64)}
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from layout.errors import MachineFault
 from layout.images.links import (
     CHILD_SLOT,
     GAPS,
@@ -30,7 +29,8 @@ from layout.images.nodecheck import (
 )
 from layout.images.reading import slot_bounds
 from layout.images.violation import Report, Rule, Violation
-from layout.pointers import (
+from layout.memory.errors import MachineFault
+from layout.memory.pointers import (
     ARANGE_64,
     ENODE_NULL,
     LEAF_64,
@@ -49,7 +49,7 @@ from layout.pointers import (
 
 if TYPE_CHECKING:
     from layout.images.reading import Reading
-    from layout.node import NodeMemory
+    from layout.memory.node import NodeMemory
 
 FLAGS = (
     MT_FLAGS_ALLOC_RANGE

@@ -5,7 +5,7 @@ keep their kernel names, and return errnos negative. :class:`~layout.mm.addresss
 lists them all.
 
 >>> import arches
->>> from layout.machine import Machine
+>>> from layout.machine.machine import Machine
 >>> from layout.mm.manager import MemoryManager
 >>> from layout.mm.flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 >>> mm = MemoryManager(Machine(arches.get("s390x"))).new_mm()

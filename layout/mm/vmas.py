@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.errors import MachineFault, UsageError
+from layout.memory.errors import MachineFault, UsageError
 
 if TYPE_CHECKING:
-    from layout.machine import Machine
+    from layout.machine.machine import Machine
 
 VMA_LIMIT = 1 << 20
 """VMAs a machine has room for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from layout.errors import TraceError
+from layout.memory.errors import TraceError
 from layout.mm.flags import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
 
 _LINE = re.compile(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.machine import TREE_STRIDE, Machine
-from layout.slab import GFP_KERNEL
+from layout.machine.machine import TREE_STRIDE, Machine
+from layout.memory.slab import GFP_KERNEL
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
     from arches import Arch
-    from layout.node import NodeMemory
-    from layout.slab import NodeCache
+    from layout.memory.node import NodeMemory
+    from layout.memory.slab import NodeCache
     from layout.tree.state import MaState
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from layout.compare.side_by_side import heading, lines
 from layout.mapletree import MapleTree, Node
-from layout.render.difference import heading, lines
-from layout.render.text import plain
+from layout.show.text import plain
 
 if TYPE_CHECKING:
-    from layout.replay.difference import Difference
+    from layout.compare.difference import Difference
 
 
 def explain(left: object, right: object, *, full: bool) -> list[str] | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.machine import Machine
-from layout.node import NODE_SIZE
-from layout.pointers import NODE_MASK, RANGE_64
+from layout.machine.machine import Machine
+from layout.memory.node import NODE_SIZE
+from layout.memory.pointers import NODE_MASK, RANGE_64
 from layout.testing.machines import find
 from layout.tree.kernel import Kernel
 
@@ -19,11 +19,11 @@ class KeepsLastChild(Kernel):
 
     In 6.12 a tree in RCU mode that tracks no gaps, and whose root is full of leaves, loses two
     bytes of the last leaf's address when it is destroyed; so does a subtree of that shape. See
-    "A bug that 6.12 has" in the documentation.
+    "Bugs that 6.12 has" in the documentation.
     """
 
     def mt_clear_meta(self, node: int, mt: int) -> None:
-        """Destroy.mt_clear_meta(), unless the word is the bare address of a leaf."""
+        """Do what the operation does, unless the word is the bare address of a leaf."""
         if mt == RANGE_64 and self.mem.pivot(node, self.mt_pivots[mt] - 1):
             last = self.mem.slot(node, mt, self.mt_slots[mt] - 1)
             number = (last - self.cache.base) // NODE_SIZE

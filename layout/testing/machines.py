@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import arches
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from layout.machine import Machine
+from layout.machine.machine import Machine
 from layout.mapletree import MapleTree
-from layout.pointers import LEAF_64
+from layout.memory.pointers import LEAF_64
 from layout.testing.machines import find
 
 if TYPE_CHECKING:
     from arches import Arch
     from layout.images.image import Image
-    from layout.node import NodeMemory
+    from layout.memory.node import NodeMemory
 
 
 class Odd(NamedTuple):

@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from layout.machine import Machine
+    from layout.machine.machine import Machine
     from layout.testing.recording import RecordedTree, Recorder
 
 _PARAMETER = "_maple_arch_name"
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _machines(text: str) -> list[str]:
-    from layout.errors import UsageError
+    from layout.memory.errors import UsageError
     from layout.testing.machines import select
 
     try:
@@ -91,7 +91,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _meant(marker: pytest.Mark) -> list[str]:
     """The machines that a marker names; else the test is not collected."""
-    from layout.errors import UsageError
+    from layout.memory.errors import UsageError
     from layout.testing.machines import select
 
     problem = "give it names of machines, such as 's390x'"
@@ -126,7 +126,7 @@ def maple_arch(_maple_arch_name: str) -> str:
 @pytest.fixture
 def maple_machine(maple_arch: str) -> Machine:
     """A new simulated machine. Freed nodes are kept, to be looked at."""
-    from layout.machine import Machine
+    from layout.machine.machine import Machine
     from layout.testing.machines import find
 
     return Machine(find(maple_arch))
@@ -155,8 +155,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add sections on the test's trees to the report of a failure."""
     report = yield
-    if report.failed and call.when != "teardown" and "layout.machine" in sys.modules:
-        from layout.testing.report import sections
+    if report.failed and call.when != "teardown" and "layout.machine.machine" in sys.modules:
+        from layout.testing.failure import sections
 
         report.sections.extend(sections(getattr(item, "funcargs", {}).values()))
     return report

@@ -9,13 +9,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from layout.errors import MapleLayoutError
 from layout.images.decode import decode
-from layout.machine import TREE_STRIDE, TREES, Machine
+from layout.machine.machine import TREE_STRIDE, TREES, Machine
 from layout.mapletree import MapleTree
-from layout.node import NODE_SIZE
-from layout.replay.run import Runner
-from layout.replay.trace import Operation
+from layout.memory.errors import MapleLayoutError
+from layout.memory.node import NODE_SIZE
+from layout.traces.runner import Runner
+from layout.traces.trace import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

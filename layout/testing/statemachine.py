@@ -1,7 +1,7 @@
 """A state machine for hypothesis: random operations on a tree, held against a plain model.
 
 >>> import arches
->>> from layout.machine import Machine
+>>> from layout.machine.machine import Machine
 >>> from layout.tree.kernel import Kernel
 >>> class Mine(MapleTreeMachine):
 ...     arch = "s390x"
@@ -21,20 +21,20 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from layout.machine import TREES, Machine
-from layout.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU
-from layout.replay.trace import NO_LIMIT, Operation
+from layout.machine.machine import TREES, Machine
+from layout.memory.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU
 from layout.testing.checked import CheckedRunner, Trace
 from layout.testing.known import sound_machine
 from layout.testing.steps import BACKWARD, FORWARD, is_stuck
 from layout.testing.strategies import either, entries, indexes, sizes
+from layout.traces.trace import NO_LIMIT, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hypothesis.strategies import SearchStrategy
 
-    from layout.replay.run import Line
+    from layout.traces.runner import Line
 
 _NEVER = 1 << 62
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from layout.machine import TREES
-from layout.pointers import MT_FLAGS_USE_RCU
-from layout.replay.run import Runner
-from layout.replay.trace import NO_LIMIT, Operation
+from layout.machine.machine import TREES
+from layout.memory.pointers import MT_FLAGS_USE_RCU
 from layout.testing.known import sound_machine
+from layout.traces.runner import Runner
+from layout.traces.trace import NO_LIMIT, Operation
 from layout.tree.state import MA_ACTIVE, MA_OVERFLOW, MA_UNDERFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from layout.replay.run import Line
+    from layout.traces.runner import Line
     from layout.tree.state import MaState
 
 FORWARD = ("cnext", "cfind", "cnext_range", "cfind_range")

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import note, reject
 from hypothesis import strategies as st
 
-from layout.machine import Machine
-from layout.pointers import (
+from layout.machine.machine import Machine
+from layout.memory.pointers import (
     LEAF_64,
     MT_FLAGS_ALLOC_RANGE,
     MT_FLAGS_USE_RCU,
     RANGE_64,
     XA_ZERO_ENTRY,
 )
-from layout.replay.run import Runner
-from layout.structs import profile
+from layout.memory.structs import profile
 from layout.testing.checked import Trace
 from layout.testing.machines import DEFAULT, find, select
 from layout.testing.oddities import ODDITIES, Corruption
@@ -44,6 +43,7 @@ from layout.testing.steps import (
     Store,
     assemble,
 )
+from layout.traces.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,10 +52,10 @@ if TYPE_CHECKING:
 
     from arches import Arch
     from layout.mapletree import MapleTree
-    from layout.replay.trace import Operation
     from layout.testing.oddities import Odd
     from layout.testing.recording import RecordedTree
     from layout.testing.steps import Step
+    from layout.traces.trace import Operation
 
 SMALL = 400
 """Indexes below this are drawn most: there trees get full of small ranges."""

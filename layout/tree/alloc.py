@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import Word, mte_to_node
-from layout.slab import GFP_NOWAIT
+from layout.memory.pointers import Word, mte_to_node
+from layout.memory.slab import GFP_NOWAIT
 from layout.tree.peeks import peeks
 from layout.tree.state import ENOMEM, MA_START, MA_STATE_PREALLOC, MaState
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.node import PIVOT
-from layout.pointers import ARANGE_64, RANGE_64, Word, mt_mk_node, mte_node_type, mte_to_node
-from layout.slab import GFP_KERNEL
+from layout.memory.node import PIVOT
+from layout.memory.pointers import ARANGE_64, RANGE_64, Word, mt_mk_node, mte_node_type, mte_to_node
+from layout.memory.slab import GFP_KERNEL
 from layout.tree.state import MA_ERROR, MA_STATE_BULK, MA_STATE_PREALLOC, MaState
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.node import NODE_SIZE
-from layout.pointers import (
+from layout.memory.node import NODE_SIZE
+from layout.memory.pointers import (
     ARANGE_64,
     DENSE,
     LEAF_64,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import (
+from layout.memory.pointers import (
     MT_FLAGS_HEIGHT_MASK,
     NODE_MASK,
     ROOT_PARENT,
@@ -15,7 +15,7 @@ from layout.pointers import (
     mte_node_type,
     mte_to_node,
 )
-from layout.slab import GFP_KERNEL
+from layout.memory.slab import GFP_KERNEL
 from layout.tree.state import EINVAL, ENOMEM, MA_ERROR, MA_NONE, MA_ROOT, MaState
 from layout.tree.walk import MAX_DESCENT
 

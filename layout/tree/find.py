@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import Word, xa_is_zero
+from layout.memory.pointers import Word, xa_is_zero
 from layout.tree.state import (
     MA_ACTIVE,
     MA_ERROR,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import (
+from layout.memory.pointers import (
     ARANGE_64,
     ROOT_PARENT,
     Word,

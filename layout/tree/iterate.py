@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import Word, mte_node_type, mte_to_node
+from layout.memory.pointers import Word, mte_node_type, mte_to_node
 from layout.tree.state import (
     MA_ACTIVE,
     MA_ERROR,

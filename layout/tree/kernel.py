@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout import structs
+from layout.memory import structs
 from layout.tree import (
     alloc,
     bignode,
@@ -32,9 +32,9 @@ from layout.tree import (
 )
 
 if TYPE_CHECKING:
-    from layout.node import NodeMemory
-    from layout.pointers import Word
-    from layout.slab import NodeCache
+    from layout.memory.node import NodeMemory
+    from layout.memory.pointers import Word
+    from layout.memory.slab import NodeCache
 
 
 class Kernel:

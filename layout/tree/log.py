@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from layout.errors import MachineFault
+from layout.memory.errors import MachineFault
 
 if TYPE_CHECKING:
-    from layout.pointers import Word
+    from layout.memory.pointers import Word
     from layout.tree.kernel import Kernel
 
 

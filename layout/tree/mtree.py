@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import MT_FLAGS_ALLOC_WRAPPED, Word, mt_is_reserved, xa_is_advanced
-from layout.slab import GFP_KERNEL
+from layout.memory.pointers import MT_FLAGS_ALLOC_WRAPPED, Word, mt_is_reserved, xa_is_advanced
+from layout.memory.slab import GFP_KERNEL
 from layout.tree.state import EINVAL, MA_ERROR
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import (
+from layout.memory.pointers import (
     LEAF_64,
     ROOT_PARENT,
     Word,

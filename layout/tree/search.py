@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import ARANGE_64, Word, ma_is_leaf, mte_node_type, mte_to_node
+from layout.memory.pointers import ARANGE_64, Word, ma_is_leaf, mte_node_type, mte_to_node
 from layout.tree.state import EBUSY, EINVAL, MA_ERROR, MA_NONE, MA_ROOT, MA_START, MaState
 from layout.tree.walk import MAX_DESCENT
 

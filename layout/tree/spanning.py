@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import ROOT_PARENT, Word, mt_mk_node, mte_node_type, mte_to_node
+from layout.memory.pointers import ROOT_PARENT, Word, mt_mk_node, mte_node_type, mte_to_node
 from layout.tree.state import MA_NONE, BigNode, MaState, SubtreeState, WrState
 from layout.tree.walk import MAX_DESCENT
 

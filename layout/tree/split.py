@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import ARANGE_64, RANGE_64, ma_is_leaf, mte_is_leaf, mte_node_type, mte_to_node
+from layout.memory.pointers import (
+    ARANGE_64,
+    RANGE_64,
+    ma_is_leaf,
+    mte_is_leaf,
+    mte_node_type,
+    mte_to_node,
+)
 from layout.tree.state import WR_REBALANCE, BigNode, MaState, SubtreeState, WrState
 from layout.tree.walk import MAX_DESCENT
 

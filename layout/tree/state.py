@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from layout.pointers import Word
+    from layout.memory.pointers import Word
 
 MA_ACTIVE, MA_START, MA_ROOT, MA_NONE, MA_PAUSE, MA_OVERFLOW, MA_UNDERFLOW, MA_ERROR = range(8)
 STATUS_NAMES = ("active", "start", "root", "none", "pause", "overflow", "underflow", "error")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import Word, mte_is_leaf, mte_node_type, xa_is_internal
-from layout.slab import GFP_KERNEL
+from layout.memory.pointers import Word, mte_is_leaf, mte_node_type, xa_is_internal
+from layout.memory.slab import GFP_KERNEL
 from layout.tree.peeks import peeks
 from layout.tree.state import (
     EEXIST,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import ARANGE_64, Word, ma_is_leaf, mte_is_leaf, mte_node_type, mte_to_node
+from layout.memory.pointers import (
+    ARANGE_64,
+    Word,
+    ma_is_leaf,
+    mte_is_leaf,
+    mte_node_type,
+    mte_to_node,
+)
 from layout.tree.peeks import peeks
 from layout.tree.state import MA_ACTIVE, MA_NONE, MA_OVERFLOW, MA_ROOT, MA_UNDERFLOW, MaState
 from layout.tree.walk import MAX_DESCENT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import (
+from layout.memory.pointers import (
     ROOT_PARENT,
     Word,
     ma_is_leaf,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.node import PIVOT
-from layout.pointers import mt_mk_node, mte_to_node
+from layout.memory.node import PIVOT
+from layout.memory.pointers import mt_mk_node, mte_to_node
 from layout.tree.state import (
     MA_NONE,
     MA_ROOT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.pointers import ma_is_leaf, mte_node_type, mte_to_node
+from layout.memory.pointers import ma_is_leaf, mte_node_type, mte_to_node
 from layout.tree.state import MaState, SubtreeState, WrState
 from layout.tree.walk import MAX_DESCENT
 

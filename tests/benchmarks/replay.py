@@ -26,11 +26,11 @@ from pathlib import Path
 
 import arches
 from layout import MapleTree, compiled
+from layout.compare.lockstep import compare_trace
 from layout.images.decode import decode
-from layout.machine import Machine
-from layout.replay.compare import compare_trace
-from layout.replay.run import Runner
-from layout.replay.stream import Stream
+from layout.machine.machine import Machine
+from layout.traces.runner import Runner
+from layout.traces.stream import Stream
 
 TRACE = Path(__file__).parents[2] / "fixtures/golden/16-large.trace"
 OPERATIONS = ("init", "store", "load", "find")

@@ -18,14 +18,14 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import arches
-from layout.errors import MachineFault
 from layout.images.decode import decode
 from layout.images.validate import validate
-from layout.machine import Machine
-from layout.node import NODE_SIZE, NodeMemory
-from layout.nodeview import view
-from layout.pointers import LEAF_64, MT_FLAGS_ALLOC_RANGE, xa_is_advanced
-from layout.render.fields import node_fields
+from layout.machine.machine import Machine
+from layout.memory.errors import MachineFault
+from layout.memory.node import NODE_SIZE, NodeMemory
+from layout.memory.nodeview import view
+from layout.memory.pointers import LEAF_64, MT_FLAGS_ALLOC_RANGE, xa_is_advanced
+from layout.show.fields import node_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,9 +17,9 @@ from collections import defaultdict
 from typing import NamedTuple
 
 import arches
-from layout.machine import Machine
-from layout.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU, mt_height
-from layout.slab import GFP_KERNEL
+from layout.machine.machine import Machine
+from layout.memory.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU, mt_height
+from layout.memory.slab import GFP_KERNEL
 from layout.tree.kernel import Kernel
 from layout.tree.state import STORE_TYPE_NAMES
 

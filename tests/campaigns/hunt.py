@@ -25,17 +25,17 @@ from hypothesis import strategies as st
 import arches
 from layout import defects
 from layout.defects.loops import Loops2022
-from layout.equip import equip
-from layout.replay.trace import CURSOR, Operation
+from layout.machine.equip import equip
+from layout.machine.watch.check import CHECK
 from layout.testing.checked import CheckedRunner, Trace, WrongResultError
 from layout.testing.known import KeepsLastChild
 from layout.testing.strategies import traces
+from layout.traces.trace import CURSOR, Operation
 from layout.tree.kernel import Kernel
-from layout.watch.check import CHECK
 
 if TYPE_CHECKING:
-    from layout.machine import Machine
-    from layout.replay.run import Line
+    from layout.machine.machine import Machine
+    from layout.traces.runner import Line
 
 CONTROLS = {"none": Kernel, "loops": Loops2022}
 """Correct code, in which nothing must be found; the loops are those that R1 and D5 break."""

@@ -5,7 +5,7 @@ import pytest
 
 from layout.ckernel.build import COVERAGE, SANITIZE, build
 from layout.ckernel.source import open_source
-from layout.errors import InputError, UsageError
+from layout.memory.errors import InputError, UsageError
 
 pytestmark = pytest.mark.kernel
 

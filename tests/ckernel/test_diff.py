@@ -4,12 +4,12 @@ import pytest
 
 from layout.ckernel.build import build
 from layout.ckernel.diff import compare, match
+from layout.ckernel.execute import run
 from layout.ckernel.explain import explain
-from layout.ckernel.run import run
 from layout.ckernel.shrink import shrink_mismatch
-from layout.render.difference import lines
-from layout.render.text import plain
-from layout.replay.trace import line_of, parse
+from layout.compare.side_by_side import lines
+from layout.show.text import plain
+from layout.traces.trace import line_of, parse
 
 pytestmark = pytest.mark.kernel
 

@@ -5,8 +5,8 @@ import pytest
 from layout.ckernel.build import COVERAGE, build
 from layout.ckernel.coverage import coverage, forget
 from layout.ckernel.fuzz import Options, fuzz
-from layout.errors import InputError
-from layout.replay.trace import parse
+from layout.memory.errors import InputError
+from layout.traces.trace import parse
 
 pytestmark = pytest.mark.kernel
 

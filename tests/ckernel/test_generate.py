@@ -2,7 +2,7 @@ import pytest
 
 import arches
 from layout.ckernel.generate import PROFILES, generate
-from layout.replay.trace import OPERATIONS, line_of, parse
+from layout.traces.trace import OPERATIONS, line_of, parse
 
 SEEDS = range(42)
 

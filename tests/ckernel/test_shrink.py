@@ -1,5 +1,5 @@
 from layout.ckernel.shrink import numbered, shrink
-from layout.replay.trace import line_of, parse
+from layout.traces.trace import line_of, parse
 
 
 def operations(*lines):

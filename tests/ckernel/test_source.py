@@ -6,7 +6,7 @@ import pytest
 
 from layout.ckernel import source
 from layout.ckernel.source import open_source
-from layout.errors import InputError, UsageError
+from layout.memory.errors import InputError, UsageError
 
 OLD = "#include <linux/kernel.h>\nvoid mt_dump(const struct maple_tree *mt);\n"
 NEW = OLD + (

@@ -5,7 +5,7 @@ import pytest
 
 import arches
 from layout.ckernel.sums import SummingRunner
-from layout.replay.trace import parse
+from layout.traces.trace import parse
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 

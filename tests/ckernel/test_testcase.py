@@ -4,10 +4,10 @@ import pytest
 
 import arches
 from layout.ckernel.build import build
-from layout.ckernel.run import run_test
+from layout.ckernel.execute import run_test
 from layout.ckernel.testcase import function_name, write_test
-from layout.errors import TraceError
-from layout.replay.trace import OPERATIONS, parse
+from layout.memory.errors import TraceError
+from layout.traces.trace import OPERATIONS, parse
 
 EVERYTHING = """init 1
 store 10 20 3001

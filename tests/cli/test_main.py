@@ -8,7 +8,7 @@ from arches import UnknownArchError
 from layout import compiled
 from layout.cli import structs
 from layout.cli.main import main
-from layout.errors import BrokenTree, InputError, MachineFault, TraceError, UsageError
+from layout.memory.errors import BrokenTree, InputError, MachineFault, TraceError, UsageError
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_other_kinds_of_file_are_named(tmp_path, capsys):
 
 
 def test_machine_out_of_memory(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("layout.slab.NODE_LIMIT", 100)
+    monkeypatch.setattr("layout.memory.slab.NODE_LIMIT", 100)
     code, out, err = run(tmp_path, capsys, "init 0\nexpect_raw ffff\n")
     assert (code, len(out)) == (2, 1)
     assert "line 2: expect_raw: the simulated machine is out of memory: 100 nodes" in err

@@ -10,7 +10,7 @@ import pytest
 
 import layout.tree
 from layout.compiled import translate
-from layout.node import NodeMemory
+from layout.memory.node import NodeMemory
 from layout.tree.kernel import Kernel
 
 LEFT_OUT = {
@@ -74,7 +74,7 @@ def test_each_accessor_of_nodes_is_compiled_or_left_out_on_purpose(text):
 
 
 def test_names_made_by_hand_exist():
-    known = {*operations(), *vars(NodeMemory), *vars(layout.pointers)}
+    known = {*operations(), *vars(NodeMemory), *vars(layout.memory.pointers)}
     assert not translate.BY_HAND - known
 
 

@@ -15,18 +15,20 @@ import pytest
 
 import arches
 from layout import compiled
-from layout.equip import equip
-from layout.errors import MachineFault
-from layout.machine import Machine
-from layout.node import NodeMemory
-from layout.replay.run import Runner
-from layout.replay.stream import Stream
-from layout.replay.tracking import TrackingMemory
-from layout.slab import GFP_KERNEL, GFP_NOWAIT, NodeCache
+from layout.compare.tracking import TrackingMemory
+from layout.defects import operations
+from layout.defects.onlooker import looking_on
+from layout.machine.equip import equip
+from layout.machine.machine import Machine
+from layout.machine.watch.check import CHECK
+from layout.machine.watch.ledger import LEDGER
+from layout.memory.errors import MachineFault
+from layout.memory.node import NodeMemory
+from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT, NodeCache
+from layout.traces.runner import Runner
+from layout.traces.stream import Stream
 from layout.tree.kernel import Kernel
 from layout.tree.state import MaState
-from layout.watch.check import CHECK
-from layout.watch.ledger import LEDGER
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 ARCHES = ("s390x", "sparc64", "x86_64", "arm")
@@ -341,7 +343,7 @@ def test_the_stub_tells_what_there_is():
 @pytest.mark.usefixtures("extension")
 def test_plain_machines_are_compiled():
     for machine in (plain(), equip("arm"), plain(reuse_nodes=True)):
-        assert compiled.is_plain(machine)
+        assert machine.core
         assert isinstance(machine.mem, NodeMemory)
         assert isinstance(machine.cache, NodeCache)
         assert isinstance(machine.kernel, Kernel)
@@ -350,11 +352,11 @@ def test_plain_machines_are_compiled():
 @pytest.mark.usefixtures("extension")
 @pytest.mark.parametrize(
     "options",
-    [{"defects": ["R1"]}, {"watch": [CHECK]}, {"watch": [LEDGER]}],
+    [{"kernels": operations(["R1"])}, {"watch": [CHECK]}, {"watch": [LEDGER]}],
     ids=["defect", "checker", "ledger"],
 )
 def test_defects_and_watches_get_python(options):
-    assert not compiled.is_plain(equip("s390x", **options))
+    assert not equip("s390x", **options).core
 
 
 @pytest.mark.usefixtures("extension")
@@ -363,8 +365,57 @@ def test_a_subclass_of_any_part_gets_python(part):
     base = {"memory": NodeMemory, "kernel": Kernel, "cache": NodeCache}[part]
     own = type("Own", (base,), {})
     machine = plain(**{part: own})
-    assert not compiled.is_plain(machine)
+    assert not machine.core
     assert type({"memory": machine.mem}.get(part, getattr(machine, part, None))) is own
+
+
+class Odd(Kernel):
+    """An operation of its own, to be noticed."""
+
+    def mtree_load(self, _tree, _index):
+        return 0x77
+
+
+ODD = b'{"n":1,"op":"load","entry":"77"}\n'
+
+
+def test_a_kernel_set_later_is_the_one_that_runs():
+    machine = plain()
+    machine.kernel = Odd(machine.mem, machine.cache)
+    assert machine.core is None
+    assert transcript(b"load 5", "s390x", machine)[0] == ODD
+
+
+@pytest.mark.usefixtures("extension")
+@pytest.mark.parametrize(
+    ("part", "name"), [("kernel", "mtree_load"), ("mem", "set_slot"), ("cache", "alloc_one")]
+)
+def test_what_is_compiled_refuses_to_be_replaced_on_one_object(part, name):
+    with pytest.raises(AttributeError, match=rf"^{name} is compiled .* in_python=True$"):
+        setattr(getattr(plain(), part), name, lambda *_: 0x77)
+
+
+def test_a_machine_in_python_lets_single_objects_be_replaced():
+    machine = plain(in_python=True)
+    assert machine.core is None
+    machine.kernel.mtree_load = lambda _tree, _index: 0x77
+    assert transcript(b"load 5", "s390x", machine)[0] == ODD
+    seen = []
+    with looking_on(machine.mem, ["write_word", "set_slot"], lambda *args: seen.append(args)):
+        machine.kernel.mtree_store_range(machine.tree(0), 5, 9, 0x3001)
+    assert ("set_slot", machine.node_base, 1, 1, 0x3001) in seen
+
+
+def test_a_machine_of_ones_own_is_told_of_every_operation():
+    class Mine(Machine):
+        def begin(self, number, name):
+            told.append((number, name))
+            super().begin(number, name)
+
+    told = []
+    data = b"init 0\nload 5\n"
+    assert transcript(data, "s390x", Mine(arches.get("s390x"))) == transcript(data, "s390x")
+    assert told == [(1, "init"), (2, "load")]
 
 
 @pytest.mark.usefixtures("extension")
@@ -384,8 +435,8 @@ def test_a_replaced_operation_is_called():
 def ask(**env):
     """The leg of a new process, and whether its machines are compiled."""
     code = (
-        "import arches; from layout import compiled; from layout.machine import Machine;"
-        "print(compiled.leg(), compiled.is_plain(Machine(arches.get('arm'))), sep='|')"
+        "import arches; from layout import compiled; from layout.machine.machine import Machine;"
+        "print(compiled.leg(), Machine(arches.get('arm')).core is not None, sep='|')"
     )
     clean = {key: value for key, value in os.environ.items() if key != "MAPLE_LAYOUT_PURE"}
     done = subprocess.run(
@@ -416,7 +467,7 @@ def asked_anew():
 @pytest.mark.usefixtures("extension", "asked_anew")
 def test_an_extension_of_other_sources_is_not_used(monkeypatch, capsys):
     monkeypatch.setattr(compiled, "digest", lambda: "other")
-    assert not compiled.is_plain(plain())
+    assert not plain().core
     assert compiled.leg() == "pure Python: the extension is older than its sources"
     err = capsys.readouterr().err
     assert err.startswith("maple-layout: layout/tree ")
@@ -435,7 +486,7 @@ def test_no_extension(monkeypatch):
     monkeypatch.setattr(compiled, "PURE", False)
     monkeypatch.setitem(sys.modules, "layout.compiled._core", None)
     assert compiled.leg() == "pure Python: the extension was not built"
-    assert not compiled.is_plain(plain())
+    assert not plain().core
 
 
 @pytest.mark.usefixtures("asked_anew")

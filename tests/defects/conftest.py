@@ -6,9 +6,10 @@ import functools
 
 import pytest
 
-from layout.equip import equip
-from layout.replay.run import Runner
-from layout.replay.trace import parse
+from layout.defects import operations
+from layout.machine.equip import equip
+from layout.traces.runner import Runner
+from layout.traces.trace import parse
 
 MACHINES = ("x86_64", "s390x", "sparc64")
 
@@ -24,7 +25,7 @@ def played():
 
     @functools.cache
     def play(arch, trace, *defects):
-        runner = Runner(equip(arch, defects=defects))
+        runner = Runner(equip(arch, kernels=operations(defects)))
         top = runner.machine.arch.ulong_max
         return runner, [runner.execute(op) for op in parse(trace.split("\n"), top)]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from layout.defects import operations
 from layout.defects.d3 import TRACE
-from layout.equip import equip
+from layout.machine.equip import equip
 
 
 @pytest.mark.parametrize("arch", ["arm", "mips", "m68k", "i386", "hppa"])
@@ -25,7 +26,7 @@ def test_nothing_on_64_bit_machines(played, arch):
 
 
 def test_slots_as_read():
-    old, new = equip("arm", defects=["D3"]).kernel, equip("arm").kernel
+    old, new = equip("arm", kernels=operations(["D3"])).kernel, equip("arm").kernel
     words = [0x10000000 | slot << 3 | 6 for slot in (0, 15, 16, 31)]
     assert [new.seam_slot_of_parent_word(word) for word in words] == [0, 15, 16, 31]
     assert [old.seam_slot_of_parent_word(word) for word in words] == [0, 15, 0, 15]

@@ -6,8 +6,9 @@ import functools
 
 import pytest
 
-from layout.equip import equip
-from layout.errors import MachineFault
+from layout.defects import operations
+from layout.machine.equip import equip
+from layout.memory.errors import MachineFault
 
 COUNTS = (3100, 3200, 3280, 3370, 3400, 3500)
 
@@ -29,7 +30,7 @@ def stored(arch):
 
 def ends(arch, *defects):
     """For each count: nodes lost, or the node that the fault's address lies in."""
-    machine = equip(arch, defects=defects)
+    machine = equip(arch, kernels=operations(defects))
     found = {}
     for count, saved in stored(arch).items():
         machine.restore(saved)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from layout.equip import equip
+from layout.defects import operations
+from layout.machine.equip import equip
 
 META = {"x86_64": 0xE, "s390x": 0x0E00000000000000, "sparc64": 0x0E00000000000000}
 
 
 def there_and_back(arch, defects, stores, steps):
-    machine = equip(arch, defects=defects)
+    machine = equip(arch, kernels=operations(defects))
     kernel, tree = machine.kernel, machine.tree(0)
     for first, last in stores:
         kernel.mtree_store_range(tree, first, last, 0x2A000001)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from layout.equip import equip
-from layout.errors import MachineFault
-from layout.slab import GFP_KERNEL
+from layout.defects import operations
+from layout.machine.equip import equip
+from layout.memory.errors import MachineFault
+from layout.memory.slab import GFP_KERNEL
 
 
 def holding(arch, defects):
-    machine = equip(arch, defects=defects)
+    machine = equip(arch, kernels=operations(defects))
     mas = machine.kernel.new_state(machine.tree(0))
     for count in (40, 60):
         machine.kernel.mas_node_count_gfp(mas, count, GFP_KERNEL)

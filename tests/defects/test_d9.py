@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from layout.equip import equip
-from layout.errors import MachineFault
+from layout.defects import operations
+from layout.machine.equip import equip
+from layout.memory.errors import MachineFault
 
 
 def search(arch, defects, stores, high, size):
-    machine = equip(arch, defects=defects)
+    machine = equip(arch, kernels=operations(defects))
     kernel, tree = machine.kernel, machine.tree(0)
     kernel.mt_init_flags(tree, 1)
     for first, last in stores:

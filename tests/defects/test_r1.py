@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from layout.defects import get
-from layout.equip import equip
-from layout.errors import MachineFault
-from layout.replay.run import Runner
-from layout.replay.trace import parse
+from layout.defects import get, operations
+from layout.machine.equip import equip
+from layout.memory.errors import MachineFault
+from layout.traces.runner import Runner
+from layout.traces.trace import parse
 
 WORDS = {"x86_64": 0xE, "s390x": 0x0E00000000000000, "sparc64": 0x0E00000000000000}
 
 
 def lines(arch, defects):
-    runner = Runner(equip(arch, defects=defects))
+    runner = Runner(equip(arch, kernels=operations(defects)))
     return runner, [runner.execute(op) for op in parse(get("R1").trace.split("\n"), 2**64 - 1)]
 
 
@@ -61,7 +61,7 @@ def test_the_caller_crashes(arch, kind, words):
 def test_the_loop_of_2022_is_right_otherwise(arch):
     ends = []
     for defects in ([], ["R1"]):
-        kernel = equip(arch, defects=defects).kernel
+        kernel = equip(arch, kernels=operations(defects)).kernel
         tree = 0xFFFFF0000
         for i in range(100):
             kernel.mtree_store_range(tree, 0x3000 * i, 0x3000 * i + 0xFFF, 0x1001 + 16 * i)

@@ -7,17 +7,17 @@ import pytest
 import arches
 from layout.defects import find, get
 from layout.defects.r1process import ABOVE, HIGH, process
-from layout.errors import MachineFault
+from layout.defects.scenes import trial
+from layout.defects.stage import Seen, Stage
+from layout.memory.errors import MachineFault
 from layout.mm.flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ
-from layout.scenes.show import trial
-from layout.scenes.stage import Seen, Stage
 
 ASKED = {"x86_64": HIGH, "s390x": HIGH, "sparc64": ABOVE}
 META = "0e00000000000000"
 
 
 def stood(arch, *, faulty):
-    return process(Stage(arches.get(arch), get("R1b") if faulty else None, Seen()))
+    return process(Stage(arches.get(arch), get("R1b").kernel if faulty else None, Seen()))
 
 
 def mmap(mm, address):

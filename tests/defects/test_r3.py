@@ -6,9 +6,9 @@ import functools
 
 import pytest
 
-from layout.defects import get
-from layout.equip import equip
-from layout.errors import MachineFault
+from layout.defects import get, operations
+from layout.machine.equip import equip
+from layout.memory.errors import MachineFault
 
 COUNTS = (2, 15, 16, 17, 100, 210, 211, 220, 225, 226, 300, 375, 376, 377)
 FIFTEEN = {211, 220, 225, 376, 377}
@@ -34,7 +34,7 @@ def stored(arch, flags):
 
 def ends(arch, defects, flags=0):
     """For each count how destroying ended: nodes lost, or the address of the fault."""
-    machine = equip(arch, defects=defects)
+    machine = equip(arch, kernels=operations(defects))
     cache = machine.cache
     found = {}
     for count, saved in stored(arch, flags).items():
@@ -91,7 +91,7 @@ def test_trees_that_track_gaps(arch, name):
 
 
 def test_the_write_goes_through_the_metadata():
-    machine = equip("s390x", defects=["R3a"])
+    machine = equip("s390x", kernels=operations(["R3a"]))
     kernel, tree = machine.kernel, machine.tree(0)
     for i in range(211):
         kernel.mtree_store_range(tree, 0x1000 * i, 0x1000 * i + 0xFFF, 0x2A000000 + 0x100 * i)

@@ -7,12 +7,13 @@ import pytest
 import arches
 from layout.defects import get
 from layout.defects.r4 import Adjust61, Prealloc61
-from layout.equip import equip
-from layout.errors import MachineFault
+from layout.defects.scenes import play, trial
+from layout.machine.equip import equip
+from layout.machine.watch.ledger import LEDGER, ledger_of
+from layout.memory.errors import MachineFault
+from layout.mm.addressspace import AddressSpace
 from layout.mm.flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from layout.mm.manager import MemoryManager
-from layout.scenes.show import play, trial
-from layout.watch.ledger import LEDGER, ledger_of
 
 NEXT = 0x2A000500
 
@@ -107,7 +108,7 @@ def adjust(arch, spaces, *, low=True):
 
 def test_mprotect(arch):
     merged = (0, [(0, 4), (4, 16), (16, 24)])
-    assert adjust(arch, None) == merged  # the fix: one write
+    assert adjust(arch, AddressSpace) == merged  # the fix: one write
     assert adjust(arch, Adjust61, low=False) == merged
     with pytest.raises(MachineFault, match="0xffffffffffffffd2"):
         adjust(arch, Adjust61)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 import arches
-from layout.defects import get
+from layout.defects import get, operations
+from layout.defects.interleave import Play, Until, interleavings, schedule
 from layout.defects.r5 import family, swapoff
-from layout.equip import equip
-from layout.errors import MachineFault, UsageError
-from layout.machine import Machine
+from layout.defects.scenes import trial
+from layout.machine.equip import equip
+from layout.machine.machine import Machine
+from layout.memory.errors import MachineFault, UsageError
 from layout.mm.manager import MemoryManager
 from layout.mm.recovery import EmptyAfterFailure
-from layout.scenes.interleave import Play, Until, interleavings, schedule
-from layout.scenes.show import trial
 
 ADDRESSES = (0x1000000, 0x1100000, 0x1200000)
 
@@ -150,4 +150,4 @@ def test_verdict(arch):
 
 def test_it_is_no_switch_of_the_tree():
     with pytest.raises(UsageError, match="R5 is a mistake of the tree's callers"):
-        equip("s390x", defects=["R5"])
+        equip("s390x", kernels=operations(["R5"]))

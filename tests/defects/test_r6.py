@@ -8,10 +8,10 @@ from math import comb
 
 import pytest
 
+from layout.defects.interleave import Play, interleavings, schedule
 from layout.defects.r6 import NEW, OLD, OTHER, ContinuesActive, lookup
-from layout.equip import equip
-from layout.scenes.interleave import Play, interleavings, schedule
-from layout.watch.sections import SECTIONS, STALE
+from layout.machine.equip import equip
+from layout.machine.watch.sections import SECTIONS, STALE
 
 
 @functools.cache

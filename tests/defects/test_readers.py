@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import arches
 from layout.defects import get
-from layout.scenes.show import play
+from layout.defects.scenes import play
 
 
 def said(name, arch, *, correct=False):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import arches
-from layout import structs
-from layout.node import NODE_SIZE, NodeMemory
+from layout.memory import structs
+from layout.memory.node import NODE_SIZE, NodeMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arches
-from layout.errors import InputError, UsageError
 from layout.images.capture import read_capture
 from layout.images.decode import decode
+from layout.memory.errors import InputError, UsageError
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 SLEEP = json.loads((CAPTURES / "s390x-6.12.95-sleep.json").read_text())

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arches
-from layout.errors import InputError, UsageError
 from layout.images.core import read_core
 from layout.images.decode import decode
+from layout.memory.errors import InputError, UsageError
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 

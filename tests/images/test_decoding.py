@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from layout.errors import MachineFault
 from layout.images.decode import MAX_PROBLEMS, decode, measure_height
-from layout.replay.inputs import load
+from layout.memory.errors import MachineFault
+from layout.traces.inputs import load
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 TREE = 0xFFFF0000

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from layout.errors import InputError, UsageError
 from layout.images.decode import decode
 from layout.images.dumpfile import read_dump
+from layout.memory.errors import InputError, UsageError
 
 LEAF = (
     "0000000fffff0001"

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from layout.errors import InputError, UsageError
-from layout.exports.files import export
+from layout.formats.export import export
 from layout.images.decode import decode
 from layout.images.image import Image
 from layout.mapletree import MapleTree
-from layout.replay.inputs import load
+from layout.memory.errors import InputError, UsageError
+from layout.traces.inputs import load
 
 
 @pytest.fixture

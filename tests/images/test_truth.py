@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from layout.images.decode import decode
-from layout.replay.inputs import load
+from layout.traces.inputs import load
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 JSONS = sorted(path.name for path in CAPTURES.glob("*.json*"))

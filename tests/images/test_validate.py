@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import arches
-from layout.errors import MachineFault
 from layout.images import links
 from layout.images.decode import decode
 from layout.images.validate import check, validate
 from layout.images.violation import Rule, Violation
-from layout.machine import Machine
-from layout.node import NodeMemory
-from layout.replay.inputs import load
+from layout.machine.machine import Machine
+from layout.memory.errors import MachineFault
+from layout.memory.node import NodeMemory
+from layout.traces.inputs import load
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 CORES = {

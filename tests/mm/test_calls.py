@@ -5,7 +5,7 @@ import errno
 import pytest
 
 import arches
-from layout.machine import Machine
+from layout.machine.machine import Machine
 from layout.mm.flags import (
     CLOSING_OPS,
     MADV_DODUMP,

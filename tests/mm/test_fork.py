@@ -3,8 +3,9 @@
 import pytest
 
 import arches
-from layout.errors import MachineFault
-from layout.machine import Machine
+from layout.machine.machine import Machine
+from layout.memory.errors import MachineFault
+from layout.memory.pointers import MT_FLAGS_USE_RCU, XA_ZERO_ENTRY
 from layout.mm.flags import (
     MADV_DONTFORK,
     MADV_WIPEONFORK,
@@ -16,7 +17,6 @@ from layout.mm.flags import (
     VM_LOCKED,
 )
 from layout.mm.manager import MemoryManager
-from layout.pointers import MT_FLAGS_USE_RCU, XA_ZERO_ENTRY
 
 VMAS = 13
 
@@ -194,7 +194,7 @@ def test_a_reader_does_not_wait_for_a_writer():
 
 
 def test_too_many():
-    from layout.errors import UsageError
+    from layout.memory.errors import UsageError
 
     manager = MemoryManager(Machine(arches.get("x86_64")))
     spaces = [manager.new_mm() for _ in range(7)]
@@ -205,7 +205,7 @@ def test_too_many():
 
 
 def test_a_machine_without_facts():
-    from layout.errors import UsageError
+    from layout.memory.errors import UsageError
 
     with pytest.raises(UsageError, match="where processes map memory on m68k is not known"):
         MemoryManager(Machine(arches.get("m68k")))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import arches
-from layout.machine import Machine
+from layout.machine.machine import Machine
 from layout.mm.flags import (
     MADV_DOFORK,
     MADV_DONTFORK,

@@ -3,7 +3,7 @@
 import pytest
 
 import arches
-from layout.machine import Machine
+from layout.machine.machine import Machine
 from layout.mm.flags import (
     MAP_ANONYMOUS,
     MAP_FIXED,

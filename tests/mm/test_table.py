@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import arches
-from layout.machine import Machine
+from layout.machine.machine import Machine
 from layout.mm import fault, iterator, mapping, merge, place, process, protect, remap, unmap
 from layout.mm.addressspace import AddressSpace
 from layout.mm.flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ

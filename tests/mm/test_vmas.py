@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import arches
-from layout import structs
-from layout.errors import MachineFault
-from layout.machine import Machine
+from layout.machine.machine import Machine
+from layout.memory import structs
+from layout.memory.errors import MachineFault
 from layout.mm.flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from layout.mm.manager import MemoryManager
 from layout.mm.vmas import RCU_FREE_VMA, Vma

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from layout.exports.files import script
+from layout.formats.export import script
 
 NEEDED = "MAPLE_LAYOUT_NEEDS_READERS"
 INSTALL = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from layout.conformance.cases import corpus
-from layout.conformance.command import Commands
-from layout.conformance.judge import NOT_SAID, Judge
+from layout.testing.conformance.cases import corpus
+from layout.testing.conformance.command import Commands
+from layout.testing.conformance.judge import NOT_SAID, Judge
 
 pytestmark = pytest.mark.readers
 

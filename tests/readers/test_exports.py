@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from layout.exports.files import export
+from layout.formats.export import export
 from layout.images.decode import decode
-from layout.replay.inputs import load
+from layout.traces.inputs import load
 
 pytestmark = pytest.mark.readers
 

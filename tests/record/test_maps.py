@@ -1,6 +1,6 @@
 import pytest
 
-from layout.errors import InputError
+from layout.memory.errors import InputError
 from layout.mm.flags import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
 from layout.record.maps import parse, perms_of
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 import arches
-from layout.errors import InputError, UsageError
 from layout.images.decode import decode
-from layout.machine import Machine
+from layout.machine.machine import Machine
+from layout.memory.errors import InputError, UsageError
 from layout.record import maps as maps_file
 from layout.record.processes import record
-from layout.replay.run import Runner
-from layout.replay.trace import parse
+from layout.traces.runner import Runner
+from layout.traces.trace import parse
 
 STRACE = Path(__file__).parents[2] / "fixtures/strace"
 X86_64 = arches.get("x86_64")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import arches
-from layout.machine import Machine
+from layout.machine.machine import Machine
 from layout.mm.flags import MAP_ANONYMOUS
 from layout.mm.manager import MemoryManager
 from layout.record import maps, strace

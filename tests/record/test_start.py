@@ -2,11 +2,11 @@ from pathlib import Path
 
 import arches
 from layout.images.decode import decode
-from layout.machine import Machine
+from layout.machine.machine import Machine
 from layout.record import maps
 from layout.record.start import from_maps
-from layout.replay.run import Runner
-from layout.replay.trace import parse
+from layout.traces.runner import Runner
+from layout.traces.trace import parse
 
 STRACE = Path(__file__).parents[2] / "fixtures/strace"
 

@@ -3,14 +3,14 @@
 import pytest
 from machines import THREE
 
-from layout.equip import equip
-from layout.machine import Machine
+from layout.machine.equip import equip
+from layout.machine.machine import Machine
+from layout.machine.watch.check import CHECK
 from layout.mapletree import MapleTree
-from layout.replay.run import Runner
-from layout.replay.trace import parse
 from layout.testing.known import KeepsLastChild, sound_machine
 from layout.testing.machines import find
-from layout.watch.check import CHECK
+from layout.traces.runner import Runner
+from layout.traces.trace import parse
 
 # a root, node 11, with 16 full leaves, of which the last is node 12
 TRACE = "init 0\nbulk ef ef 0 2 2 1001\nrcu on\ndestroy"

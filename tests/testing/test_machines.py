@@ -1,7 +1,7 @@
 import pytest
 
 import arches
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 from layout.testing.machines import DEFAULT, find, select
 
 

@@ -2,8 +2,8 @@ import pytest
 
 import arches
 from layout.images.decode import decode
-from layout.nodeview import view
-from layout.pointers import LEAF_64, NODE_MASK
+from layout.memory.nodeview import view
+from layout.memory.pointers import LEAF_64, NODE_MASK
 from layout.testing.oddities import dead_nodes, full_leaf, last_word_is_metadata, stale_tail
 
 EVERY = pytest.mark.parametrize("arch", arches.names())

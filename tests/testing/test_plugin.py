@@ -3,7 +3,7 @@
 import pytest
 
 import layout.testing.comparison
-import layout.testing.report  # noqa: F401 - imported once, not again in each run below
+import layout.testing.failure  # noqa: F401 - imported once, not again in each run below
 
 STRICT = ("-W", "error", "--strict-markers", "--strict-config", "-p", "no:cacheprovider")
 ROUND = """
@@ -270,8 +270,8 @@ def test_nothing_heavy_is_loaded_before_a_fixture_is_used(pytester):
         """
         import sys
 
-        HEAVY = {"construct", "elftools", "rich", "hypothesis", "layout.tree", "layout.machine",
-                 "layout.mapletree", "layout.structs", "layout.memory", "layout.replay"}
+        HEAVY = {"construct", "elftools", "rich", "hypothesis", "layout.tree", "layout.machine.machine",
+                 "layout.mapletree", "layout.memory.structs", "layout.memory.memory", "layout.traces"}
 
         def test_before():
             assert "layout.testing.plugin" in sys.modules

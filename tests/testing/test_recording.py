@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 import arches
-from layout.errors import KernelError, MachineFault
-from layout.machine import Machine
-from layout.replay.trace import OPERATIONS, Operation, parse
+from layout.machine.machine import Machine
+from layout.memory.errors import KernelError, MachineFault
+from layout.testing.failure import command, sections
 from layout.testing.recording import Recorder
-from layout.testing.report import command, sections
+from layout.traces.trace import OPERATIONS, Operation, parse
 from layout.tree.kernel import Kernel
 
 TOP = 2**64 - 1

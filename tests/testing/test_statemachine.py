@@ -6,7 +6,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 import arches
 from layout.cli.main import main
-from layout.machine import Machine
+from layout.machine.machine import Machine
 from layout.testing.checked import Trace, WrongResultError, check
 from layout.testing.statemachine import MapleTreeMachine
 from layout.testing.strategies import traces

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 import arches
 from layout import MapleTree
 from layout.images.decode import decode
-from layout.pointers import LEAF_64, XA_ZERO_ENTRY, xa_is_advanced
+from layout.memory.pointers import LEAF_64, XA_ZERO_ENTRY, xa_is_advanced
 from layout.testing.checked import check
 from layout.testing.machines import DEFAULT
 from layout.testing.strategies import (

@@ -8,11 +8,11 @@ import subprocess
 import pytest
 
 import arches
-from layout import structs
 from layout.ckernel.toolchain import compiler_name, packages
-from layout.proof.compare import check, names_of
-from layout.proof.files import read_types
-from layout.render.cheader import header
+from layout.formats.cheader import header
+from layout.formats.layout_diff import check, names_of
+from layout.formats.object_files import read_types
+from layout.memory import structs
 
 pytestmark = pytest.mark.toolchain
 

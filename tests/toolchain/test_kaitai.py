@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import arches
-from layout import structs
-from layout.render.ksy import kaitai
+from layout.formats.ksy import kaitai
+from layout.memory import structs
 
 pytestmark = pytest.mark.toolchain
 

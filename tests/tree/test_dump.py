@@ -2,7 +2,7 @@ import pytest
 from machines import THREE
 
 from layout import MapleTree
-from layout.pointers import XA_ZERO_ENTRY
+from layout.memory.pointers import XA_ZERO_ENTRY
 
 pytestmark = pytest.mark.parametrize("arch", THREE)
 

@@ -11,8 +11,8 @@ from machines import THREE
 
 import arches
 from layout.images.decode import decode
-from layout.machine import Machine
-from layout.testing.model import Model
+from layout.machine.machine import Machine
+from layout.traces.model import Model
 
 VALUES = (0x3001, 0x4000)
 STORES = [

@@ -2,8 +2,8 @@
 
 import pytest
 
-from layout.errors import MachineFault
-from layout.pointers import NODE_MASK
+from layout.memory.errors import MachineFault
+from layout.memory.pointers import NODE_MASK
 from layout.tree.state import MA_ACTIVE
 
 TOP = 2**64 - 1

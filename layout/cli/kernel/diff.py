@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from layout.ckernel.build import Built
     from layout.ckernel.diff import Mismatch, Verdict
-    from layout.replay.difference import Difference
-    from layout.replay.trace import Operation
+    from layout.compare.difference import Difference
+    from layout.traces.trace import Operation
 
 _BRIEF = 200
 
@@ -93,9 +93,9 @@ def _act(args: argparse.Namespace) -> int:
 
 def _on_machines(args: argparse.Namespace) -> dict[str, list[Operation]]:
     """The trace for each machine asked for; where none is, for those whose words it fits."""
-    from layout.errors import TraceError
-    from layout.replay.inputs import read_trace
-    from layout.replay.snapshot import operations
+    from layout.memory.errors import TraceError
+    from layout.traces.inputs import read_trace
+    from layout.traces.snapshot import operations
 
     data = read_trace(args.trace)
     source = "stdin" if args.trace == "-" else args.trace
@@ -119,8 +119,8 @@ def _equal(built: Built, verdict: Verdict) -> str:
 
 
 def _show_difference(name: str, mismatch: Mismatch, difference: Difference) -> None:
-    from layout.render.difference import lines
-    from layout.replay.trace import line_of
+    from layout.compare.side_by_side import lines
+    from layout.traces.trace import line_of
 
     fields = [field for field in mismatch.fields if field != "sum"]
     print(f"{name:12} differs at line {mismatch.operation.n}: {line_of(mismatch.operation)}")
@@ -142,7 +142,7 @@ def _shrunk(
 ) -> list[str]:
     """The lines of a shorter trace with the same kind of difference."""
     from layout.ckernel.shrink import shrink_mismatch
-    from layout.replay.trace import line_of
+    from layout.traces.trace import line_of
 
     shorter = shrink_mismatch(
         built, operations, mismatch, seconds=args.shrink, results_only=args.results

@@ -14,7 +14,7 @@ from layout.cli.kernel.options import (
     machines,
     source_of,
 )
-from layout.errors import UsageError
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -157,7 +157,7 @@ def _campaign_json(
 
 
 def _found_json(found: Found) -> dict[str, Any]:
-    from layout.replay.trace import line_of
+    from layout.traces.trace import line_of
 
     return {
         "arch": found.arch,

@@ -35,9 +35,9 @@ def add(actions: Any) -> None:
 
 def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.build import PLAIN, SANITIZE, build
-    from layout.ckernel.run import run as run_trace
-    from layout.replay.inputs import open_trace
-    from layout.replay.transcript import encode
+    from layout.ckernel.execute import run as run_trace
+    from layout.traces.inputs import open_trace
+    from layout.traces.transcript import encode
 
     arch = arches.get(args.arch or "x86_64")
     operations = list(open_trace(args.trace, arch))

@@ -35,8 +35,8 @@ def add(actions: Any) -> None:
 
 def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.testcase import function_name, write_test
-    from layout.errors import TraceError, UsageError
-    from layout.replay.inputs import open_trace
+    from layout.memory.errors import TraceError, UsageError
+    from layout.traces.inputs import open_trace
 
     arch = arches.get(args.arch or "x86_64")
     name = args.name or function_name(args.trace)
@@ -56,7 +56,7 @@ def _act(args: argparse.Namespace) -> int:
     if not args.check:
         return 0
     from layout.ckernel.build import build
-    from layout.ckernel.run import run_test
+    from layout.ckernel.execute import run_test
 
     source = source_of(args)
     failed = run_test(build(source, arch.name, test=case))

@@ -1,0 +1,133 @@
+"""Running a trace on the kernel's own code: operations in, transcript lines out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from layout.memory.errors import InputError, TraceError
+from layout.traces.trace import NO_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from layout.ckernel.build import Built
+    from layout.traces.runner import Line
+    from layout.traces.trace import Operation
+
+SECONDS = 10
+"""Seconds of processor time that one operation may take before it counts as a livelock."""
+
+_NO_SUCH_OPERATION = 2
+_NO_MEMORY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the kernel's code made of a trace.
+
+    ``lines`` end with the operation that it did not survive, if there was one: that line has a
+    ``fault``. ``failed`` tells that a validate failed; ``reports`` is what a sanitizer wrote.
+    """
+
+    lines: list[Line]
+    faulted: bool
+    failed: bool
+    reports: str
+
+
+def run(
+    built: Built,
+    operations: Iterable[Operation],
+    *,
+    sums: bool = False,
+    seconds: int = SECONDS,
+) -> Outcome:
+    """Carry out the operations; with ``sums`` each line has a checksum of all memory.
+
+    Raises TraceError for an operation that this kernel does not have or that needs more nodes
+    than there is room for, InputError if the program can't run here.
+    """
+    listed = list(operations)
+    missing = built.source.missing_operations
+    for operation in listed:
+        if operation.op in missing:
+            reason = f"Linux {built.source.version} has no {operation.op}"
+            raise TraceError(operation.n, f"{reason}: take the line out")
+    done = subprocess.run(  # noqa: S603 - the program that build.py made
+        [*built.command, str(seconds), *(["sums"] if sums else [])],
+        input=_encode(listed),
+        capture_output=True,
+        check=False,
+        env=_environment(built),
+    )
+    reports = done.stderr.decode(errors="replace")
+    if done.returncode in (_NO_SUCH_OPERATION, _NO_MEMORY) and reports:
+        line, _, reason = reports.strip().removeprefix("line ").partition(": ")
+        if line.isdecimal() and int(line):
+            raise TraceError(int(line), reason)
+        message = f"{' '.join(built.command)} can't run here: {reports.strip()}"
+        raise InputError(message)
+    lines = [json.loads(text) for text in done.stdout.splitlines()]
+    faulted = bool(lines) and "fault" in lines[-1]
+    if len(lines) < len(listed) and not faulted:
+        lines.append(_ended(listed[len(lines)], done.returncode, reports))
+        faulted = True
+    failed = any(line.get("ok") is False for line in lines)
+    return Outcome(lines, faulted, failed, reports)
+
+
+def run_test(built: Built) -> str:
+    """Run a program that was built with a test; what failed, or nothing."""
+    done = subprocess.run(  # noqa: S603 - the program that build.py made
+        built.command, capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        return ""
+    lines = done.stdout.splitlines()
+    if not lines:
+        return f"exit status {done.returncode}: {done.stderr.strip()}"
+    line = json.loads(lines[-1])
+    failed = [text for text in line.get("printk", "").splitlines() if text.startswith("BUG at")]
+    return str((failed or [line["fault"]["message"]])[0])
+
+
+def _environment(built: Built) -> dict[str, str]:
+    """The environment; counts of executed lines go where the program is."""
+    return {**os.environ, "GCOV_PREFIX": str(built.directory), "GCOV_PREFIX_STRIP": "99"}
+
+
+def _ended(operation: Operation, code: int, reports: str) -> Line:
+    """The line of an operation at which the program was gone without a word."""
+    how = f"exit status {code}"
+    if code < 0:
+        how = signal.Signals(-code).name
+    said = reports.strip().splitlines()
+    message = f"the program ended with {how}{': ' + said[-1] if said else ''}"
+    fault = {"kind": "bug", "address": "0", "message": message, "operation": operation.op}
+    return {"n": operation.n, "op": operation.op, "fault": fault}
+
+
+def _encode(operations: Sequence[Operation]) -> bytes:
+    """The operations as the harness reads them: line, name, all arguments."""
+    return "".join(
+        f"{operation.n} {operation.op} {' '.join(f'{a:x}' for a in _arguments(operation))}\n"
+        for operation in operations
+    ).encode()
+
+
+_ALL_BITS = (1 << 64) - 1
+
+
+def _arguments(operation: Operation) -> tuple[int, ...]:
+    args = operation.args
+    if operation.op in ("fail", "failnw"):
+        calls = args[1] + 1 if len(args) > 1 else 0  # 0: no number of calls is given
+        return (_ALL_BITS if args[0] == NO_LIMIT else args[0], min(calls, _ALL_BITS))
+    if operation.op == "cset" and len(args) == 1:
+        return (args[0], args[0])
+    return args

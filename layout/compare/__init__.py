@@ -1,0 +1,1 @@
+"""Differences in meaning between machines, and between images."""

@@ -1,0 +1,265 @@
+"""Running one trace on several machines in lock-step, up to the first difference in meaning."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from layout.compare.difference import Difference, between_nodes, same_words
+from layout.compare.live import live_node
+from layout.compare.tracking import TrackingMemory
+from layout.images.decode import decode
+from layout.machine.equip import equip
+from layout.machine.machine import TREES, Machine
+from layout.machine.watch.watch import Watch
+from layout.memory.errors import TraceError
+from layout.memory.pointers import mt_height
+from layout.traces.runner import MUTATING, Line, Runner
+from layout.traces.snapshot import check_text
+from layout.traces.snapshot import operations as operations_of
+from layout.traces.stream import END, LINE, STOPPED, next_line
+from layout.traces.trace import Operation, TraceReader
+from layout.traces.transcript import comparable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from arches import Arch
+    from layout.compiled._core import Core
+    from layout.tree.kernel import Kernel
+
+_MEMORY_KEYS = frozenset({"hex", "was", "message"})
+_LAST_WORD = re.compile(r"( contents: .*) [0-9a-f]+$", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a comparison found: the first difference, if any, and how much was compared.
+
+    ``nodes`` were handed out, ``height`` is the greatest that the current tree had.
+    ``swapped_bytes`` counts the bytes of these nodes that differ between the first machine and
+    the others though they mean the same. ``bad`` tells that the machines agree on a fault or a
+    failed validate.
+    """
+
+    operations: int = 0
+    difference: Difference | None = None
+    nodes: int = 0
+    height: int = 0
+    splits: int = 0
+    swapped_bytes: int = 0
+    bad: str = ""
+    arches: tuple[str, ...] = field(default=())
+
+    def as_json(self) -> dict[str, Any]:
+        """The outcome as JSON has it."""
+        difference = self.difference
+        return {
+            "equal": difference is None,
+            "operations": self.operations,
+            "first_difference": None if difference is None else difference.as_json(),
+        }
+
+
+def compare(
+    operations: Iterable[Operation],
+    machines: Iterable[Arch],
+    *,
+    kernels: Sequence[type[Kernel]] = (),
+) -> Comparison:
+    """Run the operations on every machine; stops at the first difference.
+
+    The machines' widths have to be the same; all of them get ``kernels``, as equip()
+    takes them. Raises TraceError.
+    """
+    runners = _runners(machines, kernels)
+    outcome = Comparison(arches=tuple(runner.machine.arch.name for runner in runners))
+    for operation in operations:
+        if _compared(outcome, operation, runners, [each.execute(operation) for each in runners]):
+            break
+    return _summed_up(outcome, runners)
+
+
+def compare_trace(
+    data: bytes, source: str, machines: Sequence[Arch], *, kernels: Sequence[type[Kernel]] = ()
+) -> Comparison:
+    """compare() of a trace's bytes; quicker on compiled machines. Raises what compare() does."""
+    runners = _runners(machines, kernels)
+    cores = [core for runner in runners if (core := runner.machine.core) is not None]
+    if len(cores) < len(runners):
+        return compare(operations_of(data, source, machines[0]), machines, kernels=kernels)
+    check_text(data, source)
+    outcome = Comparison(arches=tuple(runner.machine.arch.name for runner in runners))
+    try:
+        _lock_step(outcome, runners, cores, data)
+    except TraceError as error:
+        raise TraceError(error.line, error.reason, source) from None
+    return _summed_up(outcome, runners)
+
+
+def _lock_step(outcome: Comparison, runners: list[Runner], cores: list[Core], data: bytes) -> None:
+    """Compiled code goes on as long as nothing differs; what it does not know is done here."""
+    from layout.compiled._core import LockStep, Replay  # noqa: PLC0415 - where it was built
+
+    replays = [Replay(core, data) for core in cores]
+    together = LockStep(replays)
+    reader = TraceReader(runners[0].machine.arch.ulong_max)
+    while True:
+        for runner, replay in zip(runners, replays, strict=True):
+            replay.tree, replay.held_up = runner.tree, runner.machine.held_up()
+        why = together.run()
+        outcome.operations, outcome.height = together.operations, together.height
+        if why == END:
+            return
+        lines: list[Line] = []
+        if why == LINE:
+            number, text = next_line(replays[0], data)
+            for replay in replays[1:]:
+                next_line(replay, data)
+            read = reader.read(number, text)
+            if read is None:
+                continue
+            operation = read
+            lines = [runner.execute(operation) for runner in runners]
+        else:
+            for runner, replay in zip(runners, replays, strict=True):
+                written = replay.take()
+                if written:
+                    lines.append(json.loads(written))
+                else:
+                    stopped = Operation(replay.n, *replay.operation)
+                    lines.append(runner.stopped(stopped, replay.stop))
+            operation = Operation(replays[0].n, lines[0]["op"], ())
+            outcome.operations -= why != STOPPED  # it is counted below
+        stop = _compared(outcome, operation, runners, lines)
+        together.operations, together.height = outcome.operations, outcome.height
+        if stop:
+            return
+
+
+def _runners(machines: Iterable[Arch], kernels: Sequence[type[Kernel]]) -> list[Runner]:
+    watch = [Watch(memory=TrackingMemory)]
+    return [
+        Runner(equip(arch, kernels=kernels, watch=watch))
+        if kernels
+        else Runner(Machine(arch, TrackingMemory))
+        for arch in machines
+    ]
+
+
+def _compared(
+    outcome: Comparison, operation: Operation, runners: list[Runner], lines: list[Line]
+) -> bool:
+    """Compare what an operation gave; true if the comparison ends there."""
+    outcome.operations += 1
+    outcome.difference = _first_difference(operation, runners, lines)
+    if outcome.difference:
+        return True
+    if operation.op in MUTATING:
+        outcome.height = max(outcome.height, mt_height(int(lines[0]["flags"], 16)))
+    if runners[0].faulted:
+        outcome.bad = f"line {operation.n}: all fault: {lines[0]['fault']['message']}"
+        return True
+    return False
+
+
+def _summed_up(outcome: Comparison, runners: list[Runner]) -> Comparison:
+    if any(runner.failed for runner in runners):
+        outcome.bad = outcome.bad or "a validate failed on all machines"
+    if outcome.difference is None:
+        _count(outcome, runners)
+    return outcome
+
+
+def _first_difference(
+    operation: Operation, runners: list[Runner], lines: list[Line]
+) -> Difference | None:
+    first = meaning(lines[0])
+    written = [_dirty(runner) for runner in runners]
+    for runner, line, dirty in zip(runners[1:], lines[1:], written[1:], strict=True):
+        found = _node_difference(runners[0], runner, written[0] | dirty)
+        if found is None and operation.op == "poke":
+            found = _tree_difference(runners[0], runner)
+        if found is None:
+            other = meaning(line)
+            if first == other:
+                continue
+            key = next(k for k in [*first, *other] if first.get(k) != other.get(k))
+            names = (runners[0].machine.arch.name, runner.machine.arch.name)
+            found = Difference(names, key, (first.get(key), other.get(key)))
+        return Difference(
+            found.arches,
+            found.field,
+            found.values,
+            line=operation.n,
+            op=operation.op,
+            node=found.node,
+            offset=found.offset,
+            sides=found.sides,
+        )
+    return None
+
+
+def _dirty(runner: Runner) -> set[int]:
+    """Where the machine's memory was written to since the last call."""
+    found: set[int] = runner.mem.take_dirty()  # type: ignore[attr-defined] # TrackingMemory's
+    return found
+
+
+def meaning(value: Any) -> Any:
+    """A transcript line without raw bytes, which differ by byte order alone."""
+    if isinstance(value, dict):
+        kept = {key: meaning(v) for key, v in comparable(value).items() if key not in _MEMORY_KEYS}
+        for key in ("text", "printk"):  # mt_dump prints metadata as a pointer
+            if key in kept:
+                kept[key] = _LAST_WORD.sub(r"\1", kept[key])
+        return kept
+    if isinstance(value, list):
+        return [meaning(item) for item in value]
+    return value
+
+
+def _node_difference(a: Runner, b: Runner, written: set[int]) -> Difference | None:
+    """The first live node, of those written to, whose fields differ."""
+    mem_a, mem_b = a.mem, b.mem
+    for node in sorted(written):
+        visit = live_node(a.machine, node) or live_node(b.machine, node)
+        if visit is None or same_words(mem_a, mem_b, visit):
+            continue
+        found = between_nodes((mem_a, visit), (mem_b, visit))
+        if found is not None:
+            return found
+    return None
+
+
+def _tree_difference(a: Runner, b: Runner) -> Difference | None:
+    """The first difference in any tree, found from the roots: parent words may be damaged."""
+    for number in range(TREES):
+        tree = a.machine.tree(number)
+        for visit in decode(a.mem, tree).nodes:
+            found = between_nodes((a.mem, visit), (b.mem, visit))
+            if found is not None:
+                return found
+    return None
+
+
+def _count(outcome: Comparison, runners: list[Runner]) -> None:
+    first = runners[0]
+    outcome.splits = first.kernel.splits
+    outcome.nodes = first.cache.allocated
+    for other in runners[1:]:
+        ours, theirs = first.machine.core, other.machine.core
+        if ours is not None and theirs is not None:
+            from layout.compiled._core import differing_bytes  # noqa: PLC0415 - where it was built
+
+            outcome.swapped_bytes += differing_bytes(ours, theirs)
+            continue
+        cells = zip(first.mem.near_cells(), other.mem.near_cells(), strict=True)
+        outcome.swapped_bytes += sum(
+            left != right
+            for one, two in cells
+            if one != two
+            for left, right in zip(one, two, strict=True)
+        )

@@ -1,1 +1,0 @@
-"""Images as files that other programs read: ELF cores, raw memory, drgn, gdb, volatility3."""

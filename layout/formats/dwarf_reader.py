@@ -1,0 +1,262 @@
+"""DWARF in object files and kernels, read with pyelftools.
+
+A kernel has thousands of compilation units. Those of the maple tree's own source are read
+first, and reading ends where every wanted name has been found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from layout.formats.found import (
+    FoundEnum,
+    FoundMember,
+    FoundStruct,
+    TypeInfo,
+    array_of,
+    function_pointer,
+    pointer_to,
+)
+from layout.memory.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Literal
+
+    from elftools.dwarf.compileunit import CompileUnit
+    from elftools.dwarf.die import DIE
+    from elftools.dwarf.dwarfinfo import DWARFInfo
+
+_FIRST = b"maple_tree.c\0"
+"""Units of a source of this name are read before all others."""
+
+_NAMED_WITHIN = 48
+"""How many bytes from its start a unit has referred to its name, generously."""
+
+_PARSE_ERRORS = (
+    *(AssertionError, AttributeError, LookupError, OverflowError),
+    *(RecursionError, TypeError, ValueError),
+)
+"""What pyelftools lets through of damaged data."""
+
+_STRUCTS = {"DW_TAG_structure_type": "struct", "DW_TAG_union_type": "union"}
+_ENUM = "DW_TAG_enumeration_type"
+_KEYWORDS = _STRUCTS | {_ENUM: "enum", "DW_TAG_base_type": "", "DW_TAG_typedef": ""}
+_QUALIFIERS = {
+    "DW_TAG_const_type": "const ",
+    "DW_TAG_volatile_type": "volatile ",
+    "DW_TAG_restrict_type": "",
+    "DW_TAG_atomic_type": "",
+}
+_MOST_DEEP = 64
+"""How deep types may nest: a cycle that C cannot have ends there."""
+
+_PLUS_UCONST = 0x23
+
+_Found = TypeVar("_Found")
+
+
+def read_dwarf(
+    dwarf: DWARFInfo, source: str, word_size: int, needed: Iterable[str], welcome: Iterable[str]
+) -> TypeInfo:
+    """The structs, unions and enums of these names; reading goes on until all ``needed`` are found.
+
+    Raises InputError for debug information that is damaged.
+    """
+    from elftools.common.exceptions import DWARFError, ELFError  # noqa: PLC0415 - slow to import
+    from elftools.construct import ConstructError  # noqa: PLC0415
+
+    try:
+        return _read(dwarf, source, word_size, set(needed), set(welcome))
+    except (ELFError, DWARFError, ConstructError, *_PARSE_ERRORS) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        message = f"{source}: the debug information is damaged ({why}): build it again"
+        raise InputError(message) from None
+
+
+def _read(
+    dwarf: DWARFInfo, source: str, word_size: int, needed: set[str], welcome: set[str]
+) -> TypeInfo:
+    little = dwarf.config.little_endian
+    info = TypeInfo(f"{source} (DWARF)", "little" if little else "big", word_size)
+    wanted = needed | welcome
+    for unit in _units(dwarf):
+        for die in unit.get_top_DIE().iter_children():
+            name = _text(die, "DW_AT_name")
+            if name not in wanted or "DW_AT_declaration" in die.attributes:
+                continue
+            if die.tag in _STRUCTS:
+                found = FoundStruct(_number(die, "DW_AT_byte_size"), tuple(_members(die, 0)))
+                _add(info.structs, name, found)
+            elif die.tag == _ENUM:
+                _add(info.enums, name, _enum(die))
+        if needed <= info.structs.keys() | info.enums.keys():
+            break
+    return info
+
+
+def _units(dwarf: DWARFInfo) -> Iterator[CompileUnit]:
+    """All compilation units, those of the maple tree first.
+
+    Which these are is guessed from the first bytes of each, since reading a unit's name takes
+    its whole table of abbreviations: half a minute for all of a kernel's.
+    """
+    signs = [_FIRST, *_references(dwarf)]
+    if dwarf.debug_info_sec is None:
+        return
+    info = dwarf.debug_info_sec.stream
+    likely: list[CompileUnit] = []
+    later: list[CompileUnit] = []
+    for unit in dwarf.iter_CUs():
+        info.seek(unit.cu_die_offset)
+        start = info.read(_NAMED_WITHIN)
+        (likely if any(sign in start for sign in signs) else later).append(unit)
+    yield from likely
+    yield from later
+
+
+def _references(dwarf: DWARFInfo) -> Iterator[bytes]:
+    """How a unit refers to the name of the maple tree's source in the sections of strings."""
+    order: Literal["little", "big"] = "little" if dwarf.config.little_endian else "big"
+    for section in (dwarf.debug_str_sec, dwarf.debug_line_str_sec):
+        if section is None:
+            continue
+        section.stream.seek(0)
+        strings = section.stream.read()
+        at = strings.find(_FIRST)
+        if at >= 0:
+            yield (strings.rfind(b"\0", 0, at) + 1).to_bytes(4, order)
+
+
+def _add(found: dict[str, list[_Found]], name: str, one: _Found) -> None:
+    """Keep ``one``, if no unit before had the same."""
+    same = found.setdefault(name, [])
+    if one not in same:
+        same.append(one)
+
+
+def _text(die: DIE, attribute: str) -> str:
+    value = die.attributes.get(attribute)
+    return "" if value is None else bytes(value.value).decode(errors="replace")
+
+
+def _number(die: DIE, attribute: str, default: int = 0) -> int:
+    value = die.attributes.get(attribute)
+    return default if value is None else int(value.value)
+
+
+def _target(die: DIE) -> DIE | None:
+    """The DIE of an entry's type; None is void."""
+    return die.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in die.attributes else None
+
+
+def _members(of: DIE, base: int, depth: int = 0) -> Iterator[FoundMember]:
+    """The members of a struct or union at byte ``base``, unnamed ones taken apart."""
+    if depth > _MOST_DEEP:
+        raise ValueError("structs nest without end")
+    for die in of.iter_children():
+        if die.tag != "DW_TAG_member":
+            continue
+        name, kind = _text(die, "DW_AT_name"), _target(die)
+        offset = base + _location(die)
+        if not name and kind is not None and kind.tag in _STRUCTS:
+            yield from _members(kind, offset, depth + 1)
+            continue
+        size = _size(kind)
+        bits = _bits(die, base, offset, size)
+        if bits:  # the storage unit is not always told, the bits are
+            offset = bits[0] // 8
+        yield FoundMember(name, offset, size, _spell(kind), bits)
+        while kind is not None and kind.tag == "DW_TAG_array_type":
+            name += "[0]" * len(_counts(kind))
+            kind = _target(kind)
+        if kind is not None and kind.tag in _STRUCTS and not _text(kind, "DW_AT_name"):
+            for inner in _members(kind, offset, depth + 1):
+                yield replace(inner, name=f"{name}.{inner.name}")
+
+
+def _location(die: DIE) -> int:
+    """Where a member lies in its struct, in bytes."""
+    value = die.attributes.get("DW_AT_data_member_location")
+    if value is None:
+        return 0
+    if isinstance(value.value, int):
+        return value.value
+    operation, *operand = value.value  # DWARF 2 writes an expression
+    if operation != _PLUS_UCONST:
+        raise ValueError(f"member location by operation {operation:#x}")
+    return sum((byte & 0x7F) << 7 * i for i, byte in enumerate(operand))
+
+
+def _bits(die: DIE, base: int, offset: int, size: int) -> tuple[int, int] | None:
+    """First bit and width of a bit field, counted in the struct from its lowest address."""
+    if "DW_AT_bit_size" not in die.attributes:
+        return None
+    width = _number(die, "DW_AT_bit_size")
+    if "DW_AT_data_bit_offset" in die.attributes:
+        return 8 * base + _number(die, "DW_AT_data_bit_offset"), width
+    start = _number(die, "DW_AT_bit_offset")  # DWARF 3: from the most significant bit
+    if die.cu.structs.little_endian:
+        start = 8 * _number(die, "DW_AT_byte_size", size) - start - width
+    return 8 * offset + start, width
+
+
+def _enum(die: DIE) -> FoundEnum:
+    values = {
+        _text(child, "DW_AT_name"): _number(child, "DW_AT_const_value")
+        for child in die.iter_children()
+        if child.tag == "DW_TAG_enumerator"
+    }
+    return FoundEnum(_number(die, "DW_AT_byte_size"), values)
+
+
+def _counts(array: DIE) -> list[int]:
+    """How many elements an array has in each dimension; 0 where C leaves it open."""
+    return [
+        _number(child, "DW_AT_count", _number(child, "DW_AT_upper_bound", -1) + 1)
+        for child in array.iter_children()
+        if child.tag == "DW_TAG_subrange_type"
+    ]
+
+
+def _size(die: DIE | None, depth: int = 0) -> int:
+    """The size of a type in bytes."""
+    if die is None:
+        return 0
+    if depth > _MOST_DEEP:
+        raise ValueError("a type is made of itself")
+    if die.tag == "DW_TAG_array_type":
+        size = _size(_target(die), depth + 1)
+        for count in _counts(die):
+            size *= count
+        return size
+    if die.tag == "DW_TAG_typedef" or die.tag in _QUALIFIERS:
+        return _size(_target(die), depth + 1)
+    missing = die.cu.header.address_size if die.tag == "DW_TAG_pointer_type" else 0
+    return _number(die, "DW_AT_byte_size", missing)
+
+
+def _spell(die: DIE | None, depth: int = 0) -> str:
+    """A type as C spells it."""
+    if die is None:
+        return "void"
+    if depth > _MOST_DEEP:
+        raise ValueError("a type is made of itself")
+    if die.tag in _KEYWORDS:
+        return f"{_KEYWORDS[die.tag]} {_text(die, 'DW_AT_name')}".strip()
+    target = _spell(_target(die), depth + 1)
+    if die.tag == "DW_TAG_pointer_type":
+        return pointer_to(target)
+    if die.tag == "DW_TAG_array_type":
+        for count in reversed(_counts(die)):
+            target = array_of(target, count)
+        return target
+    if die.tag == "DW_TAG_subroutine_type":
+        parameters = [
+            _spell(_target(child), depth + 1)
+            for child in die.iter_children()
+            if child.tag == "DW_TAG_formal_parameter"
+        ]
+        return function_pointer(target, parameters)
+    return _QUALIFIERS.get(str(die.tag), "") + target

@@ -1,0 +1,264 @@
+"""The access checker: judges every read of a node by what the bytes were last written as.
+
+Reads that the kernel makes first and judges afterwards are declared on the functions that make
+them, see :mod:`layout.tree.peeks`. Everything else that is not what it is read as is reported,
+whether or not its value does any harm on this machine.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import arches
+from layout.machine.watch import shadow
+from layout.machine.watch.history import HistoryMemory, View
+from layout.machine.watch.report import STEP, Report
+from layout.machine.watch.shadow import tag
+from layout.machine.watch.watch import ReportingMachine, Watch
+from layout.memory.node import NODE_SIZE
+from layout.memory.slab import NodeCache
+from layout.tree.peeks import PEEKS
+
+if TYPE_CHECKING:
+    from array import array
+    from types import FrameType
+
+    from arches import Arch
+    from layout.memory.structs import Profile
+
+DEAD = "dead node read untested"
+
+_PLUMBING = ("layout.machine.watch", "layout.memory.node", "layout.memory.memory")
+_TOOLS = (
+    "layout.memory.nodeview",
+    "layout.images",
+    "layout.traces",
+    "layout.show",
+    "layout.machine.machine",
+)
+_IN_TREE = shadow.DATA | {shadow.META_END, shadow.META_GAP}
+_OTHERS = {8: ("x86_64", "s390x", "sparc64"), 4: ("i386", "mips")}
+"""Machines whose reading of a word is told, by the size of words."""
+
+
+class CheckedMemory(HistoryMemory):
+    """Node memory that reports accesses to bytes that are something else.
+
+    ``reports`` are those of the operation that :meth:`begin` started last.
+    """
+
+    def __init__(self, arch: Arch, profile: Profile) -> None:
+        super().__init__(arch, profile)
+        self.reports: list[Report] = []
+        self._seen: set[tuple[str, int, int, str]] = set()
+        self._untested: dict[int, Report] = {}
+
+    def begin(self, operation: int) -> None:
+        """Start an operation: what is written from now on is its work."""
+        self.finish()
+        self.shadow.begin(operation)
+        self.reports = []
+        self._seen.clear()
+
+    def finish(self) -> list[Report]:
+        """End the operation: a dead node whose death nobody noticed is reported now."""
+        for report in self._untested.values():
+            self._tell(report)
+        self._untested.clear()
+        return self.reports
+
+    def tested(self, node: int) -> None:
+        """What was read from the node before is forgiven: its death would be noticed."""
+        self._untested.pop(node, None)
+
+    # -- judging
+
+    def judge(self, view: View, offset: int, width: int, expected: int, value: int) -> None:
+        """Report a read unless it is right after all, or a declared peek."""
+        kind, at, written = self._verdict(view, offset, width, expected)
+        if not kind:
+            return
+        function, peeks = _accessor(sys._getframe(1))  # noqa: SLF001
+        if not function or kind in peeks:
+            return
+        unwritten = shadow.kind_of(written) in {shadow.NEVER, shadow.UNKNOWN}
+        writer = None if unwritten else self.shadow.writers[view.node - self.near_base + at]
+        names = shadow.name(expected), shadow.name(written)
+        means = self._meanings(view, offset, width, value)
+        operation = self.shadow.operation
+        report = Report(kind, view.node, at, *names, writer, operation, function, value, means)
+        if view.dead and DEAD not in peeks and not self.is_freed(view.node):
+            self._untested.setdefault(view.node, report)
+        else:
+            self._tell(report)
+
+    def _verdict(self, view: View, offset: int, width: int, expected: int) -> tuple[str, int, int]:
+        """What is wrong with reading a field there, the first odd byte, and what that is."""
+        first = view.tags[offset] if offset < NODE_SIZE else tag(shadow.PARENT)
+        if self.is_freed(view.node):
+            return "freed node read", offset, first
+        if offset >= NODE_SIZE:
+            return "read past the node", offset, first
+        for at in range(offset, min(offset + width, NODE_SIZE)):
+            seen = view.tags[at]
+            kind = shadow.kind_of(seen)
+            if seen == expected or kind in {shadow.ZEROED, shadow.UNKNOWN}:
+                continue
+            if kind == shadow.NEVER:
+                return "never written", at, seen
+            return f"{shadow.group(seen)} read as {shadow.group(expected)}", at, seen
+        if view.past_end(expected):
+            return "read past data end", offset, first
+        dead = view.dead and shadow.kind_of(expected) in _IN_TREE
+        return (DEAD, offset, first) if dead else ("", 0, 0)
+
+    def judge_write(self, node: int, offset: int, a_tag: int) -> None:
+        """Report a write to a freed node, past a node, or to a field as if it were another."""
+        at = node - self.near_base + offset
+        was = self.shadow.tags[at]
+        kind = ""
+        if self.is_freed(node):
+            kind = "freed node written"
+        elif offset >= NODE_SIZE:
+            kind = "written past the node"
+        elif was != a_tag and {shadow.kind_of(was), shadow.kind_of(a_tag)} <= shadow.DATA:
+            kind = f"{shadow.group(was)} overwritten as {shadow.group(a_tag)}"
+        if not kind:
+            return
+        function, peeks = _accessor(sys._getframe(1))  # noqa: SLF001
+        if function and kind not in peeks:
+            names = shadow.name(a_tag), shadow.name(was)
+            writer = self.shadow.writers[at] or None
+            self._tell(Report(kind, node, offset, *names, writer, self.shadow.operation, function))
+
+    def _tell(self, report: Report) -> None:
+        key = (report.kind, report.node, report.offset, report.function)
+        if key not in self._seen:
+            self._seen.add(key)
+            self.reports.append(report)
+
+    def _meanings(self, view: View, offset: int, width: int, value: int) -> dict[str, int]:
+        """What the same fields, written on other machines, read as there."""
+        here = self.arch.byteorder
+        raw = value.to_bytes(width, here)
+        swapped = self._swapped(view.tags[offset : offset + width], raw)
+        means = {}
+        for name in dict.fromkeys((*_OTHERS[self.word_size], self.arch.name)):
+            order = arches.get(name).byteorder
+            there = raw if order == here else swapped
+            if there is not None:
+                means[name] = int.from_bytes(there, order)
+        return means
+
+    def _swapped(self, tags: array[int], raw: bytes) -> bytes | None:
+        """The bytes as the other byte order has them; None where they can't be known."""
+        if len(tags) < len(raw):
+            return raw[::-1]
+        parts = b""
+        at = 0
+        while at < len(raw):
+            end = at + 1
+            while end < len(raw) and tags[end] == tags[at]:
+                end += 1
+            part = raw[at:end]
+            if shadow.kind_of(tags[at]) not in shadow.SINGLE_BYTES:
+                if end - at not in {4, self.word_size}:
+                    return None  # a field that another overlaps
+                part = part[::-1]
+            parts += part
+            at = end
+        return parts
+
+
+def _accessor(frame: FrameType | None) -> tuple[str, dict[str, str]]:
+    """The function that made an access, and its declared peeks; "" for the project's tools.
+
+    Steps of a function are part of it. Leave to read dead nodes holds for all that the function
+    calls.
+    """
+    function = ""
+    peeks: dict[str, str] = {}
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith(_TOOLS):
+            break
+        if not module.startswith(_PLUMBING):
+            declared = PEEKS.get(frame.f_code, {})
+            if not function or function.startswith(STEP):
+                function = frame.f_code.co_name
+                peeks |= declared
+            elif DEAD in declared:
+                peeks[DEAD] = declared[DEAD]
+        frame = frame.f_back
+    return function, peeks
+
+
+class CheckedCache(NodeCache):
+    """A node cache whose nodes are, for its memory, in use or free."""
+
+    mem: CheckedMemory
+
+    def __init__(self, mem: CheckedMemory, base: int | None, *, reuse: bool = False) -> None:
+        super().__init__(mem, base, reuse=reuse)
+        mem.freed_map = self.freed_map
+
+    def _take(self, count: int) -> list[int]:
+        nodes = super()._take(count)
+        if self.reuse:
+            for node in nodes:
+                self.mem.handed_out(node)
+        return nodes
+
+    def free_bulk(self, count: int, address: int) -> None:
+        """NodeCache.free_bulk(); the reading of the addresses is looked at."""
+        self.mem.note_addresses(address, count)
+        super().free_bulk(count, address)
+
+
+class CheckedMachine(ReportingMachine):
+    """A machine whose operations end with the reports of the access checker.
+
+    Outside a trace, operations are counted from 1; each ends with its RCU callbacks.
+    """
+
+    mem: CheckedMemory
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._past: list[Report] = []
+        self._open = False
+        self.mem.begin(1)
+
+    @property
+    def reports(self) -> list[Report]:
+        """All reports so far."""
+        return [*super().reports, *self._past, *self.mem.finish()]
+
+    def _next(self, number: int) -> None:
+        self._past += self.mem.finish()
+        self.mem.begin(number)
+
+    def begin(self, number: int, name: str) -> None:
+        """Machine.begin(), and history is made by this operation from now on."""
+        self._next(number)
+        self._open = True
+        super().begin(number, name)
+
+    def finish(self) -> dict[str, Any]:
+        """Machine.finish(), with the operation's reports if there are any."""
+        self._open = False
+        line = super().finish()
+        reports = [report.to_json() for report in self.mem.finish()]
+        return {**line, "reports": line.get("reports", []) + reports} if reports else line
+
+    def quiesce(self) -> int:
+        """Machine.quiesce(); outside a trace the next operation begins."""
+        done = super().quiesce()
+        if not self._open:
+            self._next(self.mem.shadow.operation + 1)
+        return done
+
+
+CHECK = Watch(machine=CheckedMachine, memory=CheckedMemory, cache=CheckedCache)
+"""The access checker, for ``equip(watch=[CHECK])``."""

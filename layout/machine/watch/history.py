@@ -1,0 +1,419 @@
+"""Memory that keeps every byte's history: what was written there last, and by which operation.
+
+Reads and writes are those of :class:`layout.memory.node.NodeMemory`; each names the field it
+means, so what is read can be held against what was written. Bytes outside the nodes have no
+history, nor have nodes that were put in place whole (``Machine.restore``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layout.machine.watch import shadow
+from layout.machine.watch.shadow import Shadow, tag
+from layout.memory.memory import CELL
+from layout.memory.node import NODE_SIZE, PIVOT, Behind, NodeMemory, Pivots
+from layout.memory.pointers import ARANGE_64, LEAF_64, NODE_MASK
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Sequence
+
+    from arches import Arch
+    from layout.memory.structs import Profile
+
+
+class View:
+    """A node's history at one moment: the tags of its bytes, and its data end."""
+
+    __slots__ = ("dead", "end", "node", "tags")
+
+    def __init__(self, memory: HistoryMemory, node: int) -> None:
+        at = node - memory.near_base
+        self.node = node
+        self.tags = memory.shadow.tags[at : at + NODE_SIZE]
+        self.end = memory.data_end(node)
+        self.dead = memory.is_dead(node) or memory.is_freed(node)
+
+    def past_end(self, a_tag: int) -> bool:
+        """Whether a pivot, slot or gap lies behind the node's data."""
+        data = shadow.kind_of(a_tag) in shadow.DATA
+        return data and self.end is not None and shadow.index_of(a_tag) > self.end
+
+
+class WatchedRun(Behind):
+    """Fields of a node, with its history when they were read: each is judged when it is used."""
+
+    def __init__(
+        self, memory: HistoryMemory, node: int, offset: int, a_tag: int, plain: Pivots
+    ) -> None:
+        self._memory, self._view, self._plain = memory, View(memory, node), plain
+        self._offset, self._tag, self._width = offset, a_tag, memory.word_size
+
+    def __getitem__(self, i: int) -> int:
+        value = self._plain[i]
+        self._memory.look(self._view, self._offset + i * self._width, self._tag + i, (value,))
+        return value
+
+
+def _run(a_tag: int, width: int, count: int) -> array[int]:
+    """The tags of ``count`` fields of ``width`` bytes each, ``a_tag`` the first."""
+    if count == 1:
+        return shadow.tags(a_tag, width)
+    first = shadow.index_of(a_tag)
+    run = shadow.fields(shadow.kind_of(a_tag), width)
+    return run[first * width : (first + count) * width]
+
+
+class HistoryMemory(NodeMemory):
+    """Node memory with a shadow, which hands what looks odd to :meth:`judge`.
+
+    The memory mixes with others that watch: every method calls the next one.
+    """
+
+    def __init__(self, arch: Arch, profile: Profile) -> None:
+        super().__init__(arch, profile)
+        self.shadow = Shadow()
+        self.freed_map = bytearray()
+        """The node cache's map of free nodes."""
+        self.last_slot = profile.sizes.slots[LEAF_64] - 1
+
+    # -- what it is for
+
+    def judge(self, view: View, offset: int, width: int, expected: int, value: int) -> None:
+        """A read at ``offset`` of the node, as the field of tag ``expected``, that may be wrong."""
+        raise NotImplementedError
+
+    def judge_write(self, node: int, offset: int, a_tag: int) -> None:
+        """A write, before its history is noted."""
+        raise NotImplementedError
+
+    def tested(self, node: int) -> None:
+        """The node's parent word was read, which tells whether the node is dead."""
+        raise NotImplementedError
+
+    # -- the nodes as they are
+
+    def handed_out(self, node: int) -> None:
+        """A node is handed out again: what lies in it is nobody's."""
+        self.shadow.wrote(node - self.near_base, shadow.tags(tag(shadow.NEVER), NODE_SIZE))
+
+    def data_end(self, node: int) -> int | None:
+        """The last slot in use, None if that is unknown."""
+        at, tags = node - self.near_base, self.shadow.tags
+        for mt in (LEAF_64, ARANGE_64):
+            place = at + self.meta_offset[mt]
+            if shadow.kind_of(tags[place]) == shadow.META_END:
+                return self.read_u8(self.near_base + place)
+        full = tags[at + self.meta_offset[LEAF_64]] == tag(shadow.SLOT, self.last_slot)
+        return self.last_slot if full else None
+
+    def is_dead(self, node: int) -> bool:
+        """Whether the node was marked as replaced."""
+        return self.read_word(node) & ~NODE_MASK == node
+
+    def is_freed(self, node: int) -> bool:
+        """Whether the node cache has the node back."""
+        number = (node - self.near_base) // NODE_SIZE
+        return number < len(self.freed_map) and self.freed_map[number] != 0
+
+    def _watched(self, node: int) -> bool:
+        return 0 <= node - self.near_base < len(self.freed_map) * NODE_SIZE
+
+    def look(self, view: View, offset: int, a_tag: int, values: Sequence[int]) -> None:
+        """Look at words that were read when the node was as in ``view``, ``a_tag`` the first."""
+        w, count = self.word_size, len(values)
+        if (
+            not view.dead
+            and not view.past_end(a_tag + count - 1)
+            and view.tags[offset : offset + count * w] == _run(a_tag, w, count)
+        ):
+            return
+        for i, value in enumerate(values):
+            self.judge(view, offset + i * w, w, a_tag + i, value)
+
+    def _note_read(self, node: int, offset: int, expected: int, value: int, width: int = 0) -> int:
+        """Look at a field read just now; returns its value."""
+        if self._watched(node):
+            width = width or self.word_size
+            at = node - self.near_base + offset
+            if (
+                self.shadow.tags[at : at + width] != shadow.tags(expected, width)
+                or shadow.kind_of(expected) in shadow.DATA
+                or self.is_freed(node)
+                or self.is_dead(node)
+            ):
+                self.judge(View(self, node), offset, width, expected, value)
+        return value
+
+    def _note_run(self, node: int, offset: int, a_tag: int, values: Sequence[int]) -> None:
+        """Look at words read just now, ``a_tag`` the first."""
+        if self._watched(node):
+            self.look(View(self, node), offset, a_tag, values)
+
+    def _note_write(
+        self, node: int, offset: int, a_tag: int, width: int = 0, count: int = 1
+    ) -> None:
+        """Note ``count`` fields written from ``offset`` on, ``a_tag`` the first."""
+        if count <= 0 or not self._watched(node):
+            return
+        width = width or self.word_size
+        at = node - self.near_base + offset
+        new = _run(a_tag, width, count)
+        was = self.shadow.tags[at : at + len(new)]
+        if (
+            (was != new and was != shadow.tags(tag(shadow.ZEROED), len(new)))
+            or offset + len(new) > NODE_SIZE
+            or self.is_freed(node)
+        ):
+            for i in range(count):
+                self.judge_write(node, offset + i * width, a_tag + i)
+        self.shadow.wrote(at, new)
+
+    # -- the arenas
+
+    def grow_near(self, count: int) -> None:
+        """Append bytes that nobody wrote."""
+        super().grow_near(count)
+        self.shadow.grow(count)
+
+    def replace_near(self, cells: Sequence[bytes]) -> None:
+        """Replace the nodes; what their bytes are is then unknown."""
+        super().replace_near(cells)
+        self.shadow.forget(len(cells) * CELL)
+
+    # -- reading
+
+    def parent(self, node: int) -> int:  # noqa: D102
+        value = self._note_read(node, 0, tag(shadow.PARENT), super().parent(node))
+        self.tested(node)
+        return value
+
+    def slot(self, node: int, mt: int, i: int) -> int:  # noqa: D102
+        offset = self.slot_offset[mt] + i * self.word_size
+        return self._note_read(node, offset, tag(shadow.SLOT, i), super().slot(node, mt, i))
+
+    def pivot(self, node: int, i: int) -> int:  # noqa: D102
+        value = super().pivot(node, i)
+        if i < 0:  # mas_prev_slot() in a node that ends at offset 0 uses the parent word
+            return self._note_read(node, 0, tag(shadow.PARENT), value)
+        return self._note_read(node, (PIVOT + i) * self.word_size, tag(shadow.PIVOT, i), value)
+
+    def pivots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
+        plain = super().pivots(node, mt, count)
+        if not self._watched(node):
+            return plain
+        return WatchedRun(self, node, PIVOT * self.word_size, tag(shadow.PIVOT), plain)
+
+    def slots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
+        plain = super().slots(node, mt, count)
+        if not self._watched(node):
+            return plain
+        return WatchedRun(self, node, self.slot_offset[mt], tag(shadow.SLOT), plain)
+
+    def gap(self, node: int, i: int) -> int:  # noqa: D102
+        offset = self.gap_offset + i * self.word_size
+        return self._note_read(node, offset, tag(shadow.GAP, i), super().gap(node, i))
+
+    def meta_end(self, node: int, mt: int) -> int:  # noqa: D102
+        end = super().meta_end(node, mt)
+        return self._note_read(node, self.meta_offset[mt], tag(shadow.META_END), end, 1)
+
+    def meta_gap(self, node: int, mt: int = ARANGE_64) -> int:  # noqa: D102
+        gap = super().meta_gap(node, mt)
+        return self._note_read(node, self.meta_offset[mt] + 1, tag(shadow.META_GAP), gap, 1)
+
+    def topiary_next(self, node: int) -> int:  # noqa: D102
+        enode = super().topiary_next(node)
+        return self._note_read(node, self._topiary_next, tag(shadow.TOPIARY), enode)
+
+    def piv_parent(self, node: int) -> int:  # noqa: D102
+        enode = super().piv_parent(node)
+        return self._note_read(node, self._piv_parent, tag(shadow.PIV_PARENT), enode)
+
+    def parent_slot(self, node: int) -> int:  # noqa: D102
+        slot = super().parent_slot(node)
+        return self._note_read(node, self._parent_slot, tag(shadow.PARENT_SLOT), slot, 1)
+
+    def dead_type(self, node: int) -> int:  # noqa: D102
+        mt = super().dead_type(node)
+        return self._note_read(node, self._type, tag(shadow.DEAD_TYPE), mt, 4)
+
+    def slot_len(self, node: int) -> int:  # noqa: D102
+        count = super().slot_len(node)
+        return self._note_read(node, self._slot_len, tag(shadow.SLOT_LEN), count, 1)
+
+    def alloc_total(self, node: int) -> int:  # noqa: D102
+        total = super().alloc_total(node)
+        return self._note_read(node, self._alloc_total, tag(shadow.ALLOC_TOTAL), total)
+
+    def alloc_count(self, node: int) -> int:  # noqa: D102
+        count = super().alloc_count(node)
+        return self._note_read(node, self._alloc_count, tag(shadow.ALLOC_COUNT), count, 1)
+
+    def alloc_request(self, node: int) -> int:  # noqa: D102
+        count = super().alloc_request(node)
+        return self._note_read(node, self._alloc_request, tag(shadow.ALLOC_REQUEST), count, 4)
+
+    def alloc_slot(self, node: int, i: int) -> int:  # noqa: D102
+        offset = self.alloc_slot_offset + i * self.word_size
+        return self._note_read(node, offset, tag(shadow.ALLOC_SLOT, i), super().alloc_slot(node, i))
+
+    # -- reading runs
+
+    def load_pivots(self, words: list[int], at: int, node: int, first: int, count: int) -> None:  # noqa: D102
+        super().load_pivots(words, at, node, first, count)
+        offset = (PIVOT + first) * self.word_size
+        self._note_run(node, offset, tag(shadow.PIVOT, first), words[at : at + count])
+
+    def load_slots(  # noqa: D102, PLR0913 - as in NodeMemory
+        self, words: list[int], at: int, node: int, mt: int, first: int, count: int
+    ) -> None:
+        super().load_slots(words, at, node, mt, first, count)
+        offset = self.slot_offset[mt] + first * self.word_size
+        self._note_run(node, offset, tag(shadow.SLOT, first), words[at : at + count])
+
+    def load_gaps(self, words: list[int], at: int, node: int, first: int, count: int) -> None:  # noqa: D102
+        super().load_gaps(words, at, node, first, count)
+        offset = self.gap_offset + first * self.word_size
+        self._note_run(node, offset, tag(shadow.GAP, first), words[at : at + count])
+
+    def note_addresses(self, address: int, count: int) -> None:
+        """Look at ``count`` addresses of nodes, slots of whatever the first one belongs to."""
+        node, offset = address & ~NODE_MASK, address & NODE_MASK
+        values = self.read_words(address, count, "nodes to free")
+        if self._watched(node):
+            seen = self.shadow.tags[address - self.near_base]
+            kind = shadow.ALLOC_SLOT if shadow.kind_of(seen) == shadow.ALLOC_SLOT else shadow.SLOT
+            self._note_run(node, offset, tag(kind, shadow.index_of(seen)), values)
+
+    # -- writing
+
+    def store_leaf(self, node: int, words: list[int], end: int) -> None:  # noqa: D102
+        self._note_write(node, 0, tag(shadow.ZEROED), NODE_SIZE)
+        self._note_write(node, 0, tag(shadow.PARENT))
+        self._note_write(
+            node, self.word_size, tag(shadow.PIVOT), count=min(end + 1, self.last_slot)
+        )
+        self._note_write(node, self.slot_offset[LEAF_64], tag(shadow.SLOT), count=end + 1)
+        super().store_leaf(node, words, end)  # which notes the metadata
+
+    def copy_node(self, target: int, source: int) -> None:  # noqa: D102
+        super().copy_node(target, source)
+        if self._watched(target) and self._watched(source):
+            to, at = target - self.near_base, source - self.near_base
+            self.shadow.copied(to, at, NODE_SIZE)
+
+    def zero(self, address: int, count: int) -> None:  # noqa: D102
+        super().zero(address, count)
+        if count:
+            self._note_write(address & ~NODE_MASK, address & NODE_MASK, tag(shadow.ZEROED), count)
+
+    def set_parent(self, node: int, parent: int) -> None:  # noqa: D102
+        super().set_parent(node, parent)
+        self._note_write(node, 0, tag(shadow.PARENT))
+
+    def set_slot(self, node: int, mt: int, i: int, value: int) -> None:  # noqa: D102
+        super().set_slot(node, mt, i, value)
+        self._note_write(node, self.slot_offset[mt] + i * self.word_size, tag(shadow.SLOT, i))
+
+    def set_pivot(self, node: int, i: int, value: int) -> None:  # noqa: D102
+        super().set_pivot(node, i, value)
+        self._note_write(node, (PIVOT + i) * self.word_size, tag(shadow.PIVOT, i))
+
+    def set_gap(self, node: int, i: int, value: int) -> None:  # noqa: D102
+        super().set_gap(node, i, value)
+        self._note_write(node, self.gap_offset + i * self.word_size, tag(shadow.GAP, i))
+
+    def store_pivots(self, node: int, first: int, words: list[int], at: int, count: int) -> None:  # noqa: D102
+        super().store_pivots(node, first, words, at, count)
+        self._note_pivots(node, first, count)
+
+    def store_slots(  # noqa: D102, PLR0913 - as in NodeMemory
+        self, node: int, mt: int, first: int, words: list[int], at: int, count: int
+    ) -> None:
+        super().store_slots(node, mt, first, words, at, count)
+        self._note_slots(node, mt, first, count)
+
+    def store_gaps(self, node: int, first: int, words: list[int], at: int, count: int) -> None:  # noqa: D102
+        super().store_gaps(node, first, words, at, count)
+        offset = self.gap_offset + first * self.word_size
+        self._note_write(node, offset, tag(shadow.GAP, first), count=count)
+
+    def clear_pivots(self, node: int, first: int, count: int) -> None:
+        """NodeMemory.clear_pivots(): what is cleared are pivots still, all 0."""
+        super().zero(node + (PIVOT + first) * self.word_size, count * self.word_size)
+        self._note_pivots(node, first, count)
+
+    def clear_slots(self, node: int, mt: int, first: int, count: int) -> None:
+        """NodeMemory.clear_slots(): what is cleared are slots still, all NULL."""
+        address = node + self.slot_offset[mt] + first * self.word_size
+        super().zero(address, count * self.word_size)
+        self._note_slots(node, mt, first, count)
+
+    def _note_pivots(self, node: int, first: int, count: int) -> None:
+        offset = (PIVOT + first) * self.word_size
+        self._note_write(node, offset, tag(shadow.PIVOT, first), count=count)
+
+    def _note_slots(self, node: int, mt: int, first: int, count: int) -> None:
+        offset = self.slot_offset[mt] + first * self.word_size
+        self._note_write(node, offset, tag(shadow.SLOT, first), count=count)
+
+    def set_meta(self, node: int, mt: int, gap: int, end: int) -> None:  # noqa: D102
+        super().set_meta(node, mt, gap, end)
+        self._note_meta(node, mt)
+
+    def set_meta_gap(self, node: int, mt: int, gap: int) -> None:  # noqa: D102
+        super().set_meta_gap(node, mt, gap)
+        self._note_write(node, self.meta_offset[mt] + 1, tag(shadow.META_GAP), 1)
+
+    def _note_meta(self, node: int, mt: int) -> None:
+        self._note_write(node, self.meta_offset[mt], tag(shadow.META_END), 1)
+        self._note_write(node, self.meta_offset[mt] + 1, tag(shadow.META_GAP), 1)
+
+    def rcu_enqueue(self, node: int, func: int) -> None:  # noqa: D102
+        super().rcu_enqueue(node, func)
+        self._note_write(node, self._rcu_next, tag(shadow.RCU_HEAD))
+        self._note_write(node, self._rcu_func, tag(shadow.RCU_HEAD))
+
+    def set_topiary_next(self, node: int, enode: int) -> None:  # noqa: D102
+        super().set_topiary_next(node, enode)
+        self._note_write(node, self._topiary_next, tag(shadow.TOPIARY))
+
+    def set_piv_parent(self, node: int, enode: int) -> None:  # noqa: D102
+        super().set_piv_parent(node, enode)
+        self._note_write(node, self._piv_parent, tag(shadow.PIV_PARENT))
+
+    def set_parent_slot(self, node: int, slot: int) -> None:  # noqa: D102
+        super().set_parent_slot(node, slot)
+        self._note_write(node, self._parent_slot, tag(shadow.PARENT_SLOT), 1)
+
+    def set_dead_type(self, node: int, mt: int) -> None:  # noqa: D102
+        super().set_dead_type(node, mt)
+        self._note_write(node, self._type, tag(shadow.DEAD_TYPE), 4)
+
+    def set_slot_len(self, node: int, count: int) -> None:  # noqa: D102
+        super().set_slot_len(node, count)
+        self._note_write(node, self._slot_len, tag(shadow.SLOT_LEN), 1)
+
+    def set_alloc_total(self, node: int, total: int) -> None:  # noqa: D102
+        super().set_alloc_total(node, total)
+        self._note_write(node, self._alloc_total, tag(shadow.ALLOC_TOTAL))
+
+    def set_alloc_count(self, node: int, count: int) -> None:  # noqa: D102
+        super().set_alloc_count(node, count)
+        self._note_write(node, self._alloc_count, tag(shadow.ALLOC_COUNT), 1)
+
+    def set_alloc_request(self, node: int, count: int) -> None:  # noqa: D102
+        super().set_alloc_request(node, count)
+        self._note_write(node, self._alloc_request, tag(shadow.ALLOC_REQUEST), 4)
+
+    def set_alloc_slot(self, node: int, i: int, value: int) -> None:  # noqa: D102
+        super().set_alloc_slot(node, i, value)
+        offset = self.alloc_slot_offset + i * self.word_size
+        self._note_write(node, offset, tag(shadow.ALLOC_SLOT, i))
+
+    def set_alloc_slots(self, node: int, first: int, nodes: Sequence[int]) -> None:  # noqa: D102
+        super().set_alloc_slots(node, first, nodes)
+        offset = self.alloc_slot_offset + first * self.word_size
+        self._note_write(node, offset, tag(shadow.ALLOC_SLOT, first), count=len(nodes))

@@ -1,0 +1,458 @@
+"""The ledger: what each operation cost in nodes and in written bytes, and what was in vain.
+
+An operation is a line of a trace, or, outside of traces, a call into the kernel that no other
+call makes. docs/watching.md defines every figure.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from layout.machine.machine import Machine
+from layout.machine.watch.state import Reserve, StateKernel, Stored, WatchedState
+from layout.machine.watch.watch import Watch
+from layout.memory.errors import UsageError
+from layout.memory.node import NodeMemory
+from layout.memory.slab import NodeCache
+from layout.tree.kernel import Kernel
+from layout.tree.state import MA_ERROR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from arches import Arch
+    from layout.memory.structs import Profile
+    from layout.tree.state import MaState
+
+Span = tuple[int, int]
+"""Bytes from the first address to before the second."""
+
+_SPANS = 1 << 12
+"""Writes within an operation after which they are merged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one operation cost.
+
+    ``number`` is its line in the trace, or a count from 1. Nodes: ``requested`` from the node
+    cache and handed out, ``refused`` by it, ``used`` in a tree, ``given_back`` unused, ``freed``
+    in all. Each byte, word and cache line counts once, however often it was written.
+    """
+
+    number: int
+    name: str
+    requested: int
+    refused: int
+    used: int
+    given_back: int
+    freed: int
+    bytes_written: int
+    words_written: int
+    cache_lines: int
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures and warnings, as a transcript line carries them."""
+        figures = {name: getattr(self, name) for name in self.__slots__[2:]}
+        return {**figures, "warnings": list(self.warnings)}
+
+
+class _Nodes(NamedTuple):
+    requested: int = 0
+    refused: int = 0
+    used: int = 0
+    given_back: int = 0
+    freed: int = 0
+
+
+OVERWRITTEN = "completely overwritten by the next store of the same state before any read"
+SPENT = "preallocation spent by another write"
+NEVER_USED = "preallocation never used"
+
+
+class Ledger:
+    """The accounts of all operations so far, and the one that is open."""
+
+    def __init__(self, arch: Arch) -> None:
+        self.accounts: list[Account] = []
+        self._spans: list[Span] = []
+        self._limit = _SPANS
+        self.reserving = False
+        self.reads: dict[int, int] = {}
+        self._word, self._line = arch.word_size, arch.cache_line
+        self._nodes = self._before = _Nodes()
+        self._unused: set[int] = set()
+        self._open: tuple[int, str] | None = None
+        self._unit = "line"
+        self._warnings: list[str] = []
+
+    # -- operations
+
+    def open(self, number: int, name: str, unit: str = "line") -> None:
+        """Start an operation."""
+        self._open, self._unit = (number, name), unit
+        self._before = self._nodes
+        self._warnings = []
+        self._spans.clear()
+        self._limit = _SPANS
+
+    def open_call(self, name: str) -> bool:
+        """Start an operation of its own for a call; false if one is open already."""
+        if self._open is not None:
+            return False
+        self.open(len(self.accounts) + 1, name, "call")
+        return True
+
+    def close(self, *, drop_idle: bool = False) -> Account:
+        """End the operation; with ``drop_idle`` it is forgotten if it did nothing."""
+        assert self._open is not None
+        number, name = self._open
+        now, was = self._nodes, self._before
+        spans = merged(self._spans)
+        account = Account(
+            number,
+            name,
+            requested=now.requested - was.requested,
+            refused=now.refused - was.refused,
+            used=now.used - was.used,
+            given_back=now.given_back - was.given_back,
+            freed=now.freed - was.freed,
+            bytes_written=units(spans, 1),
+            words_written=units(spans, self._word),
+            cache_lines=units(spans, self._line),
+            warnings=tuple(self._warnings),
+        )
+        self._open = None
+        if not drop_idle or account.warnings or account.freed or account.bytes_written:
+            self.accounts.append(account)
+        return account
+
+    def label(self, bounds: tuple[int, int]) -> str:
+        """The name of the open operation and the range it is about."""
+        assert self._open is not None
+        number, name = self._open
+        name = name.split()[0]
+        return f"{self._unit} {number}, {name} {bounds[0]:x}-{bounds[1]:x}"
+
+    def warn(self, text: str) -> None:
+        """Add a warning to the open operation."""
+        self._warnings.append(text)
+
+    def wrote(self, address: int, width: int) -> None:
+        """Bytes of a node were written."""
+        self._spans.append((address, address + width))
+        if len(self._spans) > self._limit:  # as in bulk loads
+            self._spans = merged(self._spans)
+            self._limit = max(_SPANS, 2 * len(self._spans))
+
+    # -- nodes
+
+    def hand_out(self, nodes: list[int]) -> None:
+        """The node cache hands out nodes: for a state's reserve, or to be used at once."""
+        was = self._nodes
+        if self.reserving:
+            self._unused.update(nodes)
+            self._nodes = was._replace(requested=was.requested + len(nodes))
+        else:
+            self._nodes = was._replace(
+                requested=was.requested + len(nodes), used=was.used + len(nodes)
+            )
+
+    def refuse(self, count: int) -> None:
+        """The node cache refuses ``count`` nodes."""
+        self._nodes = self._nodes._replace(refused=self._nodes.refused + count)
+
+    def use(self, node: int) -> None:
+        """A node is taken out of a state's reserve; one that was in the tree before is no gain."""
+        if node in self._unused:
+            self._unused.remove(node)
+            self._nodes = self._nodes._replace(used=self._nodes.used + 1)
+
+    def take_back(self, node: int) -> None:
+        """The node cache gets a node back."""
+        was = self._nodes
+        unused = node in self._unused
+        self._unused.discard(node)
+        self._nodes = was._replace(freed=was.freed + 1, given_back=was.given_back + unused)
+
+    @property
+    def used(self) -> int:
+        """Nodes used so far."""
+        return self._nodes.used
+
+    @property
+    def gone(self) -> int:
+        """Nodes used or given back so far."""
+        return self._nodes.used + self._nodes.given_back
+
+    @property
+    def held(self) -> int:
+        """Nodes that states hold in reserve."""
+        return len(self._unused)
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The same bytes in ascending spans that do not touch."""
+    out: list[Span] = []
+    start = end = -1
+    for first, behind in sorted(spans):
+        if first > end:
+            if end > start:
+                out.append((start, end))
+            start, end = first, behind
+        elif behind > end:
+            end = behind
+    return [*out, (start, end)] if end > start else out
+
+
+def units(spans: Iterable[Span], unit: int) -> int:
+    """How many aligned units of ``unit`` bytes ascending spans touch.
+
+    >>> spans = merged([(0, 8), (4, 12), (64, 65)])
+    >>> units(spans, 1), units(spans, 64)
+    (13, 2)
+    """
+    count = done = 0  # the units before ``done`` are counted
+    for start, end in spans:
+        behind = (end - 1) // unit + 1
+        count += behind - max(start // unit, done)
+        done = behind
+    return count
+
+
+# -- what takes the notes
+
+
+class LedgerMemory(NodeMemory):
+    """Memory that notes which bytes of nodes are written."""
+
+    def __init__(self, arch: Arch, profile: Profile) -> None:
+        self.ledger = Ledger(arch)
+        super().__init__(arch, profile)
+
+    def _wrote(self, address: int, width: int) -> None:
+        if 0 <= address - self.near_base < self.near_size:
+            self.ledger.wrote(address, width)
+
+    def write(self, address: int, data: bytes, doing: str = "bytes", *, align: int = 1) -> None:
+        """Memory.write(), noted."""
+        super().write(address, data, doing, align=align)
+        self._wrote(address, len(data))
+
+    def write_words(self, address: int, values: Sequence[int], doing: str = "words") -> None:
+        """Memory.write_words(), noted."""
+        super().write_words(address, values, doing)
+        self._wrote(address, len(values) * self.word_size)
+
+    def write_word(self, address: int, value: int, doing: str = "a word") -> None:
+        """Memory.write_word(), noted."""
+        super().write_word(address, value, doing)
+        self._wrote(address, self.word_size)
+
+    def write_u8(self, address: int, value: int, doing: str = "a byte") -> None:
+        """Memory.write_u8(), noted."""
+        super().write_u8(address, value, doing)
+        self._wrote(address, 1)
+
+
+class LedgerCache(NodeCache):
+    """A node cache that notes what it hands out, refuses and gets back."""
+
+    mem: LedgerMemory
+
+    def _take(self, count: int) -> list[int]:
+        nodes = super()._take(count)
+        self.mem.ledger.hand_out(nodes)
+        return nodes
+
+    def _refuse(self, count: int, *, blocking: bool) -> bool:
+        refused = super()._refuse(count, blocking=blocking)
+        if refused:
+            self.mem.ledger.refuse(count)
+        return refused
+
+    def free(self, node: int) -> None:
+        """NodeCache.free(), noted."""
+        super().free(node)
+        self.mem.ledger.take_back(node)
+
+
+class LedgerKernel(StateKernel):
+    """Kernel code whose outermost calls are operations, and which notes what nodes become.
+
+    The calls at the end of this module are wrapped; those made by kernel code itself are not
+    looked at.
+    """
+
+    mem: LedgerMemory
+
+    def __init__(self, mem: LedgerMemory, cache: NodeCache) -> None:
+        super().__init__(mem, cache)
+        self.ledger = mem.ledger
+        self._inside = False
+
+    def mas_alloc_nodes(self, mas: MaState, gfp: int) -> None:
+        """Kernel.mas_alloc_nodes(): what it gets is in reserve until it is taken."""
+        self.ledger.reserving = True
+        try:
+            super().mas_alloc_nodes(mas, gfp)
+        finally:
+            self.ledger.reserving = False
+
+    def mas_pop_node(self, mas: MaState) -> int:
+        """Kernel.mas_pop_node(), noted."""
+        node = super().mas_pop_node(mas)
+        self.ledger.use(node)
+        return node
+
+    # -- around outermost calls
+
+    def _around_read(self, call: Callable[[], Any], name: str, args: tuple[Any, ...]) -> Any:  # noqa: ARG002
+        tree = args[0] if isinstance(args[0], int) else args[0].tree
+        self.ledger.reads[tree] = self.ledger.reads.get(tree, 0) + 1
+        return call()
+
+    def _around_write(self, call: Callable[[], Any], name: str, args: tuple[Any, ...]) -> Any:
+        bounds = [f"{arg:x}" for arg in args[1:3]] if name in _WITH_RANGE else []
+        own = self.ledger.open_call(" ".join([name, "-".join(bounds)]).rstrip())
+        try:
+            if name in _WITH_RESULT:
+                return self._around_read(call, name, args)
+            return call()
+        finally:
+            if own:
+                self.ledger.close(drop_idle=name == "run_rcu")
+
+    def _around_state(self, call: Callable[[], Any], name: str, args: tuple[Any, ...]) -> Any:
+        """A call that may get, spend or give back a state's reserve."""
+        mas = args[0]
+        if not isinstance(mas, WatchedState):
+            return self._around_write(call, name, args)
+        ledger = self.ledger
+        bounds = (mas.index, mas.last)
+        own = ledger.open_call(f"{name} {mas.index:x}-{mas.last:x}")
+        try:
+            if name in _STORES:
+                self._note_overwritten(mas)
+            used, gone = ledger.used, ledger.gone
+            result = self._around_read(call, name, args) if name in _WITH_RESULT else call()
+            if mas.reserve is not None:
+                ours = name not in _STORES or mas.reserve.is_for(bounds, args[1])
+                self._note_spent(mas, ledger.used - used, ledger.gone - gone, bounds, ours=ours)
+            if name in _RESERVES and (count := self.mas_allocated(mas)):
+                entry = args[1] if name == "mas_preallocate" else None
+                label = ledger.label(bounds)
+                mas.reserve = Reserve(label, count, (bounds, (mas.index, mas.last)), entry)
+            if name in _STORES and mas.status != MA_ERROR:
+                reads = ledger.reads.get(mas.tree, 0)
+                mas.stored = Stored(ledger.label(bounds), mas.tree, bounds, reads)
+            return result
+        finally:
+            if own:
+                ledger.close(drop_idle=name == "mas_destroy")
+
+    def _note_overwritten(self, mas: WatchedState) -> None:
+        was = mas.stored
+        if (
+            was is not None
+            and was.tree == mas.tree
+            and mas.index <= was.bounds[0]
+            and was.bounds[1] <= mas.last
+            and was.reads == self.ledger.reads.get(mas.tree, 0)
+        ):
+            self.ledger.warn(f"{was.label}: {OVERWRITTEN}")
+
+    def _note_spent(
+        self, mas: WatchedState, used: int, gone: int, bounds: tuple[int, int], *, ours: bool
+    ) -> None:
+        """Tell what became of a state's reserve after a call that took ``used`` nodes of it."""
+        reserve = mas.reserve
+        assert reserve is not None
+        reserve = mas.reserve = reserve._replace(used=reserve.used + used)
+        got = f"{reserve.label} got {reserve.nodes} node{'s' * (reserve.nodes > 1)}"
+        if not ours and (used or gone):
+            self.ledger.warn(f"{SPENT}: {got}, this stores {bounds[0]:x}-{bounds[1]:x}")
+            mas.reserve = None
+        elif gone and not mas.alloc:
+            if not reserve.used:
+                self.ledger.warn(f"{NEVER_USED}: {got}, all given back")
+            mas.reserve = None
+
+
+_STORES = frozenset({"mas_store", "mas_store_gfp", "mas_store_prealloc"})
+_RESERVES = frozenset({"mas_preallocate", "mas_expected_entries"})
+_BY_STATE = ("mas_erase", "mas_destroy", *_STORES, *_RESERVES)
+_WITH_RANGE = frozenset({"mtree_store_range", "mtree_insert_range"})
+_WITH_RESULT = frozenset(
+    {"mtree_erase", "mas_erase", "mtree_dup"}
+)  # they read what they erase or copy
+_WRITES = (
+    *("mtree_alloc_range", "mtree_alloc_rrange", "mtree_alloc_cyclic", "mt_destroy", "run_rcu"),
+    *_WITH_RANGE,
+    *("mtree_erase", "mtree_dup"),
+)
+_READS = (
+    *("mtree_load", "mt_find", "mt_find_after", "mt_next", "mt_prev", "mas_walk"),
+    *("mas_find", "mas_find_range", "mas_find_rev", "mas_find_range_rev"),
+    *("mas_next", "mas_next_range", "mas_prev", "mas_prev_range"),
+)
+
+
+def _wrap(name: str, around: str) -> None:
+    @functools.wraps(getattr(Kernel, name))
+    def outermost(self: LedgerKernel, *args: Any, **options: Any) -> Any:
+        inner = getattr(super(LedgerKernel, self), name)
+        if self._inside:
+            return inner(*args, **options)
+        self._inside = True
+        try:
+            call = functools.partial(inner, *args, **options)
+            return getattr(self, around)(call, name, (*args, *options.values()))
+        finally:
+            self._inside = False
+
+    setattr(LedgerKernel, name, outermost)
+
+
+for _names, _around in (
+    (_BY_STATE, "_around_state"),
+    (_WRITES, "_around_write"),
+    (_READS, "_around_read"),
+):
+    for _name in _names:
+        _wrap(_name, _around)
+
+
+class LedgerMachine(Machine):
+    """A machine whose operations end with an account: the key ``ledger`` of a transcript line."""
+
+    mem: LedgerMemory
+
+    @property
+    def ledger(self) -> Ledger:
+        """The accounts of all operations."""
+        return self.mem.ledger
+
+    def begin(self, number: int, name: str) -> None:
+        """Machine.begin(), and open an account."""
+        super().begin(number, name)
+        self.ledger.open(number, name)
+
+    def finish(self) -> dict[str, Any]:
+        """Machine.finish(), with the account."""
+        return {**super().finish(), "ledger": self.ledger.close().to_json()}
+
+
+LEDGER = Watch(LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel)
+"""The ledger, for :func:`layout.machine.equip.equip`."""
+
+
+def ledger_of(machine: Machine) -> Ledger:
+    """The ledger of a machine that was equipped with one. Raises UsageError."""
+    if not isinstance(machine, LedgerMachine):
+        message = "this machine has no ledger: equip(arch, watch=[LEDGER]) makes one that has"
+        raise UsageError(message)
+    return machine.ledger

@@ -1,0 +1,1 @@
+"""The bytes: arenas, nodes and their fields, tagged pointers, node caches, struct layouts."""

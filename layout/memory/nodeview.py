@@ -1,0 +1,148 @@
+"""What the words of one node say: which slots are in use, for which ranges, and what is wrong.
+
+Nothing in the node is believed blindly: the pivots are followed, and the metadata, where there
+is any, has to agree with them. Readers of images and annotated dumps share this view; the
+kernel's own code does not use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from layout.memory.node import PIVOT
+from layout.memory.pointers import ARANGE_64, LEAF_64, RANGE_64
+
+if TYPE_CHECKING:
+    from layout.memory.node import NodeMemory, Words
+
+KNOWN_TYPES = (LEAF_64, RANGE_64, ARANGE_64)
+
+
+class SlotRange(NamedTuple):
+    """Slot ``slot`` holds ``word`` for the indexes ``first`` to ``last``, both inclusive."""
+
+    slot: int
+    first: int
+    last: int
+    word: int
+
+
+class Visit(NamedTuple):
+    """A node that was read.
+
+    It covers ``min`` to ``max``, both inclusive; ``depth`` is 0 for the root, -1 if not known.
+    """
+
+    address: int
+    type: int
+    min: int
+    max: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One node that covers ``minimum`` to ``maximum``, both inclusive.
+
+    ``end`` is the last slot in use as the kernel takes it, ``has_meta`` whether the node has
+    room for metadata, ``meta_read`` whether the kernel would find ``end`` there. ``ranges``
+    holds the slots in use as far as the pivots make sense, ``problems`` what does not.
+    """
+
+    address: int
+    type: int
+    minimum: int
+    maximum: int
+    words: Words
+    end: int
+    has_meta: bool
+    meta_read: bool
+    ranges: tuple[SlotRange, ...]
+    problems: tuple[str, ...]
+
+    def pivot(self, i: int) -> int:
+        """Pivot ``i``."""
+        return self.words[PIVOT + i]
+
+
+def view(mem: NodeMemory, address: int, mt: int, minimum: int, maximum: int) -> NodeView:
+    """Read the node of type ``mt`` at ``address``, which covers ``minimum`` to ``maximum``.
+
+    Raises MachineFault where the node can't be read or ``mt`` is not one of KNOWN_TYPES.
+    """
+    words = mem.read_node(address, mt)
+    pivots = mem.profile.sizes.pivots[mt]
+    end, has_meta, meta_read = pivots, True, True
+    last_pivot = words[PIVOT + pivots - 1]
+    if mt == ARANGE_64 or last_pivot == 0:
+        end = mem.meta_end(address, mt)
+    else:
+        meta_read = False
+        has_meta = last_pivot == maximum
+        end = pivots - 1 if has_meta else pivots
+    ranges, problems = _follow_pivots(mem, words, mt, (minimum, maximum), end)
+    return NodeView(
+        address,
+        mt,
+        minimum,
+        maximum,
+        words,
+        end,
+        has_meta,
+        meta_read,
+        tuple(ranges),
+        tuple(f"node {address:x}: {problem}" for problem in problems),
+    )
+
+
+def _follow_pivots(
+    mem: NodeMemory, words: Words, mt: int, bounds: tuple[int, int], end: int
+) -> tuple[list[SlotRange], list[str]]:
+    sizes = mem.profile.sizes
+    slots, pivots, slot0 = sizes.slots[mt], sizes.pivots[mt], mem.slot0[mt]
+    first, maximum = bounds
+    found: list[SlotRange] = []
+    problems: list[str] = []
+    if end >= slots:
+        problems.append(f"metadata says that data ends at slot {end}, beyond the last, {slots - 1}")
+    for i in range(slots):
+        last = words[PIVOT + i] if i < pivots else maximum
+        if last == 0 and 0 < i == end:  # older kernels leave the last pivot out
+            last = maximum
+        if last > maximum:
+            problems.append(f"pivot {i} is {last:x}, beyond the node's last index {maximum:x}")
+            break
+        if last < first:
+            problems.append(f"pivot {i} is {last:x}, but slot {i} starts at {first:x}")
+            break
+        found.append(SlotRange(i, first, last, words[slot0 + i]))
+        if last == maximum:
+            if i != end < slots:
+                problems.append(f"metadata says that data ends at slot {end}, pivots say {i}")
+            break
+        first = last + 1
+    return found, problems
+
+
+def guess_maximum(mem: NodeMemory, address: int, mt: int) -> int:
+    """The last index of a node that no tree was walked to reach: what its data end suggests.
+
+    Raises MachineFault where the node can't be read.
+    """
+    words = mem.read_node(address, mt)
+    top = mem.profile.sizes.pivots[mt] - 1
+    end = mem.meta_end(address, mt)
+    last_pivot = words[PIVOT + top]
+    if (mt == ARANGE_64 or not last_pivot) and end <= top:
+        return words[PIVOT + end] or mem.arch.ulong_max
+    if mt != ARANGE_64 and last_pivot:
+        offset = mem.meta_offset[mt]
+        word = mem.read(address + offset, mem.word_size)
+        # a full node's last word is an entry, which hardly ever looks like this
+        if word == bytes([top]) + bytes(mem.word_size - 1):
+            return last_pivot
+    return mem.arch.ulong_max
+
+
+__all__ = ["KNOWN_TYPES", "NodeView", "SlotRange", "Visit", "guess_maximum", "view"]

@@ -1,0 +1,154 @@
+"""Node memory for the Python leg: the accessors that operations call most, unrolled.
+
+They give what :class:`layout.memory.node.NodeMemory` gives, without a call inside a call: a node
+that was written to is looked up by its address, and whatever else there is goes the usual way.
+Who watches accesses stands in front of NodeMemory, not of this.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from layout.memory.memory import CELL
+from layout.memory.node import PIVOT, NodeMemory, Pivots
+
+if TYPE_CHECKING:
+    from arches import Arch
+    from layout.memory.structs import Profile
+
+_NOT_HERE = (KeyError, struct.error)
+"""No such node, or a field behind its end."""
+
+
+class QuickMemory(NodeMemory):
+    """Memory of a plain machine."""
+
+    def __init__(self, arch: Arch, profile: Profile) -> None:
+        super().__init__(arch, profile)
+        self._pivot0 = PIVOT * self.word_size
+
+    def parent(self, node: int) -> int:  # noqa: D102
+        try:
+            return self._unpack_word(self._cells[node], 0)[0]
+        except KeyError:
+            return super().parent(node)
+
+    def set_parent(self, node: int, parent: int) -> None:  # noqa: D102
+        try:
+            self._pack_word(self._cells[node], 0, parent)
+        except KeyError:
+            super().set_parent(node, parent)
+
+    def slot(self, node: int, mt: int, i: int) -> int:  # noqa: D102
+        at = self.slot_offset[mt] + i * self.word_size
+        try:
+            return self._unpack_word(self._cells[node], at)[0]
+        except _NOT_HERE:
+            return super().slot(node, mt, i)
+
+    def set_slot(self, node: int, mt: int, i: int, value: int) -> None:  # noqa: D102
+        at = self.slot_offset[mt] + i * self.word_size
+        try:
+            self._pack_word(self._cells[node], at, value)
+        except _NOT_HERE:
+            super().set_slot(node, mt, i, value)
+
+    def pivot(self, node: int, i: int) -> int:  # noqa: D102
+        try:
+            return self._unpack_word(self._cells[node], self._pivot0 + i * self.word_size)[0]
+        except _NOT_HERE:
+            return super().pivot(node, i)
+
+    def ma_pivot(self, node: int, mt: int, i: int) -> int:  # noqa: D102
+        if 0 < mt < 4:
+            try:
+                return self._unpack_word(self._cells[node], self._pivot0 + i * self.word_size)[0]
+            except _NOT_HERE:
+                pass
+        return super().ma_pivot(node, mt, i)
+
+    def set_pivot(self, node: int, i: int, value: int) -> None:  # noqa: D102
+        try:
+            self._pack_word(self._cells[node], self._pivot0 + i * self.word_size, value)
+        except _NOT_HERE:
+            super().set_pivot(node, i, value)
+
+    def pivots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
+        if 0 < mt < 4:
+            try:
+                return self._unpack_run[count](self._cells[node], self._pivot0)
+            except (KeyError, struct.error, IndexError):
+                pass
+        return super().pivots(node, mt, count)
+
+    def slots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
+        try:
+            return self._unpack_run[count](self._cells[node], self.slot_offset[mt])
+        except (KeyError, struct.error, IndexError):
+            return super().slots(node, mt, count)
+
+    def meta_end(self, node: int, mt: int) -> int:  # noqa: D102
+        try:
+            return self._cells[node][self.meta_offset[mt]]
+        except KeyError:
+            return super().meta_end(node, mt)
+
+    def ma_flags(self, tree: int) -> int:  # noqa: D102
+        arena = self._last  # where the trees are, while near holds the nodes
+        at = tree + self._flags - arena.base
+        if at >= 0 and tree + self.tree_size <= arena.end and not at & 3:
+            return self._unpack_u32(arena.data, at)[0]
+        return super().ma_flags(tree)
+
+    def zero(self, address: int, count: int) -> None:  # noqa: D102
+        if count == CELL and address in self._cells:
+            self._cells[address][:] = bytes(CELL)
+        else:
+            super().zero(address, count)
+
+    def read_u32(self, address: int, doing: str = "an int") -> int:  # noqa: D102
+        offset = address & 255
+        if address - offset in self._cells and not offset & 3:
+            return self._unpack_u32(self._cells[address - offset], offset)[0]
+        return super().read_u32(address, doing)
+
+    def write_u32(self, address: int, value: int, doing: str = "an int") -> None:  # noqa: D102
+        offset = address & 255
+        if address - offset in self._cells and not offset & 3:
+            self._pack_u32(self._cells[address - offset], offset, value)
+        else:
+            super().write_u32(address, value, doing)
+
+    def read_word(self, address: int, doing: str = "a word") -> int:  # noqa: D102
+        offset = address & 255
+        if address - offset in self._cells and not offset & self._align:
+            return self._unpack_word(self._cells[address - offset], offset)[0]
+        return super().read_word(address, doing)
+
+    def write_word(self, address: int, value: int, doing: str = "a word") -> None:  # noqa: D102
+        offset = address & 255
+        if address - offset in self._cells and not offset & self._align:
+            self._pack_word(self._cells[address - offset], offset, value)
+        else:
+            super().write_word(address, value, doing)
+
+    def set_meta(self, node: int, mt: int, gap: int, end: int) -> None:  # noqa: D102
+        if node in self._cells:
+            at = self.meta_offset[mt]
+            self._cells[node][at : at + 2] = bytes((end, gap))
+        else:
+            super().set_meta(node, mt, gap, end)
+
+    def read_u8(self, address: int, doing: str = "a byte") -> int:  # noqa: D102
+        offset = address & 255
+        if address - offset in self._cells:
+            return self._cells[address - offset][offset]
+        return super().read_u8(address, doing)
+
+    def write_u8(self, address: int, value: int, doing: str = "a byte") -> None:  # noqa: D102
+        offset = address & 255
+        if address - offset in self._cells:
+            self._cells[address - offset][offset] = value
+        else:
+            super().write_u8(address, value, doing)

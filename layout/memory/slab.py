@@ -1,0 +1,174 @@
+"""The node cache: the kernel's slab allocator as the trace machine has it, and its RCU queue.
+
+Nodes are handed out in address order, zero-filled, and by default never reused, so a freed
+node keeps its last bytes. Requests can be made to fail. Each operation's allocation calls
+and frees are logged in order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from layout.memory.errors import MachineFault, UsageError
+from layout.memory.node import NODE_SIZE
+
+if TYPE_CHECKING:
+    from layout.memory.node import NodeMemory
+
+GFP_KERNEL = 0xCC0
+GFP_NOWAIT = 0x800
+_DIRECT_RECLAIM = 0x400
+
+NODE_LIMIT = 1 << 23
+"""Nodes a machine has room for (2 GiB, if all were written to)."""
+
+_MARGIN = 16 * NODE_SIZE
+"""Bytes mapped behind the last node: where a slab's page goes on, an overrun is no fault."""
+
+LIVELOCK = 1000
+"""Refusals within one operation beyond which it would retry for ever."""
+
+
+class NodeCache:
+    """kmem_cache "maple_node": node ``i`` lies at ``base + i * 256``.
+
+    Without a base it maps no memory, for code that only reads. With ``reuse`` freed nodes are
+    handed out again, last freed first, with their old bytes, as the kernel's allocator does.
+    ``allocated`` and ``freed`` count requests; ``freed_map`` has a byte for every node that
+    there is, 1 if it is free.
+    """
+
+    def __init__(self, mem: NodeMemory, base: int | None, *, reuse: bool = False) -> None:
+        self.mem = mem
+        self.reuse = reuse
+        self._free_list: list[int] = []
+        self.base = base or 0
+        if base is not None:
+            mem.map_near(base, "nodes")
+            mem.grow_near(_MARGIN)
+        self.allocated = 0
+        self.freed = 0
+        self.freed_map = bytearray()
+        self.calls: list[str] = []
+        self.frees: list[int] = []
+        self._left: int | None = None
+        self._refusals_left: int | None = None
+        self._nowait_only = False
+        self._refused = 0
+
+    def begin(self) -> None:
+        """Start an operation: empty the logs."""
+        self.calls = []
+        self.frees = []
+        self._refused = 0
+
+    def address(self, number: int) -> int:
+        """The address of node ``number``."""
+        return self.base + number * NODE_SIZE
+
+    def free_list(self) -> tuple[int, ...]:
+        """The nodes that wait to be handed out again, last freed last."""
+        return tuple(self._free_list)
+
+    def restore(
+        self, freed_map: bytes, counts: tuple[int, int], free_list: tuple[int, ...]
+    ) -> None:
+        """Go back to an earlier state: freed_map, (allocated, freed) and free_list()."""
+        self.freed_map[:] = freed_map
+        self.allocated, self.freed = counts
+        self._free_list = list(free_list)
+        self.begin()
+
+    # -- fault injection
+
+    def fail(self, after: int | None, refusals: int | None, *, nowait_only: bool) -> None:
+        """Grant ``after`` more nodes, then refuse, at most ``refusals`` times; None ends it."""
+        self._left = after
+        self._refusals_left = refusals
+        self._nowait_only = nowait_only
+
+    def _refuse(self, count: int, *, blocking: bool) -> bool:
+        left = self._left
+        if left is None or (self._nowait_only and blocking):
+            return False
+        if count <= left:
+            self._left = left - count
+            return False
+        if self._refusals_left == 0:
+            self._left = None
+            return False
+        if self._refusals_left is not None:
+            self._refusals_left -= 1
+            if self._refusals_left == 0:
+                self._left = None
+        self._refused += 1
+        if self._refused > LIVELOCK:
+            self._left = None
+            message = f"the operation was refused memory {LIVELOCK} times and goes on asking"
+            raise MachineFault(
+                "livelock", 0, message, arch=self.mem.arch.name, doing="allocating nodes"
+            )
+        return True
+
+    # -- allocation
+
+    def alloc_one(self, gfp: int) -> int:
+        """kmem_cache_alloc: the address of a node, or 0."""
+        blocking = bool(gfp & _DIRECT_RECLAIM)
+        refused = self._left is not None and self._refuse(1, blocking=blocking)
+        self.calls.append(("!" if refused else "") + ("k1" if blocking else "n1"))
+        return 0 if refused else self._take(1)[0]
+
+    def alloc_bulk(self, gfp: int, count: int) -> list[int]:
+        """kmem_cache_alloc_bulk: ``count`` addresses, or none."""
+        blocking = bool(gfp & _DIRECT_RECLAIM)
+        refused = self._left is not None and self._refuse(count, blocking=blocking)
+        self.calls.append(f"{'!' if refused else ''}{'k' if blocking else 'n'}b{count}")
+        return [] if refused else self._take(count)
+
+    def _take(self, count: int) -> list[int]:
+        self.allocated += count
+        taken: list[int] = []
+        while self._free_list and len(taken) < count:
+            node = self._free_list.pop()
+            self.freed_map[(node - self.base) // NODE_SIZE] = 0
+            taken.append(node)
+        return taken + self._fresh(count - len(taken)) if taken else self._fresh(count)
+
+    def _fresh(self, count: int) -> list[int]:
+        first = len(self.freed_map)
+        if first + count > NODE_LIMIT:
+            message = (
+                f"the simulated machine is out of memory: {NODE_LIMIT} nodes were allocated; "
+                "use a shorter trace or smaller counts"
+            )
+            raise UsageError(message)
+        self.mem.grow_near(count * NODE_SIZE)
+        self.freed_map.extend(bytes(count))
+        start = self.base + first * NODE_SIZE
+        return list(range(start, start + count * NODE_SIZE, NODE_SIZE))
+
+    def free_bulk(self, count: int, address: int) -> None:
+        """kmem_cache_free_bulk of ``count`` nodes, whose addresses lie at ``address``."""
+        for node in self.mem.read_words(address, count, "nodes to free"):
+            self.free(node)
+
+    def free(self, node: int) -> None:
+        """kmem_cache_free. Raises MachineFault: bad free, double free."""
+        number, rest = divmod(node - self.base, NODE_SIZE)
+        if rest or not 0 <= number < len(self.freed_map) or self.freed_map[number]:
+            self.bad_free(node)
+        self.freed_map[number] = 1
+        self.freed += 1
+        self.frees.append(number)
+        if self.reuse:
+            self._free_list.append(node)
+
+    def bad_free(self, node: int) -> NoReturn:
+        """Stop at a node that cannot be freed: it was, or is none of this cache."""
+        number, rest = divmod(node - self.base, NODE_SIZE)
+        known = not rest and 0 <= number < len(self.freed_map)
+        kind = "double free" if known else "bad free"
+        why = "node was freed before" if known else "not a node of this cache"
+        message = f"kmem_cache_free(maple_node, {self.mem.arch.hex_pointer(node)}): {why}"
+        raise MachineFault(kind, node, message, arch=self.mem.arch.name, doing="freeing a node")

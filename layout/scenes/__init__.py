@@ -1,1 +1,0 @@
-"""Scenes: what readers and writers do step by step, and whether defects show in them."""

@@ -1,0 +1,19 @@
+"""Readers that are wrong in one way each: what a failing reader's output is compared with.
+
+Each class changes one step of the right reader, and ``CAUSE`` says in words what is wrong.
+Several ways to make one mistake have the same cause.
+"""
+
+from __future__ import annotations
+
+from layout.testing.conformance.suspects import ends, entries, indexes, machines
+from layout.testing.conformance.walker import Reader
+
+SUSPECTS: tuple[type[Reader], ...] = tuple(
+    found
+    for module in (ends, indexes, entries, machines)
+    for name, found in vars(module).items()
+    if isinstance(found, type) and issubclass(found, Reader)
+    if found.CAUSE and not name.startswith("_")
+)
+"""All readers that are wrong, the commoner mistakes first."""

@@ -1,0 +1,103 @@
+"""A whole trace carried out, and its transcript as bytes: the way of ``maple-layout run``.
+
+On a compiled machine the lines that long traces are made of are read, carried out and written
+without a Python object; all others go through :class:`layout.traces.runner.Runner`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layout.memory.errors import TraceError
+from layout.traces.snapshot import check_text
+from layout.traces.trace import Operation, TraceReader
+from layout.traces.transcript import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layout.compiled._core import Core, Replay
+    from layout.traces.runner import Line, Runner
+
+END, LINE, STOPPED, TAKE = range(4)
+"""Why compiled code comes back: the trace is at its end; a line that it does not know; the
+machine stopped; the transcript is to be taken."""
+
+
+_LONG = 1 << 20
+"""Bytes of a trace from which on nodes are forgotten that none of its lines can show."""
+
+
+def next_line(lines: Replay, data: bytes) -> tuple[int, str]:
+    """The number and text of the line that compiled code does not know; it goes on behind it."""
+    end = data.find(b"\n", lines.at)
+    end = len(data) if end < 0 else end
+    text = data[lines.at : end].decode()
+    lines.at, lines.n = end + 1, lines.n + 1
+    return lines.n, text
+
+
+class Stream:
+    """Carries out the lines of a trace.
+
+    ``last`` is the line of the operation that ended the run with a fault, if one did.
+    """
+
+    def __init__(self, runner: Runner, data: bytes, source: str = "") -> None:
+        self.runner = runner
+        self.data = data
+        self.source = source
+        self.last: Line | None = None
+        self._reader = TraceReader(runner.machine.arch.ulong_max)
+
+    def transcript(self) -> Iterator[bytes]:
+        """The transcript, in pieces of whole lines. Raises TraceError that names the source."""
+        check_text(self.data, self.source)
+        try:
+            core = self.runner.machine.core
+            if core is not None:
+                yield from self._compiled(core)
+            else:
+                yield from self._python()
+        except TraceError as error:
+            raise TraceError(error.line, error.reason, self.source) from None
+
+    def _python(self) -> Iterator[bytes]:
+        for n, text in enumerate(self.data.split(b"\n"), 1):
+            operation = self._reader.read(n, text.decode())
+            if operation is None:
+                continue
+            yield self._written(self.runner.execute(operation))
+            if self.runner.faulted:
+                return
+
+    def _compiled(self, core: Core) -> Iterator[bytes]:
+        from layout.compiled._core import Replay  # noqa: PLC0415 - where it was built
+
+        runner, data = self.runner, self.data
+        lines = Replay(core, data)
+        core.forget = len(data) > _LONG and lines.shows_no_freed_node()
+        while True:
+            lines.tree = runner.tree
+            lines.held_up = runner.machine.held_up()
+            why = lines.run()
+            done = lines.take()
+            if done:
+                yield done
+            if why == STOPPED:
+                operation = Operation(lines.n, *lines.operation)
+                yield self._written(runner.stopped(operation, lines.stop))
+                return
+            if why == LINE:
+                read = self._reader.read(*next_line(lines, data))
+                if read is not None:
+                    yield self._written(runner.execute(read))
+                    if runner.faulted:
+                        return
+            elif why == END:
+                return
+
+    def _written(self, line: Line) -> bytes:
+        if self.runner.faulted:
+            self.last = line
+        return encode(line).encode() + b"\n"

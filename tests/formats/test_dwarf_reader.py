@@ -1,0 +1,102 @@
+"""Reading DWARF of all versions, byte orders and widths, in object files that need relocation."""
+
+from __future__ import annotations
+
+import lzma
+from pathlib import Path
+
+import pytest
+
+import arches
+from layout.formats.found import FoundEnum, FoundMember
+from layout.formats.layout_diff import check, names_of
+from layout.formats.object_files import read_types
+from layout.memory import structs
+from layout.memory.errors import InputError
+
+PROOF = Path(__file__).parents[2] / "fixtures" / "proof"
+
+
+@pytest.mark.parametrize("name", arches.names())
+def test_objects_of_all_machines_agree(name):
+    profile = structs.profile(arches.get(name))
+    machine, info = read_types(str(PROOF / f"maple-{name}.o.xz"), None, names_of(profile))
+    assert machine.name == name
+    compared = check(profile, names_of(profile), info)
+    assert len(compared) == 16
+    assert [one for one in compared if not one.equal] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "at"),
+    [
+        ("x86_64-dwarf5", 8, 12),
+        ("s390x-dwarf3", 8, 12),
+        ("hppa-dwarf4", 4, 8),
+        ("m68k-dwarf2", 4, 6),
+    ],
+)
+def test_a_struct_with_everything(name, word, at):
+    machine, info = read_types(str(PROOF / f"probe-{name}.o.xz"), None, ["probe"], ["color"])
+    assert (info.word_size, machine.word_size) == (word, word)
+    [probe] = info.structs["probe"]
+    bits = (at + 32) * 8
+    assert list(probe.members[:9]) == [
+        FoundMember("a", 0, word, "long unsigned int"),
+        FoundMember("b", word, 3, "triple"),
+        FoundMember("c", word, 1, "u8"),
+        FoundMember("d", at, 4, "unsigned int"),
+        FoundMember("grid", at + 4, 24, "struct inner [2][3]"),
+        FoundMember("e", at + 28, 4, "enum color"),
+        FoundMember("f1", at + 32, 4, "unsigned int", (bits, 3)),
+        FoundMember("f2", at + 32, 4, "unsigned int", (bits + 3, 7)),
+        probe.members[8],
+    ]
+    assert [(m.name, m.size, m.type) for m in probe.members[8:]] == [
+        ("call", word, "void * (*)(struct probe *, int)"),
+        ("p", word, "volatile const char *"),
+        ("points", 16, "struct [2]"),
+        ("points[0].x", 4, "int"),
+        ("points[0].y", 4, "int"),
+        ("either", word, "union"),
+        ("either.first", word, "struct inner *"),
+        ("either.second", word, "struct nowhere *"),
+    ]
+    assert info.enums["color"] == [FoundEnum(4, {"red": 0, "green": 5, "dark": -1})]
+
+
+@pytest.mark.parametrize("name", ["x86_64", "s390x"])
+def test_the_maple_trees_own_unit_is_read_first(name):
+    # a unit before that of maple_tree.c has a struct of the same name
+    path = str(PROOF / f"two-units-{name}.o.xz")
+    _, info = read_types(path, None, ["maple_metadata"])
+    [found] = info.structs["maple_metadata"]
+    assert [member.name for member in found.members] == ["end", "gap"]
+    _, info = read_types(path, None, ["maple_metadata", "decoy"])
+    assert [s.size for s in info.structs["maple_metadata"]] == [2, 16]
+    assert info.structs["decoy"][0].size == 8
+
+
+def test_cut_files_are_told(tmp_path):
+    whole = lzma.decompress((PROOF / "maple-sparc64.o.xz").read_bytes())
+    assert len(whole) > 6000
+    for size in [*range(4, 400, 29), *range(400, len(whole) - 1, 797)]:
+        path = tmp_path / "cut.o"
+        path.write_bytes(whole[:size])
+        with pytest.raises(InputError, match=r"cut\.o"):
+            read_types(str(path), None, ["maple_node", "maple_tree", "nowhere"])
+
+
+def test_damaged_bytes_never_escape(tmp_path):
+    whole = lzma.decompress((PROOF / "maple-s390x.o.xz").read_bytes())
+    path = tmp_path / "bad.o"
+    wrong = 0
+    for at in range(64, len(whole), 211):
+        data = bytearray(whole)
+        data[at] ^= 0xFF
+        path.write_bytes(data)
+        try:
+            read_types(str(path), None, ["maple_node", "maple_tree", "nowhere"])
+        except InputError:
+            wrong += 1
+    assert wrong
