@@ -4,7 +4,7 @@
 BIN := .venv/bin
 QUICK := not slow and not long and not kernel and not toolchain and not readers
 
-.PHONY: check lint test all clean
+.PHONY: check lint test all quick clean
 
 check: lint test
 
@@ -16,6 +16,10 @@ lint: .venv/ready
 
 test: .venv/ready
 	$(BIN)/pytest -q -n auto -m "$(QUICK)"
+
+# the tests that are quick, as pytest's -m takes them
+quick:
+	@echo "$(QUICK)"
 
 # every test but campaigns of minutes
 all: .venv/ready
