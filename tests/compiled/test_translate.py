@@ -13,6 +13,8 @@ from layout.compiled import translate
 from layout.memory.node import NodeMemory
 from layout.tree.kernel import Kernel
 
+pytestmark = pytest.mark.checkout
+
 LEFT_OUT = {
     "dump": "prints",
     "validate": "checks the tree, off the paths that are to be fast",
