@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("tutorial.md", "defects.md")
+PAGES = ("tutorial.md", "glossary.md", "defects.md")
 EXAMPLES = [
     path for path in sorted((ROOT / "docs/examples").glob("*.py")) if path.name[:5] != "test_"
 ]

@@ -1,7 +1,7 @@
-"""A campaign of generated traces: kernel against emulator, on many machines, for some time.
+"""A campaign of generated traces: compares kernel and emulator on many machines for some time.
 
-Every seed is one trace on one machine. What differs is made shorter and saved as a trace that
-``kernel diff`` shows again. The next seed is noted, so that a later run goes on from there.
+Every seed is one trace on one machine. A failing trace is shortened and saved as a trace for
+``kernel diff``. The next seed is saved, so that a later run continues from there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
 from layout.ckernel.shrink import shrink_mismatch
 from layout.memory.errors import InputError, MapleLayoutError, TraceError
-from layout.traces.trace import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +42,7 @@ _SHORTEST = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a campaign does: how long, from which seed, in how many processes.
+    """The options of a campaign: duration, first seed, number of processes.
 
     All of it, shrinking included, takes ``seconds``; ``stop_at_first`` ends it at the first
     difference. Every trace is run on ``counting`` as well, a build that counts executed lines.
@@ -61,7 +60,7 @@ class Options:
 
 @dataclass(slots=True)
 class Trial:
-    """One seed's outcome. ``mismatch`` is None if both sides agree, ``fault`` what both had."""
+    """The outcome of one seed. ``mismatch`` is None if both agree; ``fault`` is that of both."""
 
     seed: int
     arch: str
@@ -103,9 +102,9 @@ class Found:
 class Campaign:
     """The sums of a campaign; ``counts`` are operations by name, ``on`` traces by machine.
 
-    Traces are ``too_long`` if they take more time than one may, ``too_large`` if they need more
-    nodes than there is room for. ``shrinking`` says which difference is made shorter just now.
-    ``earlier`` are the files of what the runs before this one found.
+    Traces are ``too_long`` if they exceed the time limit, ``too_large`` if they need more nodes
+    than there is memory for. ``shrinking`` names the difference that is being shortened.
+    ``earlier`` are the files that earlier runs saved.
     """
 
     first_seed: int
@@ -206,7 +205,13 @@ def _try(built: Built, seed: int, options: Options, end: float) -> Trial:
     given_up = Trial(seed, built.arch, "", [], 0, Counter())
     signal.setitimer(signal.ITIMER_REAL, max(_SHORTEST, min(_SECONDS_FOR_TRACE, left)))
     try:
-        made = generate(seed, arch, abuse=options.abuse, without=built.source.missing_operations)
+        made = generate(
+            seed,
+            arch,
+            abuse=options.abuse,
+            without=built.source.missing_operations,
+            version=built.source.emulator,
+        )
         outcome = run(
             built,
             made.operations,
@@ -301,7 +306,7 @@ def _write(found: Found, built: Built, folder: Path | None) -> None:
         f"# cause: {found.cause}\n"
         f"# seed {found.seed}\n"
     )
-    lines = "".join(f"{line_of(operation)}\n" for operation in found.shrunk)
+    lines = "".join(f"{operation}\n" for operation in found.shrunk)
     found.path.write_text(heading + lines)
 
 

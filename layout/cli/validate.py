@@ -1,4 +1,4 @@
-"""``maple-layout validate``: every violation in a tree, wherever it comes from."""
+"""``maple-layout validate``: every violation in a tree from any source."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def add(verbs: Any) -> None:
         "validate",
         help="list every violation in a tree",
         description=(
-            "List every violation in a tree: node and byte offset, rule, what is expected and "
-            "what is found, the kernel's check that would trip, and the likely cause."
+            "List every violation in a tree: node and byte offset, rule, the expected value and "
+            "the value found, the kernel's check that would fail, and the likely cause."
         ),
         allow_abbrev=False,
     )
@@ -31,7 +31,7 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the violations; 1 if there is any."""
     from layout.formats.findings import Checked, Finding
-    from layout.images.validate import check
+    from layout.images.validator import check
 
     ready(args)
     image = open_image(args)

@@ -1,4 +1,4 @@
-"""A difference between two nodes, shown byte by byte with field names."""
+"""Prints a difference between two nodes byte by byte, with field names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from operator import eq
 from typing import TYPE_CHECKING
 
 from layout.compare.difference import IGNORED
-from layout.show.fields import NodeField, node_fields
+from layout.memory.meaning import NodeField, node_fields
 from layout.show.text import HEADING, NAME, UNUSED, Line, Span
 
 if TYPE_CHECKING:

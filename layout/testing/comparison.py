@@ -1,4 +1,4 @@
-"""What ``assert a == b`` tells: the fields of nodes that differ, the places of numbers."""
+"""The output of ``assert a == b``: fields of nodes that differ, and the slots of numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``maple-layout kernel fuzz``: the kernel's own code against the emulator, on generated traces."""
+"""``maple-layout kernel fuzz``: compare the kernel's own code with the emulator on many traces."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from layout.cli.common import count, positive, tell
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.options import (
     add_action,
+    add_emulator,
     add_machines,
     add_results_only,
+    compared_source,
     machines,
-    source_of,
 )
 
 if TYPE_CHECKING:
@@ -34,30 +35,30 @@ def add(actions: Any) -> None:
         help="compare the kernel's own code with the emulator on generated traces",
         description=(
             "Generate traces, each from a number, and compare the kernel's own code with the "
-            "emulator on them, on one machine after the other. What differs is made shorter and "
-            "saved. The same command goes on where it ended."
+            "emulator on them, on the machines in turn. Failing traces are shortened and "
+            "saved. The same command continues with the next number."
         ),
     )
     add_machines(parser, "all whose compiler and qemu are installed")
     parser.add_argument(
-        "--time", metavar="S", type=count, default=60, help="seconds; 60 if left out"
+        "--time", metavar="S", type=count, default=60, help="seconds; the default is 60"
     )
     parser.add_argument(
-        "--seed", metavar="N", type=count, default=0, help="the first number; 0 if left out"
+        "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
     )
     parser.add_argument(
-        "--jobs", metavar="J", type=positive, default=1, help="processes; 1 if left out"
+        "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
         default="kernel-fuzz",
-        help="where differences and the next number are kept; ./kernel-fuzz if left out",
+        help="directory for differences and the next number; the default is ./kernel-fuzz",
     )
     parser.add_argument(
         "--abuse",
         action="store_true",
-        help="also what the kernel's code is known not to survive, such as a stale cursor",
+        help="also generate input that is known to crash the kernel's code, such as a stale cursor",
     )
     parser.add_argument(
         "--coverage",
@@ -66,6 +67,7 @@ def add(actions: Any) -> None:
         help="count the lines of maple_tree.c that were executed; every trace runs once more "
         "where no machine asked for is this computer's own",
     )
+    add_emulator(parser)
     add_results_only(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_findings(parser)
@@ -79,7 +81,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.fuzz import Options, fuzz
 
     ready(args)
-    source = source_of(args)
+    source = compared_source(args)
     native = _counting(source) if args.coverage else None
     builds = [
         native if native and native.arch == name else build(source, name)
@@ -120,7 +122,7 @@ def _counting(source: KernelSource) -> Built | None:
 
 
 class Progress:
-    """One line on stderr: renewed on a terminal, else written every ten seconds."""
+    """One line on stderr: updated on a terminal, else written every ten seconds."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -179,14 +181,13 @@ def _campaign_json(
 def _checked(campaign: Campaign) -> list[Checked]:
     """Each kind of difference, and the machines without one."""
     from layout.formats.findings import Checked, Finding
-    from layout.traces.trace import line_of
 
     wrong = []
     for found in campaign.found:
         where = str(found.path) if found.path else f"seed {found.seed}"
         name = f"{found.mismatch.operation.op} on {found.arch}"
         message = f"{found.cause}: {found.times} traces on {', '.join(found.arches)}"
-        detail = "\n".join(line_of(operation) for operation in found.shrunk)
+        detail = "\n".join(str(operation) for operation in found.shrunk)
         wrong.append(Checked(found.arch, name, Finding("kernel fuzz", message, where, 0, detail)))
     for path in campaign.earlier:
         finding = Finding("kernel fuzz", "found by an earlier run", path)
@@ -196,8 +197,6 @@ def _checked(campaign: Campaign) -> list[Checked]:
 
 
 def _found_json(found: Found) -> dict[str, Any]:
-    from layout.traces.trace import line_of
-
     return {
         "arch": found.arch,
         "arches": list(found.arches),
@@ -207,14 +206,14 @@ def _found_json(found: Found) -> dict[str, Any]:
         "fields": list(found.mismatch.fields),
         "times": found.times,
         "seconds": round(found.seconds, 1),
-        "shrunk": [line_of(operation) for operation in found.shrunk],
+        "shrunk": [str(operation) for operation in found.shrunk],
         "file": str(found.path) if found.path else None,
     }
 
 
 def _print_campaign(source: KernelSource, campaign: Campaign, executed: Coverage | None) -> None:
     machines = ", ".join(f"{name} {number}" for name, number in campaign.on.items())
-    print(source)
+    print(f"{source}; the emulator is {source.emulator}")
     print(
         f"{campaign.traces} traces ({machines}), {campaign.operations} operations "
         f"of {len(campaign.counts)} kinds in {campaign.seconds:.0f} s"

@@ -31,7 +31,7 @@ def add(actions: Any) -> None:
         ),
     )
     add_trace(parser)
-    add_arch(parser, "the machine whose results are checked, x86_64 if left out")
+    add_arch(parser, "the machine whose results are checked (default x86_64)")
     parser.add_argument("--name", metavar="NAME", help="the function's name")
     parser.add_argument(
         "--check",
