@@ -46,7 +46,8 @@ def venv(tmp_path_factory):
 
 def pip(venv, *words):
     command = [sys.executable, "-m", "pip", "--python", venv / "bin/python", *words]
-    subprocess.run([*command, "--quiet", "--disable-pip-version-check"], check=True)
+    options = ["--quiet", "--disable-pip-version-check", "--no-input"]
+    subprocess.run([*command, *options], stdin=subprocess.DEVNULL, check=True)
 
 
 @pytest.fixture

@@ -51,7 +51,14 @@ def complete(shell, line, folder):
         "zsh": ["zsh", "-f", "-c", ZSH, "zsh", file, line],
     }[shell]
     done = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, check=False, timeout=60
+        words,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        start_new_session=True,  # shells take hold of the terminal, if there is one
     )
     return done.stdout.split()
 
