@@ -13,7 +13,7 @@ from layout.memory.pointers import (
     mte_node_type,
     mte_to_node,
 )
-from layout.tree.peeks import peeks
+from layout.tree.peeks import is_own_kill, peeks
 from layout.tree.state import MA_ACTIVE, MA_NONE, MaState, MaTopiary
 from layout.tree.walk import MAX_DESCENT
 
@@ -98,7 +98,11 @@ def mas_topiary_node(k: Kernel, mas: MaState, old: MaState, *, in_rcu: bool) -> 
         k.mas_push_node(mas, node)
 
 
-@peeks("dead node read untested", why="the writer goes through the subtree that it cut off")
+@peeks(
+    "dead node read untested",
+    holds=is_own_kill,
+    why="the writer goes through the subtree that it cut off",
+)
 def mas_topiary_replace(k: Kernel, mas: MaState, old_enode: Word) -> None:
     """Put a new subtree in place of an old one and free what is not in use any more.
 
