@@ -9,7 +9,7 @@ value does any harm on this machine.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import arches
@@ -62,8 +62,7 @@ class Read(NamedTuple):
     function: str
 
 
-@dataclass(frozen=True, slots=True)
-class SeenAccess:
+class SeenAccess(NamedTuple):
     """An odd access, for the condition of a peek: see :class:`layout.tree.peeks.Access`."""
 
     mem: CheckedMemory

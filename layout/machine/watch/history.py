@@ -95,7 +95,7 @@ class HistoryMemory(NodeMemory):
         """The node's parent word was read, which tells whether the node is dead."""
         raise NotImplementedError
 
-    # -- the nodes as they are
+    # -- the nodes as they are; nobody watches how these are read
 
     def handed_out(self, node: int) -> None:
         """A node is handed out again: what lies in it is nobody's."""
@@ -105,17 +105,17 @@ class HistoryMemory(NodeMemory):
         """The last slot in use, None if that is unknown."""
         at, tags = node - self.near_base, self.shadow.tags
         if tags[at + self._slot_len] == tag(shadow.SLOT_LEN):  # it is destroyed
-            return self.read_u8(node + self._slot_len) - 1
+            return NodeMemory.read_u8(self, node + self._slot_len) - 1
         for mt in (LEAF_64, ARANGE_64):
             place = at + self.meta_offset[mt]
             if shadow.kind_of(tags[place]) == shadow.META_END:
-                return self.read_u8(self.near_base + place)
+                return NodeMemory.read_u8(self, self.near_base + place)
         full = tags[at + self.meta_offset[LEAF_64]] == tag(shadow.SLOT, self.last_slot)
         return self.last_slot if full else None
 
     def is_dead(self, node: int) -> bool:
         """Whether the node was marked as replaced."""
-        return self.read_word(node) & ~NODE_MASK == node
+        return NodeMemory.read_word(self, node) & ~NODE_MASK == node
 
     def is_freed(self, node: int) -> bool:
         """Whether the node cache has the node back."""
