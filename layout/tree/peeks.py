@@ -86,7 +86,7 @@ def is_no_child(access: Access) -> bool:
     return not (mte_to_node(access.value) and mte_node_type(access.value))
 
 
-def is_unused(access: Access) -> bool:  # noqa: ARG001 - what is read is followed, that is all
+def is_unused(access: Access) -> bool:
     """The word is shown or dropped. No value is wrong; any use of it is."""
     return True
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 KERNELS = {"plain": Kernel, "sound": FreesAllItKilled}
 MOST = {8: 7000, 4: 1200}
 """Entries of the largest trees, by the size of words."""
-LAST_SLOT = (0x1001, 0x30FF, 0x10000C, 0)
+VALUES = (0x1001, 0x30FF, 0x10000C)
 """Values whose low bits look like a type, a root, an enode."""
 
 
@@ -54,7 +54,7 @@ def make(seed: int, arch: Arch) -> list[Operation]:
     slots = profile.sizes.slots[LEAF_64]
     step = rng.choice((1, 2, 2, 3, 0x1000))
     length = rng.randint(1, step)
-    value = rng.choice(LAST_SLOT[:3])
+    value = rng.choice(VALUES)
     count = _count(rng, slots, MOST[arch.word_size])
     rcu_first = rng.random() < 0.4
     lines = [f"init {rng.choice((0, 1)) | 2 * rcu_first:x}"]
@@ -135,7 +135,7 @@ def smallest(
     for at, operation in enumerate(kept):
         if operation.op != "bulk":
             continue
-        expected, count, *rest = operation.args
+        _, count, *rest = operation.args
         part = count // 2
         while part and time.monotonic() < end:
             fewer = Operation(operation.n, "bulk", (count - part, count - part, *rest))

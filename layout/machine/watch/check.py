@@ -153,23 +153,30 @@ class CheckedMemory(HistoryMemory, FollowingMemory):
         """A followed word is used: both places are reported."""
         if isinstance(word, Followed):
             function, _ = _accessor(sys._getframe(1))  # noqa: SLF001
-            if not function:
-                how = f"returned, and {how}" if "returned" not in how else how
-            by = f" by {function}" if function and "returned" not in how else ""
+            if not function:  # a tool does, so the kernel must have handed it out
+                how = f"returned, and {how}"
+            elif "returned" not in how:
+                how = f"{how} by {function}"
             read: Read = word.origin
             now = self.shadow.operation
             later = f" in operation {now}" if now != read.operation else ""
-            detail = f"{how}{by}{later}: {int(word):#x}"
+            detail = f"{how}{later}: {int(word):#x}"
             self._tell(replace(self._report(read), kind=f"{read.kind}, then used", detail=detail))
         return int(word)
 
     def _report(self, read: Read) -> Report:
         unwritten = shadow.kind_of(read.written) in {shadow.NEVER, shadow.UNKNOWN}
         return Report(
-            *(read.kind, read.view.node, read.odd),
-            *(shadow.name(read.expected), shadow.name(read.written)),
-            *(None if unwritten else read.writer, read.operation, read.function, read.value),
-            self._meanings(read.view, read.offset, read.width, read.value),
+            kind=read.kind,
+            node=read.view.node,
+            offset=read.odd,
+            read_as=shadow.name(read.expected),
+            written_as=shadow.name(read.written),
+            written_by=None if unwritten else read.writer,
+            operation=read.operation,
+            function=read.function,
+            value=read.value,
+            means=self._meanings(read.view, read.offset, read.width, read.value),
         )
 
     def _verdict(self, view: View, offset: int, width: int, expected: int) -> tuple[str, int, int]:

@@ -155,9 +155,7 @@ class HistoryMemory(NodeMemory):
                 return self.judge(View(self, node), offset, width, expected, value)
         return value
 
-    def _note_run(
-        self, node: int, offset: int, a_tag: int, values: Sequence[int]
-    ) -> Sequence[int]:
+    def _note_run(self, node: int, offset: int, a_tag: int, values: Sequence[int]) -> Sequence[int]:
         """Look at words read just now, ``a_tag`` the first; returns them."""
         return self.look(View(self, node), offset, a_tag, values) if self._watched(node) else values
 

@@ -363,7 +363,7 @@ class Peeking(Kernel):
     use = "drop"
 
     @peeks("metadata read as slot", holds=is_unused, why="it is dropped")
-    def mtree_load(self, tree, index):
+    def mtree_load(self, tree, _index):
         node = self.mem.ma_root(tree) & ~NODE_MASK
         word = self.mem.slot(node, LEAF_64, self.mt_slots[LEAF_64] - 1)
         return getattr(self, f"use_to_{self.use}")(word, node)
