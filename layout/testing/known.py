@@ -1,4 +1,4 @@
-"""What Linux 6.12 itself gets wrong, so that random tests can look for something else."""
+"""Known bugs of Linux 6.12 itself, which random tests avoid."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class FreesAllItKilled(Kernel):
-    """The kernel's code, but for subtrees that are freed after a grace period: all of them are.
+    """The kernel's code, except that it frees all nodes of a destroyed tree in RCU mode.
 
-    In 6.12 the callback that frees a destroyed tree looks for children in a word that may be
-    metadata, and a last child may have lost two bytes of its address: see "Bugs that 6.12 has"
-    in the documentation. Here it goes by the number of children, as the fix proposed there does.
+    6.12 has two bugs there, see "Bugs in Linux 6.12" in the documentation: the callback that frees
+    the nodes looks for children in a word that may be metadata, and two bytes of a last child's
+    address may be cleared. Here the callback uses the number of children, as in the proposed fix.
     """
 
     def mt_clear_meta(self, node: int, mt: int) -> None:

@@ -1,9 +1,9 @@
-"""The access checker: judges every read of a node by what the bytes were last written as.
+"""The access checker: compares each read of a node with the field that was last written there.
 
-Reads that the kernel makes first and judges afterwards are declared on the functions that make
-them, see :mod:`layout.tree.peeks`. They are no report as long as their condition holds and nobody
-uses what was read. Everything else that is not what it is read as is reported, whether or not its
-value does any harm on this machine.
+The kernel makes some reads first and tests the value afterwards. These are declared on the
+functions that make them, see :mod:`layout.tree.peeks`. They are not reported while their condition
+holds and nobody uses the value. All other reads of bytes that hold another field are reported, even
+if the value does no harm on this machine.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TOOLS = (
     "layout.machine.machine",
 )
 _IN_TREE = shadow.DATA | {shadow.META_END, shadow.META_GAP}
-_OTHERS = {8: ("x86_64", "s390x", "sparc64"), 4: ("i386", "mips")}
+_OTHERS = {8: arches.THREE, 4: ("i386", "mips")}
 """Machines whose reading of a word is told, by the size of words."""
 
 
@@ -91,7 +91,7 @@ class SeenAccess(NamedTuple):
 
 
 class CheckedMemory(HistoryMemory, FollowingMemory):
-    """Node memory that reports accesses to bytes that are something else.
+    """Node memory that reports accesses to bytes that hold another field.
 
     ``reports`` are those of the operation that :meth:`begin` started last.
     """
@@ -293,7 +293,7 @@ def _accessor(frame: FrameType | None) -> tuple[str, dict[str, Peek]]:
 
 
 class CheckedCache(FollowingCache):
-    """A node cache whose nodes are, for its memory, in use or free."""
+    """A node cache that tells its memory which nodes are in use and which are free."""
 
     mem: CheckedMemory
 
