@@ -8,7 +8,7 @@ from layout.defects.defect import Defect, Shows, everywhere
 from layout.defects.r3 import destroy_after, destroying
 from layout.memory.pointers import NODE_MASK
 from layout.tree.kernel import Kernel
-from layout.tree.peeks import peeks
+from layout.tree.peeks import is_zero, peeks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ class AllButLast(Kernel):
 class OnlyNode(Kernel):
     """The walk over upper nodes stops at a NULL node alone."""
 
-    @peeks("read past data end", why="unused slots are 0, which ends the list")
+    @peeks("read past data end", holds=is_zero, why="unused slots are 0, which ends the list")
     def seam_child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its node is not NULL."""
         entry = self.mem.slot(node, mt, offset)
@@ -37,7 +37,7 @@ class OnlyNode(Kernel):
 class OnlyType(Kernel):
     """The walk over upper nodes stops at type 0 alone."""
 
-    @peeks("read past data end", why="unused slots are 0, which ends the list")
+    @peeks("read past data end", holds=is_zero, why="unused slots are 0, which ends the list")
     def seam_child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its type is not 0."""
         entry = self.mem.slot(node, mt, offset)
@@ -47,7 +47,7 @@ class OnlyType(Kernel):
 class NotZero(Kernel):
     """The walk over upper nodes stops at an empty slot alone."""
 
-    @peeks("read past data end", why="unused slots are 0, which ends the list")
+    @peeks("read past data end", holds=is_zero, why="unused slots are 0, which ends the list")
     def seam_child_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot."""
         return self.mem.slot(node, mt, offset)

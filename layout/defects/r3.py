@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from layout.defects.defect import Defect, Shows, everywhere, fill
 from layout.memory.pointers import ARANGE_64, MT_FLAGS_ALLOC_RANGE, NODE_MASK
 from layout.tree.kernel import Kernel
-from layout.tree.peeks import peeks
+from layout.tree.peeks import is_zero, peeks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class OnlyNode(Kernel):
     """The walk over dead leaves stops at a NULL node alone."""
 
-    @peeks("read past data end", why="unused slots are 0, which ends the list")
+    @peeks("read past data end", holds=is_zero, why="unused slots are 0, which ends the list")
     def seam_leaf_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its node is not NULL."""
         entry = self.mem.slot(node, mt, offset)
@@ -28,7 +28,7 @@ class OnlyNode(Kernel):
 class OnlyType(Kernel):
     """The walk over dead leaves stops at type 0 alone."""
 
-    @peeks("read past data end", why="unused slots are 0, which ends the list")
+    @peeks("read past data end", holds=is_zero, why="unused slots are 0, which ends the list")
     def seam_leaf_to_free(self, node: int, mt: int, offset: int) -> int:
         """The word in a slot if its type is not 0."""
         entry = self.mem.slot(node, mt, offset)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from layout.memory.pointers import Word, mte_to_node
 from layout.memory.slab import GFP_NOWAIT
-from layout.tree.peeks import peeks
 from layout.tree.state import ENOMEM, MA_START, MA_STATE_PREALLOC, MaState
 
 if TYPE_CHECKING:
@@ -185,7 +184,6 @@ def mas_nomem(k: Kernel, mas: MaState, gfp: int) -> bool:
 # -- freeing
 
 
-@peeks("read past data end", why="the caller counted the leaves; the end may be zeroed by now")
 def mt_free_bulk(k: Kernel, count: int, address: Word) -> None:
     """Free the ``count`` nodes whose addresses lie at ``address``."""
     k.cache.free_bulk(count, address)

@@ -12,7 +12,7 @@ from layout.memory.pointers import (
     mte_node_type,
     mte_to_node,
 )
-from layout.tree.peeks import peeks
+from layout.tree.peeks import is_own, peeks
 from layout.tree.state import MA_STATE_BULK, MA_STATE_REBALANCE, BigNode, MaState, WrState
 
 if TYPE_CHECKING:
@@ -118,7 +118,11 @@ def mas_leaf_set_meta(k: Kernel, node: Word, mt: int, end: int) -> None:
         k.mem.set_meta(node, mt, 0, end)
 
 
-@peeks("pivot overwritten as slot", why="of 16 pivots the last lies where slot 0 goes next")
+@peeks(
+    "pivot overwritten as slot",
+    holds=is_own,
+    why="of 16 pivots the last lies where slot 0 goes next",
+)
 def mab_mas_cp(
     k: Kernel, bn: BigNode, first: int, last: int, mas: MaState, *, new_max: bool
 ) -> None:

@@ -16,7 +16,7 @@ from layout.memory.pointers import (
     xa_is_node,
 )
 from layout.tree.alloc import RCU_FREE_NODE, RCU_FREE_WALK
-from layout.tree.peeks import peeks
+from layout.tree.peeks import is_destroyed, is_no_child, is_own_kill, is_zero, peeks
 from layout.tree.walk import MAX_DESCENT
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def mte_dead_leaves(k: Kernel, enode: Word, node: Word) -> int:
 
 @peeks(
     *("read past data end", "metadata read as slot"),
+    holds=is_no_child,
     why="neither an unused slot nor metadata has both an address and a type",
 )
 def seam_leaf_to_free(k: Kernel, node: Word, mt: int, offset: int) -> Word:
@@ -84,7 +85,11 @@ def mte_destroy_descend(k: Kernel, enode: Word, prev: Word, offset: int) -> Word
     k.livelock("mte_destroy_descend: the tree has a cycle", mte_to_node(enode))
 
 
-@peeks("dead node read untested", why="nobody else is in a subtree that was cut off")
+@peeks(
+    "dead node read untested",
+    holds=is_own_kill,
+    why="nobody else is in a subtree that was cut off",
+)
 def mt_destroy_walk(k: Kernel, enode: Word, *, free: bool) -> None:
     """Kill a subtree; free its nodes now, or leave that to mt_free_walk()."""
     mem = k.mem
@@ -118,6 +123,7 @@ def mt_destroy_walk(k: Kernel, enode: Word, *, free: bool) -> None:
 
 @peeks(
     *("read past data end", "metadata read as slot"),
+    holds=is_no_child,
     why="neither an unused slot nor metadata has both an address and a type",
 )
 def seam_child_to_free(k: Kernel, node: Word, mt: int, offset: int) -> Word:
@@ -140,8 +146,8 @@ def _free_start(k: Kernel, node: Word, *, free: bool) -> None:
         k.mt_clear_meta(node, k.mem.dead_type(node))
 
 
-@peeks("read past data end", why="the last pivot is 0 where there is metadata")
-@peeks("metadata read as slot", why="with an address and a type it is taken for a child")
+@peeks("read past data end", holds=is_zero, why="the last pivot is 0 where there is metadata")
+@peeks("metadata read as slot", holds=is_no_child, why="with both it is taken for a child")
 def mt_clear_meta(k: Kernel, node: Word, mt: int) -> None:
     """Clear the metadata of a dead internal node, if that word is not its last child."""
     mem = k.mem
@@ -189,18 +195,19 @@ def mte_dead_walk(k: Kernel, node: Word, offset: int) -> tuple[Word, Word]:
     child = node
     for _ in range(MAX_DESCENT):
         node = mte_to_node(child)
-        slots = _slots_of(k, node, mem.dead_type(node))
-        child = mem.read_word(slots + offset * mem.word_size, "slot of a dead node")
+        mt = mem.dead_type(node)
+        slots = _slots_of(k, node, mt)
+        child = mem.slot(node, mt, offset)
         offset = 0
         if ma_is_leaf(mem.dead_type(child)):
             return node, slots
     k.livelock("mte_dead_walk: the tree has a cycle", node)
 
 
-@peeks("dead node read untested", why="its readers are gone after the grace period")
 @peeks(
-    *("read past data end", "metadata read as slot"),
-    why="mt_clear_meta() zeroed the metadata: slots are 0 where no child is",
+    "dead node read untested",
+    holds=is_destroyed,
+    why="its readers are gone after the grace period",
 )
 def mt_free_walk(k: Kernel, node: Word) -> None:
     """Free a subtree that mt_destroy_walk() prepared (RCU callback)."""
@@ -221,13 +228,23 @@ def mt_free_walk(k: Kernel, node: Word) -> None:
         mt = mte_node_type(enode)
         slots = _slots_of(k, parent, mt)
         node = parent
-        if offset < k.mt_slots[mt] and mem.slot(parent, mt, offset):
+        if offset < k.mt_slots[mt] and k.seam_has_dead_child(parent, mt, offset):
             node, slots = k.mte_dead_walk(parent, offset)
         if node == start and mem.slot_len(node) >= offset:
             break
     slots = _slots_of(k, node, mem.dead_type(node))
     k.mt_free_bulk(mem.slot_len(node), slots)
     k.cache.free(node)
+
+
+@peeks(
+    *("read past data end", "metadata read as slot"),
+    holds=is_zero,
+    why="mt_clear_meta() zeroed the metadata: slots are 0 where no child is",
+)
+def seam_has_dead_child(k: Kernel, node: Word, mt: int, offset: int) -> bool:
+    """Whether a slot of a dead node has a child, which is to be freed first."""
+    return k.mem.slot(node, mt, offset) != 0
 
 
 # -- the list of dead subtrees
@@ -245,7 +262,7 @@ def mat_add(k: Kernel, dead: MaTopiary, enode: Word) -> None:
     dead.tail = enode
 
 
-@peeks("dead node read untested", why="the list links dead nodes")
+@peeks("dead node read untested", holds=is_own_kill, why="the list links dead nodes")
 def mas_mat_destroy(k: Kernel, mas: MaState, dead: MaTopiary) -> None:
     """Free every subtree of the list."""
     in_rcu = k.mt_in_rcu(mas.tree)

@@ -202,6 +202,7 @@ class Kernel:
     run_rcu = destroy.run_rcu
     mte_dead_walk = destroy.mte_dead_walk
     mt_free_walk = destroy.mt_free_walk
+    seam_has_dead_child = destroy.seam_has_dead_child
     mat_add = destroy.mat_add
     mas_mat_destroy = destroy.mas_mat_destroy
     mt_destroy = destroy.mt_destroy

@@ -18,7 +18,7 @@ from layout.memory.pointers import (
     mte_node_type,
     mte_to_node,
 )
-from layout.tree.peeks import peeks
+from layout.tree.peeks import is_zero, peeks
 
 if TYPE_CHECKING:
     from layout.tree.kernel import Kernel
@@ -104,7 +104,7 @@ def mte_set_node_dead(k: Kernel, enode: Word) -> None:
 # -- the end of the data
 
 
-@peeks("read past data end", why="the last pivot is 0 where there is metadata")
+@peeks("read past data end", holds=is_zero, why="the last pivot is 0 where there is metadata")
 def ma_data_end(k: Kernel, node: Word, mt: int, limit: Word) -> int:
     """The offset of the last slot in use; ``limit`` is the node's largest index."""
     mem = k.mem

@@ -21,7 +21,7 @@ from layout.memory.pointers import (
     xa_is_value,
     xa_is_zero,
 )
-from layout.tree.peeks import peeks
+from layout.tree.peeks import is_unused, is_zero, peeks
 from layout.tree.state import STATUS_NAMES, STORE_TYPE_NAMES, MaState
 from layout.tree.walk import MAX_DESCENT
 
@@ -110,7 +110,11 @@ def _dump_node(
         _dump_slots(k, enode, low, high, depth, decimal)
 
 
-@peeks(*("read past data end", "metadata read as slot"), why="the dump shows all words of a node")
+@peeks(
+    *("read past data end", "metadata read as slot"),
+    holds=is_unused,
+    why="the dump shows all words of a node",
+)
 def _dump_contents(k: Kernel, node: Word, mt: int, decimal: bool) -> None:
     mem = k.mem
     pointer = mem.arch.hex_pointer
@@ -128,8 +132,7 @@ def _dump_contents(k: Kernel, node: Word, mt: int, decimal: bool) -> None:
     k.printk("".join(parts))
 
 
-@peeks("read past data end", why="it stops where an entry or a pivot is missing")
-@peeks("metadata read as slot", why="the last word tells whether the node is full")
+@peeks("read past data end", holds=is_zero, why="it stops where a pivot is missing")
 def _dump_slots(
     k: Kernel,
     enode: Word,

@@ -13,7 +13,7 @@ from layout.memory.pointers import (
     mte_node_type,
     mte_to_node,
 )
-from layout.tree.peeks import peeks
+from layout.tree.peeks import is_own_kill, peeks
 from layout.tree.state import MA_ACTIVE, MA_NONE, MaState, MaTopiary
 from layout.tree.walk import MAX_DESCENT
 
@@ -108,7 +108,11 @@ def mas_topiary_replace(k: Kernel, mas: MaState, old_enode: Word) -> None:
     k.mend_replaced(mas, old_enode)
 
 
-@peeks("dead node read untested", why="the writer goes through the subtree that it cut off")
+@peeks(
+    "dead node read untested",
+    holds=is_own_kill,
+    why="the writer goes through the subtree that it cut off",
+)
 def mend_replaced(k: Kernel, mas: MaState, old_enode: Word) -> None:
     """What mas_topiary_replace() does once the new subtree is in the tree."""
     _adopt_new(k, mas)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layout.memory.pointers import Word, mte_is_leaf, mte_node_type, xa_is_internal
 from layout.memory.slab import GFP_KERNEL
-from layout.tree.peeks import peeks
+from layout.tree.peeks import ends_chain, peeks
 from layout.tree.state import (
     EEXIST,
     EINVAL,
@@ -102,6 +102,7 @@ def mas_preallocate(k: Kernel, mas: MaState, entry: Word, gfp: int = GFP_KERNEL)
 
 @peeks(
     *("never written", "pivot read as alloc.slot"),
+    holds=ends_chain,
     why="the last node of the chain holds no other: what is read is dropped",
 )
 def mas_destroy(k: Kernel, mas: MaState) -> None:

@@ -12,7 +12,7 @@ from layout.memory.pointers import (
     mte_node_type,
     mte_to_node,
 )
-from layout.tree.peeks import peeks
+from layout.tree.peeks import is_no_child, is_zero, peeks
 from layout.tree.state import MA_ACTIVE, MA_NONE, MA_OVERFLOW, MA_ROOT, MA_UNDERFLOW, MaState
 from layout.tree.walk import MAX_DESCENT
 
@@ -106,10 +106,8 @@ def _dfs_postorder(k: Kernel, mas: MaState) -> None:
     k.livelock("mt_validate: the tree has a cycle", mte_to_node(mas.node))
 
 
-@peeks(
-    *("read past data end", "metadata read as slot"),
-    why="all slots are searched for the child, in use or not",
-)
+@peeks("read past data end", holds=is_zero, why="all slots are searched, in use or not")
+@peeks("metadata read as slot", holds=is_no_child, why="all slots are searched, in use or not")
 def _validate_parent_slot(k: Kernel, mas: MaState, name: str) -> None:
     where = "mas_validate_parent_slot"
     node = mte_to_node(mas.node)
@@ -131,8 +129,8 @@ def _validate_parent_slot(k: Kernel, mas: MaState, name: str) -> None:
             _check(k, True, where, mas.tree)
 
 
-@peeks("read past data end", why="what is behind the data is looked at to see that it is 0")
-@peeks("metadata read as slot", why="the last word is read with the rest and left out")
+@peeks("read past data end", holds=is_zero, why="it is looked at to see that it is 0")
+@peeks("metadata read as slot", holds=is_no_child, why="it is read with the rest and left out")
 def _validate_limits(k: Kernel, mas: MaState, name: str) -> None:
     where = "mas_validate_limits"
     mt = mte_node_type(mas.node)
@@ -199,7 +197,7 @@ def _validate_child_slot(k: Kernel, mas: MaState, name: str) -> None:
             break
 
 
-@peeks("read past data end", why="what is behind the data is looked at to see that it is 0")
+@peeks("read past data end", holds=is_zero, why="it is looked at to see that it is 0")
 def _validate_gaps(k: Kernel, mas: MaState, name: str) -> None:
     where = "mas_validate_gaps"
     top = k.ulong_max

@@ -29,7 +29,7 @@ from layout.defects.loops import Loops2022
 from layout.machine.equip import equip
 from layout.machine.watch.check import CHECK
 from layout.testing.checked import CheckedRunner, Trace, WrongResultError
-from layout.testing.known import KeepsLastChild
+from layout.testing.known import FreesAllItKilled
 from layout.testing.strategies import traces
 from layout.traces.operations import OPERATIONS
 from layout.tree.kernel import Kernel
@@ -123,7 +123,7 @@ class Reading(CheckedRunner):
 
 def why_it_fails(trace: Trace, arch: str, kernel: type[Kernel], *, check: bool) -> str:
     """How a trace fails on a machine with this kernel code, or nothing."""
-    machine = equip(arch, kernels=[kernel, KeepsLastChild], watch=[CHECK] if check else [])
+    machine = equip(arch, kernels=[kernel, FreesAllItKilled], watch=[CHECK] if check else [])
     runner = Reading(machine)
     try:
         for operation in trace.operations():

@@ -1,24 +1,26 @@
 """The access checker: compares each read of a node with the field that was last written there.
 
 The kernel makes some reads first and tests the value afterwards. These are declared on the
-functions that make them, see :mod:`layout.tree.peeks`. All other reads of bytes that hold another
-field are reported, even if the value does no harm on this machine.
+functions that make them, see :mod:`layout.tree.peeks`. They are not reported while their condition
+holds and nobody uses the value. All other reads of bytes that hold another field are reported, even
+if the value does no harm on this machine.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import arches
 from layout.machine.watch import shadow
+from layout.machine.watch.follow import Followed, FollowingCache, FollowingKernel, FollowingMemory
 from layout.machine.watch.history import HistoryMemory, View
 from layout.machine.watch.report import STEP, Report
 from layout.machine.watch.shadow import tag
 from layout.machine.watch.watch import ReportingMachine, Watch
 from layout.memory.node import NODE_SIZE
-from layout.memory.slab import NodeCache
-from layout.tree.peeks import PEEKS
+from layout.tree.peeks import PEEKS, Peek
 
 if TYPE_CHECKING:
     from array import array
@@ -42,7 +44,53 @@ _OTHERS = {8: arches.THREE, 4: ("i386", "mips")}
 """Machines whose reading of a word is told, by the size of words."""
 
 
-class CheckedMemory(HistoryMemory):
+class Read(NamedTuple):
+    """A read that is odd: all that a report of it says."""
+
+    kind: str
+    view: View
+    offset: int
+    width: int
+    expected: int
+    value: int
+    odd: int
+    """The first odd byte."""
+    written: int
+    """Its tag."""
+    writer: int
+    operation: int
+    function: str
+
+
+class SeenAccess(NamedTuple):
+    """An odd access, for the condition of a peek: see :class:`layout.tree.peeks.Access`."""
+
+    mem: CheckedMemory
+    node: int
+    offset: int
+    value: int
+
+    @property
+    def own(self) -> bool:
+        """Whether the running operation wrote there last."""
+        return self._written_now(self.offset)
+
+    @property
+    def killed(self) -> bool:
+        """Whether the running operation marked the node dead."""
+        return self.mem.is_dead(self.node) and self._written_now(0)
+
+    @property
+    def destroyed(self) -> bool:
+        """Whether mt_destroy_walk() left the node's type in it."""
+        return self.mem.is_dead(self.node) and self.mem.has_dead_type(self.node)
+
+    def _written_now(self, offset: int) -> bool:
+        shadow = self.mem.shadow
+        return shadow.writers[self.node - self.mem.near_base + offset] == shadow.operation
+
+
+class CheckedMemory(HistoryMemory, FollowingMemory):
     """Node memory that reports accesses to bytes that hold another field.
 
     ``reports`` are those of the operation that :meth:`begin` started last.
@@ -74,24 +122,62 @@ class CheckedMemory(HistoryMemory):
 
     # -- judging
 
-    def judge(self, view: View, offset: int, width: int, expected: int, value: int) -> None:
-        """Report a read unless it is right after all, or a declared peek."""
+    def judge(self, view: View, offset: int, width: int, expected: int, value: int) -> int:
+        """Report a read unless it is right after all, or a declared peek.
+
+        Returns the value: one to be followed, where it was read under a peek, or from a node
+        whose death may yet be noticed.
+        """
         kind, at, written = self._verdict(view, offset, width, expected)
         if not kind:
-            return
+            return value
         function, peeks = _accessor(sys._getframe(1))  # noqa: SLF001
-        if not function or kind in peeks:
-            return
-        unwritten = shadow.kind_of(written) in {shadow.NEVER, shadow.UNKNOWN}
-        writer = None if unwritten else self.shadow.writers[view.node - self.near_base + at]
-        names = shadow.name(expected), shadow.name(written)
-        means = self._meanings(view, offset, width, value)
-        operation = self.shadow.operation
-        report = Report(kind, view.node, at, *names, writer, operation, function, value, means)
-        if view.dead and DEAD not in peeks and not self.is_freed(view.node):
-            self._untested.setdefault(view.node, report)
-        else:
-            self._tell(report)
+        if not function:
+            return value
+        writer = self.shadow.writers[view.node - self.near_base + at]
+        read = Read(
+            *(kind, view, offset, width, expected, value, at, written, writer),
+            *(self.shadow.operation, function),
+        )
+        peek = peeks.get(kind)
+        if peek is not None and not peek.holds(SeenAccess(self, view.node, at, value)):
+            self._tell(replace(self._report(read), detail=_broken(peek)))
+        elif peek is None:
+            if not view.dead or DEAD in peeks or self.is_freed(view.node):
+                self._tell(self._report(read))
+                return value
+            self._untested.setdefault(view.node, self._report(read))
+        return value if kind == DEAD else Followed.of(value, read)
+
+    def used(self, word: int, how: str) -> int:
+        """A followed word is used: both places are reported."""
+        if isinstance(word, Followed):
+            function, _ = _accessor(sys._getframe(1))  # noqa: SLF001
+            if not function:  # a tool does, so the kernel must have handed it out
+                how = f"returned, and {how}"
+            elif "returned" not in how:
+                how = f"{how} by {function}"
+            read: Read = word.origin
+            now = self.shadow.operation
+            later = f" in operation {now}" if now != read.operation else ""
+            detail = f"{how}{later}: {int(word):#x}"
+            self._tell(replace(self._report(read), kind=f"{read.kind}, then used", detail=detail))
+        return int(word)
+
+    def _report(self, read: Read) -> Report:
+        unwritten = shadow.kind_of(read.written) in {shadow.NEVER, shadow.UNKNOWN}
+        return Report(
+            kind=read.kind,
+            node=read.view.node,
+            offset=read.odd,
+            read_as=shadow.name(read.expected),
+            written_as=shadow.name(read.written),
+            written_by=None if unwritten else read.writer,
+            operation=read.operation,
+            function=read.function,
+            value=read.value,
+            means=self._meanings(read.view, read.offset, read.width, read.value),
+        )
 
     def _verdict(self, view: View, offset: int, width: int, expected: int) -> tuple[str, int, int]:
         """What is wrong with reading a field there, the first odd byte, and what that is."""
@@ -127,10 +213,17 @@ class CheckedMemory(HistoryMemory):
         if not kind:
             return
         function, peeks = _accessor(sys._getframe(1))  # noqa: SLF001
-        if function and kind not in peeks:
+        peek = peeks.get(kind)
+        if function and not (peek and peek.holds(SeenAccess(self, node, offset, 0))):
             names = shadow.name(a_tag), shadow.name(was)
             writer = self.shadow.writers[at] or None
-            self._tell(Report(kind, node, offset, *names, writer, self.shadow.operation, function))
+            now = self.shadow.operation
+            detail = _broken(peek) if peek else ""
+            self._tell(Report(kind, node, offset, *names, writer, now, function, detail=detail))
+
+    def has_dead_type(self, node: int) -> bool:
+        """Whether the node's type was noted when it was destroyed."""
+        return self.shadow.tags[node - self.near_base + self._type] == tag(shadow.DEAD_TYPE)
 
     def _tell(self, report: Report) -> None:
         key = (report.kind, report.node, report.offset, report.function)
@@ -171,14 +264,19 @@ class CheckedMemory(HistoryMemory):
         return parts
 
 
-def _accessor(frame: FrameType | None) -> tuple[str, dict[str, str]]:
+def _broken(peek: Peek) -> str:
+    """What a report says of a peek whose condition does not hold."""
+    return f"declared as a peek because {peek.why}, which is not so here"
+
+
+def _accessor(frame: FrameType | None) -> tuple[str, dict[str, Peek]]:
     """The function that made an access, and its declared peeks; "" for the project's tools.
 
     Steps of a function are part of it. Leave to read dead nodes holds for all that the function
     calls.
     """
     function = ""
-    peeks: dict[str, str] = {}
+    peeks: dict[str, Peek] = {}
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module.startswith(_TOOLS):
@@ -194,7 +292,7 @@ def _accessor(frame: FrameType | None) -> tuple[str, dict[str, str]]:
     return function, peeks
 
 
-class CheckedCache(NodeCache):
+class CheckedCache(FollowingCache):
     """A node cache that tells its memory which nodes are in use and which are free."""
 
     mem: CheckedMemory
@@ -260,5 +358,5 @@ class CheckedMachine(ReportingMachine):
         return done
 
 
-CHECK = Watch(machine=CheckedMachine, memory=CheckedMemory, cache=CheckedCache)
+CHECK = Watch(CheckedMachine, CheckedMemory, CheckedCache, FollowingKernel)
 """The access checker, for ``equip(watch=[CHECK])``."""

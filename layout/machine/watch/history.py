@@ -52,8 +52,8 @@ class WatchedRun(Behind):
 
     def __getitem__(self, i: int) -> int:
         value = self._plain[i]
-        self._memory.look(self._view, self._offset + i * self._width, self._tag + i, (value,))
-        return value
+        at = self._offset + i * self._width
+        return self._memory.look(self._view, at, self._tag + i, (value,))[0]
 
 
 def _run(a_tag: int, width: int, count: int) -> array[int]:
@@ -80,8 +80,11 @@ class HistoryMemory(NodeMemory):
 
     # -- what it is for
 
-    def judge(self, view: View, offset: int, width: int, expected: int, value: int) -> None:
-        """A read at ``offset`` of the node, as the field of tag ``expected``, that may be wrong."""
+    def judge(self, view: View, offset: int, width: int, expected: int, value: int) -> int:
+        """A read at ``offset`` of the node, as the field of tag ``expected``, that may be wrong.
+
+        Returns the value, as the reader is to get it.
+        """
         raise NotImplementedError
 
     def judge_write(self, node: int, offset: int, a_tag: int) -> None:
@@ -92,7 +95,7 @@ class HistoryMemory(NodeMemory):
         """The node's parent word was read, which tells whether the node is dead."""
         raise NotImplementedError
 
-    # -- the nodes as they are
+    # -- the nodes as they are; nobody watches how these are read
 
     def handed_out(self, node: int) -> None:
         """A node is handed out again: what lies in it is nobody's."""
@@ -101,16 +104,18 @@ class HistoryMemory(NodeMemory):
     def data_end(self, node: int) -> int | None:
         """The last slot in use, None if that is unknown."""
         at, tags = node - self.near_base, self.shadow.tags
+        if tags[at + self._slot_len] == tag(shadow.SLOT_LEN):  # it is destroyed
+            return NodeMemory.read_u8(self, node + self._slot_len) - 1
         for mt in (LEAF_64, ARANGE_64):
             place = at + self.meta_offset[mt]
             if shadow.kind_of(tags[place]) == shadow.META_END:
-                return self.read_u8(self.near_base + place)
+                return NodeMemory.read_u8(self, self.near_base + place)
         full = tags[at + self.meta_offset[LEAF_64]] == tag(shadow.SLOT, self.last_slot)
         return self.last_slot if full else None
 
     def is_dead(self, node: int) -> bool:
         """Whether the node was marked as replaced."""
-        return self.read_word(node) & ~NODE_MASK == node
+        return NodeMemory.read_word(self, node) & ~NODE_MASK == node
 
     def is_freed(self, node: int) -> bool:
         """Whether the node cache has the node back."""
@@ -120,17 +125,21 @@ class HistoryMemory(NodeMemory):
     def _watched(self, node: int) -> bool:
         return 0 <= node - self.near_base < len(self.freed_map) * NODE_SIZE
 
-    def look(self, view: View, offset: int, a_tag: int, values: Sequence[int]) -> None:
-        """Look at words that were read when the node was as in ``view``, ``a_tag`` the first."""
+    def look(self, view: View, offset: int, a_tag: int, values: Sequence[int]) -> Sequence[int]:
+        """Look at words that were read when the node was as in ``view``, ``a_tag`` the first.
+
+        Returns them, as the reader is to get them.
+        """
         w, count = self.word_size, len(values)
         if (
             not view.dead
             and not view.past_end(a_tag + count - 1)
             and view.tags[offset : offset + count * w] == _run(a_tag, w, count)
         ):
-            return
-        for i, value in enumerate(values):
-            self.judge(view, offset + i * w, w, a_tag + i, value)
+            return values
+        return [
+            self.judge(view, offset + i * w, w, a_tag + i, value) for i, value in enumerate(values)
+        ]
 
     def _note_read(self, node: int, offset: int, expected: int, value: int, width: int = 0) -> int:
         """Look at a field read just now; returns its value."""
@@ -143,13 +152,12 @@ class HistoryMemory(NodeMemory):
                 or self.is_freed(node)
                 or self.is_dead(node)
             ):
-                self.judge(View(self, node), offset, width, expected, value)
+                return self.judge(View(self, node), offset, width, expected, value)
         return value
 
-    def _note_run(self, node: int, offset: int, a_tag: int, values: Sequence[int]) -> None:
-        """Look at words read just now, ``a_tag`` the first."""
-        if self._watched(node):
-            self.look(View(self, node), offset, a_tag, values)
+    def _note_run(self, node: int, offset: int, a_tag: int, values: Sequence[int]) -> Sequence[int]:
+        """Look at words read just now, ``a_tag`` the first; returns them."""
+        return self.look(View(self, node), offset, a_tag, values) if self._watched(node) else values
 
     def _note_write(
         self, node: int, offset: int, a_tag: int, width: int = 0, count: int = 1
@@ -195,9 +203,8 @@ class HistoryMemory(NodeMemory):
 
     def pivot(self, node: int, i: int) -> int:  # noqa: D102
         value = super().pivot(node, i)
-        if i < 0:  # mas_prev_slot() in a node that ends at offset 0 uses the parent word
-            return self._note_read(node, 0, tag(shadow.PARENT), value)
-        return self._note_read(node, (PIVOT + i) * self.word_size, tag(shadow.PIVOT, i), value)
+        expected = tag(shadow.PIVOT, i if i >= 0 else shadow.BEFORE)
+        return self._note_read(node, (PIVOT + i) * self.word_size, expected, value)
 
     def pivots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
         plain = super().pivots(node, mt, count)
@@ -232,19 +239,25 @@ class HistoryMemory(NodeMemory):
     def load_pivots(self, words: list[int], at: int, node: int, first: int, count: int) -> None:  # noqa: D102
         super().load_pivots(words, at, node, first, count)
         offset = (PIVOT + first) * self.word_size
-        self._note_run(node, offset, tag(shadow.PIVOT, first), words[at : at + count])
+        words[at : at + count] = self._note_run(
+            node, offset, tag(shadow.PIVOT, first), words[at : at + count]
+        )
 
     def load_slots(  # noqa: D102, PLR0913 - as in NodeMemory
         self, words: list[int], at: int, node: int, mt: int, first: int, count: int
     ) -> None:
         super().load_slots(words, at, node, mt, first, count)
         offset = self.slot_offset[mt] + first * self.word_size
-        self._note_run(node, offset, tag(shadow.SLOT, first), words[at : at + count])
+        words[at : at + count] = self._note_run(
+            node, offset, tag(shadow.SLOT, first), words[at : at + count]
+        )
 
     def load_gaps(self, words: list[int], at: int, node: int, first: int, count: int) -> None:  # noqa: D102
         super().load_gaps(words, at, node, first, count)
         offset = self.gap_offset + first * self.word_size
-        self._note_run(node, offset, tag(shadow.GAP, first), words[at : at + count])
+        words[at : at + count] = self._note_run(
+            node, offset, tag(shadow.GAP, first), words[at : at + count]
+        )
 
     def note_addresses(self, address: int, count: int) -> None:
         """Look at ``count`` addresses of nodes, slots of whatever the first one belongs to."""

@@ -29,6 +29,9 @@ _INDEXED = frozenset({PIVOT, SLOT, GAP, ALLOC_SLOT})
 _INDEX_BITS = 9
 """An offset is an unsigned char, and the slot after it may be looked at."""
 
+BEFORE = (1 << _INDEX_BITS) - 1
+"""Index -1: the field before the first one."""
+
 
 def tag(kind: int, index: int = 0) -> int:
     """The tag of field ``index`` of a kind."""
@@ -47,8 +50,8 @@ def index_of(a_tag: int) -> int:
 
 def name(a_tag: int) -> str:
     """The field's name: "pivot[3]", "metadata end"."""
-    kind = kind_of(a_tag)
-    return f"{KINDS[kind]}[{index_of(a_tag)}]" if kind in _INDEXED else KINDS[kind]
+    kind, index = kind_of(a_tag), index_of(a_tag)
+    return f"{KINDS[kind]}[{-1 if index == BEFORE else index}]" if kind in _INDEXED else KINDS[kind]
 
 
 def group(a_tag: int) -> str:

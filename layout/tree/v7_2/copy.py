@@ -17,7 +17,7 @@ from layout.memory.pointers import (
     mte_node_type,
     mte_to_node,
 )
-from layout.tree.peeks import peeks
+from layout.tree.peeks import is_zero, peeks
 from layout.tree.v7_2.state import COPY_SLOTS, COPY_SOURCES, MAPLE_COPY, MapleCopy
 
 if TYPE_CHECKING:
@@ -254,6 +254,7 @@ def node_copy(
 
 @peeks(
     *("read past data end", "metadata read as gap"),
+    holds=is_zero,
     why="one gap more than there are is compared; it is 0 in a new node",
 )
 def node_finalise(k: Kernel72, node: Word, mt: int, count: int) -> None:

@@ -1,5 +1,6 @@
 """The access checker: silent over what the kernel does, exact about everything else."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,17 @@ from layout.defects import operations
 from layout.machine.equip import equip
 from layout.machine.machine import Machine
 from layout.machine.watch.check import CHECK
+from layout.machine.watch.follow import Followed
 from layout.machine.watch.ledger import LEDGER
 from layout.machine.watch.report import Report
 from layout.machine.watch.watch import reports_of
 from layout.mapletree import MapleTree
-from layout.memory.errors import UsageError
+from layout.memory.errors import MachineFault, UsageError
 from layout.memory.pointers import LEAF_64, NODE_MASK, RANGE_64
 from layout.traces.runner import Runner
 from layout.traces.trace import parse
 from layout.tree.kernel import Kernel
+from layout.tree.peeks import PEEKS, is_unused, is_zero, peeks
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"
 GOLDEN = sorted((FIXTURES / "golden").glob("*.trace"))
@@ -216,7 +219,13 @@ def test_the_parent_word_before_pivot_0(tree):
     [leaf] = tree.nodes()
     mem = tree.machine.mem
     assert mem.pivot(leaf.address, -1) == mem.parent(leaf.address)
-    assert reports_of(tree.machine) == []
+    report = only(tree)
+    assert (report.kind, report.offset, report.read_as, report.written_as) == (
+        "parent read as pivot",
+        0,
+        "pivot[-1]",
+        "parent",
+    )
 
 
 def test_behind_the_node(tree):
@@ -350,6 +359,134 @@ def test_a_replaced_function_is_not_exempt(arch):
         machine.kernel.mt_destroy(tree)
         assert {report.kind for report in reports_of(machine)} == kinds
         assert machine.cache.freed == machine.cache.allocated
+
+
+# -- what was read under a peek is followed
+
+
+class Peeking(Kernel):
+    """Reads the last word of a leaf as a slot under a peek, and uses it."""
+
+    use = "drop"
+
+    @peeks("metadata read as slot", holds=is_unused, why="it is dropped")
+    def mtree_load(self, tree, _index):
+        node = self.mem.ma_root(tree) & ~NODE_MASK
+        word = self.mem.slot(node, LEAF_64, self.mt_slots[LEAF_64] - 1)
+        return getattr(self, f"use_to_{self.use}")(word, node)
+
+    def use_to_drop(self, word, _node):
+        return 5 if word else 6
+
+    def use_to_return(self, word, _node):
+        return ~word & self.ulong_max
+
+    def use_to_follow(self, word, _node):
+        return self.mem.parent((word >> 4 & 0xF0) + 0x40)
+
+    def use_to_choose(self, word, node):
+        return self.mem.slot(node, LEAF_64, word & 1)
+
+    def use_to_store(self, word, node):
+        self.mem.set_slot(node, LEAF_64, 0, word ^ 1)
+        return 0
+
+    def use_to_copy(self, word, node):
+        self.mem.store_slots(node, LEAF_64, 0, [0, -word & self.ulong_max], 0, 2)
+        return 0
+
+    def use_to_free(self, word, _node):
+        self.cache.free(word | 0x30)
+        return 0
+
+    def mas_prev(self, mas, low):
+        mas.index = mas.last + 1
+        return low
+
+
+@pytest.fixture(params=["x86_64", "s390x", "mips"])
+def peeking(request):
+    machine = checked(request.param, kernels=[Peeking])
+    machine.kernel.mtree_store_range(machine.tree(0), 0x10, 0x1F, 0x3001)
+    return machine
+
+
+@pytest.mark.parametrize(
+    ("use", "detail"),
+    [
+        ("follow", "used as an address by use_to_follow"),
+        ("choose", "used as an address by use_to_choose"),
+        ("store", "stored by use_to_store"),
+        ("copy", "stored by use_to_copy"),
+        ("free", "freed by use_to_free"),
+        ("return", "returned by mtree_load"),
+    ],
+)
+def test_a_word_read_under_a_peek_is_used(peeking, use, detail):
+    peeking.kernel.use = use
+    with contextlib.suppress(MachineFault):
+        peeking.kernel.mtree_load(peeking.tree(0), 0)
+    [report] = reports_of(peeking)
+    assert report.kind == "metadata read as slot, then used"
+    assert (report.function, report.written_as) == ("mtree_load", "metadata end")
+    assert report.detail.split(":")[0] == detail
+
+
+def test_a_word_read_under_a_peek_is_dropped(peeking):
+    assert peeking.kernel.mtree_load(peeking.tree(0), 0) == 5
+    assert reports_of(peeking) == []
+
+
+def test_a_state_takes_a_followed_word_to_its_caller(peeking):
+    kernel = peeking.kernel
+    kernel.use = "drop"
+    mas = kernel.new_state(peeking.tree(0))
+    leaf = peeking.mem.ma_root(mas.tree) & ~NODE_MASK
+    kernel.use_to_drop = lambda word, _node: setattr(mas, "last", word)
+    kernel.mtree_load(mas.tree, 0)
+    assert reports_of(peeking) == []
+    kernel.mas_prev(mas, 0)
+    report, *_ = reports_of(peeking)
+    assert (report.node, report.detail.split(":")[0]) == (leaf, "returned by mas_prev")
+
+
+def test_what_is_computed_is_followed_too():
+    word = Followed.of(0x1234, "here")
+    for number in (word + 1, 1 + word, word & 0xF, ~word, -word, 7 | word, word << 2, 9 - word):
+        assert type(number) is Followed
+        assert number.origin == "here"
+    assert 9 - word == 9 - 0x1234
+    assert type(word == 0x1234) is bool
+
+
+class Hasty(Kernel):
+    """Declares the correct step's peek under a condition that does not hold."""
+
+    @peeks("metadata read as slot", holds=is_zero, why="metadata is 0")
+    def seam_leaf_to_free(self, node, mt, offset):
+        entry = self.mem.slot(node, mt, offset)
+        return entry if entry & ~NODE_MASK and entry >> 3 & 0xF else 0
+
+
+@pytest.mark.parametrize("arch", THREE)
+def test_a_condition_that_does_not_hold(arch):
+    machine = checked(arch, kernels=[Hasty])
+    tree = machine.tree(0)
+    for i in range(211):
+        machine.kernel.mtree_store_range(tree, i << 12, (i << 12) + 0xFFF, 0x1001)
+    machine.kernel.mt_destroy(tree)
+    reports = reports_of(machine)
+    assert {report.kind for report in reports} == {"metadata read as slot"}
+    assert {report.detail for report in reports} == {
+        "declared as a peek because metadata is 0, which is not so here"
+    }
+
+
+def test_every_peek_has_a_condition_and_a_reason():
+    for kinds in PEEKS.values():
+        for peek in kinds.values():
+            assert peek.why
+            assert peek.holds.__doc__
 
 
 # -- the command's view
