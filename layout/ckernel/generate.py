@@ -7,7 +7,9 @@ Operations that the kernel's code is known not to survive are chosen only if ask
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -71,19 +73,21 @@ class Generated:
     error: str = ""
 
 
-def generate(
+def generate(  # noqa: PLR0913 - what a trace depends on
     seed: int,
     arch: Arch,
     *,
     abuse: bool = False,
     without: frozenset[str] = frozenset(),
     version: str = DEFAULT_VERSION,
+    until: float = math.inf,
 ) -> Generated:
     """The trace that belongs to a seed on a machine, without operations named ``without``.
 
-    ``version`` is the kernel that carries it out.
+    ``version`` is the kernel that carries it out. It is cut off at ``until``, of time.monotonic().
     """
     maker = _Maker(seed, arch, without, version, abuse=abuse)
+    maker.until = until
     made = maker.made
     try:
         maker.make()
@@ -103,6 +107,7 @@ class _Maker:
     ) -> None:
         pick = self.random = random.Random(seed)  # noqa: S311 - no secret
         self.top = arch.ulong_max
+        self.until = math.inf
         self.without = without
         self.runner = SummingRunner(arch, version)
         self.profile = pick.choice(list(PROFILES))
@@ -146,7 +151,7 @@ class _Maker:
         large = self.profile in ("deep", "trees")  # a copy that fails half-way needs a large tree
         if large or self.chance(0.25):
             self._fill(pick.randrange(200, 1200) if large else 0)
-        while len(self.made.operations) < self.length:
+        while len(self.made.operations) < self.length and time.monotonic() < self.until:
             pick.choices(self.moves, self.weights)[0]()
         self.do("fail", NO_LIMIT)
         if self.reading:

@@ -3,10 +3,12 @@ from collections import Counter
 
 import pytest
 
+import arches
 from layout.ckernel import fuzz as fuzzing
 from layout.ckernel.build import COVERAGE, build
 from layout.ckernel.coverage import coverage, forget
 from layout.ckernel.fuzz import Options, fuzz
+from layout.ckernel.generate import generate
 from layout.memory.errors import InputError, TraceError
 from layout.traces.trace import parse
 
@@ -92,6 +94,14 @@ def test_the_time_is_kept_while_traces_are_made_shorter(changed_6_12, built):
     fuzz([build(changed_6_12, "x86_64")], options, None, lambda c: shown.append(c.shrinking))
     assert time.monotonic() - start < 3 + 4
     assert any(shown)
+
+
+def test_a_trace_is_cut_off_where_the_time_is_up():
+    whole = generate(5, arches.get("s390x")).operations
+    cut = generate(5, arches.get("s390x"), until=time.monotonic()).operations
+    assert cut[:3] == whole[:3]
+    assert (cut[-1].op, whole[-1].op) == ("memdump", "memdump")  # the look at its end is there
+    assert len(cut) < 20 < len(whole)
 
 
 def test_a_trace_without_room_is_left_out(built, monkeypatch):
