@@ -10,10 +10,10 @@ import hashlib
 import os
 import re
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from layout.host.files import write
 from layout.memory.errors import InputError, UsageError
 
 DEFAULT_DEB = "linux-source-6.12"
@@ -169,7 +169,7 @@ def _unpacked(deb: str) -> Path:
     identity = f"{found.st_size} {found.st_mtime_ns}"
     if not whole or not stamp.is_file() or stamp.read_text() != identity:
         _unpack(tarball, target)
-        stamp.write_text(identity)
+        write(stamp, identity)
     return target
 
 
@@ -184,7 +184,8 @@ def _unpack(tarball: Path, target: Path) -> None:
                 file = archive.extractfile(member)
                 if file is None:
                     continue
-                _write(target / name, file.read())
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                write(target / name, file.read())
                 missing.discard(name)
                 if not missing:
                     return
@@ -193,12 +194,3 @@ def _unpack(tarball: Path, target: Path) -> None:
         raise InputError(message) from None
     message = f"{tarball} has no {min(missing)}: is it a kernel's source?"
     raise InputError(message)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace the file in one step: another process may be reading it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import arches
+from layout.host.streams import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from layout.show.text import Line
 
 _BAD_USAGE = 2
+_LONGEST_USAGE = 400
+_LONGEST_NOTE = 2000
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +30,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and end with exit code 2."""
         text = " ".join(message.split())
-        self.exit(_BAD_USAGE, f"{self.prog}: {text}: see {self.prog} --help\n")
+        if len(text) > _LONGEST_USAGE:
+            text = f"{text[:_LONGEST_USAGE]}..."
+        text = "".join(map(_printable, text))
+        note(f"{self.prog}: {text}: see {self.prog} --help")
+        self.exit(_BAD_USAGE)
 
 
 def count(text: str) -> int:
@@ -118,14 +125,23 @@ def open_image(args: argparse.Namespace) -> Image:
         config=args.config,
         at=args.at,
     )
-    for note in image.notes:
-        tell(note)
+    for text in image.notes:
+        tell(text)
     return image
 
 
 def tell(text: str) -> None:
     """Print one line to stderr, whatever ``text`` holds."""
-    print(f"maple-layout: {' '.join(text.splitlines())}", file=sys.stderr)
+    line = " ".join(text.splitlines())
+    if len(line) > _LONGEST_NOTE:
+        line = f"{line[:_LONGEST_NOTE]}..."
+    note(f"maple-layout: {''.join(map(_printable, line))}")
+
+
+def _printable(char: str) -> str:
+    """A character, or an escape for one that would drive a terminal."""
+    control = char < " " or "\x7f" <= char < "\xa0"
+    return f"\\x{ord(char):02x}" if control and char != "\t" else char
 
 
 def wants_colour() -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import count, tell
+from layout.host.files import Output
+from layout.host.streams import note
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,13 +92,14 @@ def run(args: argparse.Namespace) -> int:
 
     keep = Path(args.keep) if args.keep else None
     commands = Commands(command, judge, jobs=args.jobs, keep=keep)
-    if args.junit:
-        Path(args.junit).touch()  # a path that can't be written is told before the run
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
-    result = commands.run(cases, _progress(len(cases)))
-    if args.junit:
-        Path(args.junit).write_bytes(result.junit())
+    with Output() as files:
+        # opened first: a path that can't be written is told before the run
+        junit = files.open(args.junit) if args.junit else None
+        result = commands.run(cases, _progress(len(cases)))
+        if junit:
+            junit.write(result.junit())
     if args.json:
         print(json.dumps(result.as_json()))
     else:
@@ -118,8 +121,9 @@ def _write(cases: Any, keep: str | None, judge: Judge) -> int:
     for case in cases:
         built = case.build()
         core = folder / f"{case.name}.core"
-        write_case(built, core)
-        write_expected(case, built, judge, core)
+        with Output() as files:
+            write_case(built, core, files)
+            write_expected(case, built, judge, core, files)
     tell(f"{len(cases)} cases written to {keep}")
     return 0
 
@@ -130,6 +134,6 @@ def _progress(total: int) -> Callable[[int, int], None]:
     def show(done: int, failed: int) -> None:
         if sys.stderr.isatty():
             end = "\n" if done == total else ""
-            print(f"\r{done}/{total} cases, {failed} failed", end=end, file=sys.stderr, flush=True)
+            note(f"\r{done}/{total} cases, {failed} failed", end=end)
 
     return show

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import add_arch, add_defect, tell
+from layout.host.streams import note
 
 if TYPE_CHECKING:
     import argparse
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         tell(f"line {line['n']}: {line['op']}: {fault['kind']}: {fault['message']}")
     if args.ledger:
         for text in summary(ledger_of(machine)):
-            print(text, file=sys.stderr)
+            note(text)
     reports = reports_of(machine) if args.check else []
     for report in reports[:_REPORTS]:
         tell(str(report))

@@ -32,7 +32,7 @@ from layout.memory.errors import BrokenTree, InputError, MachineFault, TraceErro
             "maple-layout: secret: Permission denied",
         ),
         (KeyboardInterrupt(), 130, ""),
-        (BrokenPipeError(32, "Broken pipe"), 1, ""),
+        (BrokenPipeError(32, "Broken pipe"), 141, ""),
     ],
 )
 def test_errors_become_lines_and_exit_codes(monkeypatch, capfd, error, code, line):
@@ -40,7 +40,7 @@ def test_errors_become_lines_and_exit_codes(monkeypatch, capfd, error, code, lin
         raise error
 
     # stdout is left alone: after some errors it is pointed elsewhere
-    monkeypatch.setattr("layout.cli.main._drop_stdout", lambda: None)
+    monkeypatch.setattr("layout.host.streams.drop_stdout", lambda: None)
     monkeypatch.setattr(structs, "run", fail)
     assert main(["struct", "ma_state"]) == code
     out, err = capfd.readouterr()

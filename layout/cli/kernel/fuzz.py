@@ -14,6 +14,7 @@ from layout.cli.kernel.options import (
     machines,
     source_of,
 )
+from layout.host.streams import note
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -119,14 +120,12 @@ class Progress:
             f"{campaign.operations} operations, {len(campaign.found)} kinds of difference, "
             f"next seed {campaign.next_seed}"
         )
-        print(f"\r{text} " if self._terminal else text, end="", file=sys.stderr, flush=True)
-        if not self._terminal:
-            print(file=sys.stderr)
+        note(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n")
 
     def end(self) -> None:
         """Leave the line."""
         if self._terminal:
-            print(file=sys.stderr)
+            note("")
 
 
 def _campaign_json(

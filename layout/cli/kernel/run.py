@@ -12,6 +12,7 @@ from layout.cli.kernel.options import (
     add_trace,
     source_of,
 )
+from layout.host.streams import note
 
 if TYPE_CHECKING:
     import argparse
@@ -52,5 +53,5 @@ def _act(args: argparse.Namespace) -> int:
         fault = last["fault"]
         tell(f"line {last['n']}: {last['op']}: {fault['kind']}: {fault['message']}")
     if outcome.reports:
-        sys.stderr.write(outcome.reports)
+        note(outcome.reports, end="")
     return 1 if outcome.faulted or outcome.failed or outcome.reports else 0
