@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -36,6 +37,9 @@ VERBS = {
 EXIT_FINDING = 1
 EXIT_USAGE = 2
 EXIT_SIGNAL = 128
+
+_OF_OUTPUT = {errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, errno.EDQUOT}
+"""What writing gives. Files have names in their errors, so this is about stdout."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,7 +86,9 @@ def _report(error: Exception) -> int:
         tell(str(error))
         return EXIT_FINDING
     if isinstance(error, OSError):
-        place = f"{os.fsdecode(error.filename)}: " if error.filename else "stdout: "
+        place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        if not place and error.errno in _OF_OUTPUT:
+            place = "stdout: "
         tell(f"{place}{error.strerror or error}: check the path, its permissions and the disk")
         if not error.filename:
             streams.drop_stdout()
