@@ -92,6 +92,19 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """Add ``--limit``."""
+    from layout.memory.limits import LIMIT
+
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=positive,
+        default=LIMIT,
+        help=f"how many entries one line of a trace may store, expect or list; {LIMIT} if left out",
+    )
+
+
 def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     """Add the positional input and the options that say what to look at in it."""
     parser.add_argument(
@@ -110,6 +123,7 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     parser.add_argument(
         "--at", metavar="LINE", type=count, help="the trace line after which to look"
     )
+    add_limit(parser)
 
 
 def open_image(args: argparse.Namespace) -> Image:
@@ -124,6 +138,7 @@ def open_image(args: argparse.Namespace) -> Image:
         lock_size=args.lock_size,
         config=args.config,
         at=args.at,
+        limit=args.limit,
     )
     for text in image.notes:
         tell(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_defect, add_kernel, count, print_lines, tell
+from layout.cli.common import add_defect, add_kernel, add_limit, count, print_lines, tell
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("--tree", metavar="K|ADDR", help="of two images: the tree in both")
     add_kernel(parser)
     add_defect(parser)
+    add_limit(parser)
     parser.add_argument(
         "--at", metavar="LINE", type=count, help="of two traces: the last line to run"
     )
@@ -80,9 +81,7 @@ def _lock_step(args: argparse.Namespace) -> int:
     if len({arch.word_size for arch in machines}) > 1:
         message = "32-bit and 64-bit machines build different trees: compare each kind by itself"
         raise UsageError(message)
-    path = args.inputs[0]
-    source = "stdin" if path == "-" else path
-    outcome = compare_trace(read_trace(path), source, machines, kernels=operations(args.defect))
+    outcome = compare_trace(read_trace(args.inputs[0]), machines, kernels=operations(args.defect))
     if args.json:
         print(json.dumps(outcome.as_json()))
     elif outcome.difference:
@@ -120,6 +119,7 @@ def _two_images(args: argparse.Namespace) -> int:
             lock_size=args.lock_size,
             config=args.config,
             at=args.at,
+            limit=args.limit,
         )
         for path, arch in zip(args.inputs, [machines[0], machines[-1]], strict=True)
     ]

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_arch, add_defect, tell
+from layout.cli.common import add_arch, add_defect, add_limit, tell
 from layout.host.streams import note
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("trace", metavar="TRACE", help="a trace, packed by xz or not; - is stdin")
     add_arch(parser, "the machine, x86_64 if left out")
     add_defect(parser)
+    add_limit(parser)
     parser.add_argument(
         "--check",
         action="store_true",
@@ -56,9 +57,8 @@ def run(args: argparse.Namespace) -> int:
     arch = arches.get(args.arch or "x86_64")
     watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
     machine = equip(arch, kernels=operations(args.defect), watch=watch)
-    runner = Runner(machine)
-    source = "stdin" if args.trace == "-" else args.trace
-    stream = Stream(runner, read_trace(args.trace), source)
+    runner = Runner(machine, args.limit)
+    stream = Stream(runner, read_trace(args.trace))
     try:
         for lines in stream.transcript():
             sys.stdout.write(lines.decode())

@@ -44,6 +44,8 @@ cdef int _know() except -1:
     return 0
 _know()
 
+from layout.memory.limits import LIMIT, most_ranges, too_many
+
 STATUS = ("active", "start", "root", "none", "pause", "overflow", "underflow", "error")
 cdef const char* STATUS_NAMES[8]
 STATUS_NAMES[:] = [b"active", b"start", b"root", b"none", b"pause", b"overflow", b"underflow", b"error"]
@@ -52,7 +54,6 @@ cdef enum:
     LONGEST_LINE = 1 << 16
     KERNEL_GFP = 0xCC0
     NOWAIT_GFP = 0x800
-    MOST_RANGES = 1 << 24
     ENOUGH = 1 << 18  # bytes after which the transcript is handed over
     NODE_STATE = 7  # MA_ERROR
 
@@ -69,7 +70,7 @@ cdef class Replay:
     cdef i64 size
     cdef bytes data
     cdef public i64 at, n
-    cdef public u64 tree
+    cdef public u64 tree, limit
     cdef public bint held_up
     cdef public object stop, operation
     cdef char* out
@@ -82,6 +83,7 @@ cdef class Replay:
         self.size = len(data)
         self.at = at
         self.n = n
+        self.limit = LIMIT
 
     def __dealloc__(self):
         c_free(self.out)
@@ -344,8 +346,10 @@ cdef class Replay:
                 self._digits(entry)
                 self._text(b'"]')
                 ranges += 1
-                if ranges > MOST_RANGES:
+                if ranges > most_ranges(self.k.allocated):
                     livelock(self.k, "mas_for_each", 0)
+                if <u64>ranges > self.limit:
+                    raise too_many(self.limit)
         except Exception:
             self.used = start
             raise

@@ -61,10 +61,17 @@ class Output:
             self._open.append(part)
         return part.file
 
+    @contextlib.contextmanager
+    def writing(self, path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+        """The file that open() has begun, or begins now: to be written to in ``with``."""
+        begun = next((part.file for part in self._open if part.path == Path(path)), None)
+        with _named(path):
+            yield begun or self.open(path)
+
     def write(self, path: str | os.PathLike[str], data: bytes | str) -> None:
         """Write a whole file; text is UTF-8."""
-        with _named(path):
-            self.open(path).write(data if isinstance(data, bytes) else data.encode())
+        with self.writing(path) as file:
+            file.write(data if isinstance(data, bytes) else data.encode())
 
     def __exit__(
         self,
@@ -80,7 +87,7 @@ class Output:
                 part.drop()
 
     def _finish(self) -> None:
-        for part in self._open:
+        for part in self._open[::-1]:  # the first is the newest: gdb warns of older cores
             part.close(durable=self._durable)
         moves = [part for part in self._open if part.name is not None and not part.same()]
         with held():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from layout.memory.errors import MachineFault, TraceError, UsageError
+from layout.memory.limits import LIMIT, check, most_ranges, too_many
 from layout.memory.node import NODE_SIZE
 from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
 from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Line = dict[str, Any]
 """One transcript line: ``n``, ``op`` and what the operation returned."""
 
-_MAX_RANGES = 1 << 24
 _FAULT_CALLS = 16
 """Allocation calls that the line of an operation with a fault keeps."""
 
@@ -36,11 +36,13 @@ class Runner:
     """Carries out operations on a machine; keeps the current tree and the cursor.
 
     ``failed`` turns true when a validate fails; ``faulted`` when the machine stopped the
-    kernel, after which nothing can be carried out any more.
+    kernel, after which nothing can be carried out any more. ``limit`` is how many entries a line
+    may store, expect or list.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, limit: int = LIMIT) -> None:
         self.machine = machine
+        self.limit = limit
         self.mem = machine.mem
         self.cache = machine.cache
         self.kernel = machine.kernel
@@ -259,6 +261,7 @@ class Runner:
         return line
 
     def _op_expect_raw(self, count: int) -> Line:
+        check("N", count, self.limit)
         kernel = self.kernel
         mas = kernel.new_state(self.tree)
         ret = kernel.mas_expected_entries(mas, count)
@@ -282,6 +285,8 @@ class Runner:
     def _op_bulk(  # noqa: PLR0913 - the operation's arguments
         self, expected: int, count: int, first: int, step: int, length: int, value: int
     ) -> Line:
+        check("EXPECTED", expected, self.limit)
+        check("COUNT", count, self.limit)
         kernel, top = self.kernel, self.machine.arch.ulong_max
         mas = kernel.new_state(self.tree)
         ret = kernel.mas_expected_entries(mas, expected)
@@ -304,8 +309,10 @@ class Runner:
         ranges: list[list[str]] = []
         while entry := self.kernel.mas_find(mas, high):
             ranges.append([f"{mas.index:x}", f"{mas.last:x}", f"{entry:x}"])
-            if len(ranges) > _MAX_RANGES:
+            if len(ranges) > most_ranges(self.cache.allocated):
                 self.kernel.livelock("mas_for_each")
+            if len(ranges) > self.limit:
+                raise too_many(self.limit)
         return {"ranges": ranges}
 
     # -- the cursor

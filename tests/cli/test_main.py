@@ -25,7 +25,11 @@ from layout.memory.errors import BrokenTree, InputError, MachineFault, TraceErro
             "maple-layout: Oops: address 5 (a node)\n",
         ),
         (MemoryError(), 2, "maple-layout: not enough memory for this input"),
-        (OSError(28, "No space left on device"), 2, "maple-layout: stdout: No space left on device"),
+        (
+            OSError(28, "No space left on device"),
+            2,
+            "maple-layout: stdout: No space left on device",
+        ),
         (
             PermissionError(13, "Permission denied", "secret"),
             2,
