@@ -313,6 +313,9 @@ class _Recorder:
         elif call.name == "vfork":
             flags = CLONE_VM
         child = call.result
+        if child == call.pid:
+            message = "its result is the number of the process itself"
+            raise NotUnderstood(message)
         self._gone(child, call)
         group = process.group if flags & CLONE_THREAD else child
         if flags & CLONE_VM:
