@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.host.streams import note
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from layout.show.text import Line
 
 _BAD_USAGE = 2
+_LARGEST_LOCK = 256
 _LONGEST_USAGE = 400
 _LONGEST_NOTE = 2000
 
@@ -35,6 +36,10 @@ class Parser(argparse.ArgumentParser):
         text = "".join(map(_printable, text))
         note(f"{self.prog}: {text}: see {self.prog} --help")
         self.exit(_BAD_USAGE)
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; unlike the method replaced, say so if that fails."""
+        (file or sys.stdout).write(self.format_help())
 
 
 def count(text: str) -> int:
@@ -53,7 +58,17 @@ def positive(text: str) -> int:
     return value
 
 
-count.__name__ = positive.__name__ = "number"  # argparse names it in its complaints
+def lock_size(text: str) -> int:
+    """The size of a spinlock_t in bytes, for argparse: the largest there is has some 80."""
+    value = count(text)
+    if value > _LARGEST_LOCK:
+        raise argparse.ArgumentTypeError(f"{value} is no size of a lock: 0 to {_LARGEST_LOCK}")
+    return value
+
+
+lock_size.__name__ = count.__name__ = positive.__name__ = (
+    "number"  # argparse names it in its complaints
+)
 
 
 def add_arch(parser: argparse.ArgumentParser, what: str) -> None:
@@ -87,7 +102,7 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
     locks.add_argument(
         "--lock-size",
         metavar="N",
-        type=count,
+        type=lock_size,
         help="or the size of spinlock_t in bytes: 4, or 0 without SMP",
     )
 
@@ -133,7 +148,7 @@ def open_image(args: argparse.Namespace) -> Image:
     image = load(
         args.input,
         tree=args.tree,
-        arch=arches.get(args.arch) if args.arch else None,
+        arch=None if args.arch is None else arches.get(args.arch),
         kernel=args.kernel,
         lock_size=args.lock_size,
         config=args.config,

@@ -74,7 +74,7 @@ def _lock_step(args: argparse.Namespace) -> int:
     if args.first:
         message = "--first is for two inputs: one trace stops at the first difference anyway"
         raise UsageError(message)
-    machines = _machines(args.arch or _DEFAULT)
+    machines = _machines(_DEFAULT if args.arch is None else args.arch)
     if len(machines) < 2:
         message = f"compare needs two machines or more: --arch {machines[0].name},..."
         raise UsageError(message)
@@ -106,7 +106,7 @@ def _two_images(args: argparse.Namespace) -> int:
     if args.defect:
         message = "--defect is for one trace on several machines: leave it out"
         raise UsageError(message)
-    machines: list[Arch | None] = [*_machines(args.arch)] if args.arch else [None]
+    machines: list[Arch | None] = [None] if args.arch is None else [*_machines(args.arch)]
     if len(machines) > 2:
         message = "two inputs are of at most two machines: give --arch A or --arch A,B"
         raise UsageError(message)

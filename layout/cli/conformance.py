@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from layout.testing.conformance.judge import Judge
 
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
-    cases = corpus(args.arch.split(",") if args.arch else None, args.case)
+    cases = corpus(None if args.arch is None else args.arch.split(","), args.case)
     if args.list:
         for case in cases:
             print(f"{case.name:40} {case.about}")

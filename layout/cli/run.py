@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from layout.traces.runner import Runner
     from layout.traces.stream import Stream
 
-    arch = arches.get(args.arch or "x86_64")
+    arch = arches.get("x86_64" if args.arch is None else args.arch)
     watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
     machine = equip(arch, kernels=operations(args.defect), watch=watch)
     runner = Runner(machine, args.limit)

@@ -9,6 +9,7 @@ import arches
 from layout.images.kinds import kind_of, parse_address, read_bytes
 from layout.memory.errors import InputError, UsageError
 from layout.memory.limits import LIMIT
+from layout.memory.structs import short_version
 from layout.traces.snapshot import operations, snapshot
 from layout.traces.source import TraceText
 
@@ -111,8 +112,8 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
 
 def _check_trace_kernel(kernel: str | None, lock_size: int | None, config: str | None) -> None:
     """A trace runs as one kernel does. Raises UsageError for another."""
-    if kernel is not None and ".".join(kernel.split(".")[:2]) != _TRACE_KERNEL:
-        message = f"traces are run as Linux {_TRACE_KERNEL} does: leave out --kernel {kernel}"
+    if kernel is not None and short_version(kernel) != _TRACE_KERNEL:
+        message = f"traces are run as Linux {_TRACE_KERNEL} does: leave out --kernel {kernel[:40]}"
         raise UsageError(message)
     if lock_size not in (None, 4) or config is not None:
         option = "--lock-size" if config is None else "--config"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from layout.images.image import Image, require_tree
@@ -10,6 +11,8 @@ from layout.memory.errors import TraceError, UsageError
 from layout.memory.limits import LIMIT
 from layout.traces.runner import Runner
 from layout.traces.trace import TREES, Operation, parse
+
+_ADDRESS = re.compile(r"(0[xX])?[0-9a-fA-F]{1,16}")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,14 +61,10 @@ def snapshot(
     machine = runner.machine
     address = runner.tree
     if tree is not None:
-        number = int(tree, 16) if len(tree) <= 18 and _is_hex(tree) else -1
+        number = int(tree, 16) if _ADDRESS.fullmatch(tree) else -1
         if number < 0:
-            message = f"--tree {tree!r} is neither a tree's number (0 to 7) nor a hex address"
+            message = f"--tree {tree[:40]!r} is neither a tree's number (0 to 7) nor a hex address"
             raise UsageError(message)
         address = machine.tree(number) if number < TREES else number
     require_tree(machine.mem, address, text.source)
     return Image(arch, machine.profile, machine.mem, address, text.source, "trace", notes)
-
-
-def _is_hex(text: str) -> bool:
-    return all(char in "0123456789abcdefABCDEF" for char in text.removeprefix("0x")) and text != ""

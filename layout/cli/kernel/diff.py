@@ -58,6 +58,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.diff import compare
     from layout.ckernel.explain import explain
 
+    machines(args.arch)  # a name that is none is told before anything is unpacked
     source = source_of(args)
     report: dict[str, Any] = {}
     for name, operations in _on_machines(args).items():
@@ -106,7 +107,7 @@ def _on_machines(args: argparse.Namespace) -> dict[str, list[Operation]]:
         try:
             found[name] = list(operations(text, arches.get(name)))
         except TraceError as error:
-            if args.arch or arches.get(name).word_size == 8:
+            if args.arch is not None or arches.get(name).word_size == 8:
                 raise
             refused = error
     if not found and refused:

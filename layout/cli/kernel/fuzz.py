@@ -74,9 +74,10 @@ def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.coverage import coverage, forget
     from layout.ckernel.fuzz import Options, fuzz
 
+    names = machines(args.arch)  # a name that is none is told before anything is unpacked
     source = source_of(args)
     builds = []
-    for name in machines(args.arch):
+    for name in names:
         counted = args.coverage and toolchain.is_native(name)
         builds.append(build(source, name, COVERAGE if counted else PLAIN))
     native = next((built for built in builds if built.mode == COVERAGE), None)

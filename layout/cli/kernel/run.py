@@ -40,7 +40,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.traces.inputs import open_trace
     from layout.traces.transcript import encode
 
-    arch = arches.get(args.arch or "x86_64")
+    arch = arches.get("x86_64" if args.arch is None else args.arch)
     operations = list(open_trace(args.trace, arch))
     built = build(source_of(args), arch.name, SANITIZE if args.sanitize else PLAIN)
     tell(f"{built.source} on {built.arch}")
