@@ -294,7 +294,7 @@ def campaign(kinds, first, cases, tally=None):
     tally = tally or Tally()
     assert issubclass(_plain(), Memory)
     signal.signal(signal.SIGALRM, _on_alarm)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.suppress(KeyboardInterrupt):
         for seed in range(first, first + cases):
             for kind in kinds:
                 signal.alarm(SECONDS)
