@@ -30,6 +30,7 @@ from arches import (
 from arches.arch import Access, AddressRange, Arch, ByteOrder, UserSpace
 
 __all__ = [
+    "THREE",
     "Access",
     "AddressRange",
     "Arch",
@@ -46,6 +47,9 @@ _ARCHES: dict[str, Arch] = {module.ARCH.name: module.ARCH for module in (*_64_BI
 _SHOWN = 40
 """How many characters of a wrong name an error shows."""
 _BY_NAME = {name: arch for arch in _ARCHES.values() for name in (arch.name, *arch.aliases)}
+
+THREE = ("x86_64", "s390x", "sparc64")
+"""The machines that are meant where none is named: those with transcripts of whole traces."""
 
 
 class UnknownArchError(LookupError):

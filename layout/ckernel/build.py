@@ -1,8 +1,7 @@
-"""Building the harness around a kernel's maple_tree.c; what was built once is kept.
+"""Builds the harness with a kernel's maple_tree.c, and caches the builds.
 
-A build's place in the cache is the hash of all that goes into it: the kernel's two files, the
-harness, the compiler and its options. So a changed kernel is built anew, and an unchanged one
-never.
+The name of a build in the cache is the hash of all its inputs: the kernel's two files, the harness,
+the compiler and its options. So a changed kernel is built again, and an unchanged one is not.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from layout.ckernel import toolchain
 from layout.ckernel.source import cache_directory
 from layout.host import children
 from layout.memory.errors import InputError, UsageError
+from layout.traces.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from layout.ckernel.source import KernelSource
@@ -42,6 +42,9 @@ _MODE_FLAGS = {
     SANITIZE: ("-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"),
     COVERAGE: ("-O0", "--coverage", "-DKEEP_COVERAGE", "-static"),
 }
+_ZEROED_STACK = "-ftrivial-auto-var-init=zero"
+"""As kernels are configured (INIT_STACK_ALL_ZERO): 7.3 writes parts of a local to a node."""
+
 _PROGRAM = "harness"
 
 
@@ -90,8 +93,10 @@ def build(
     if mode != PLAIN and not tools.native:
         message = f"{mode} is for this computer's own architecture: leave it out for {arch}"
         raise UsageError(message)
-    harness = _harness()
+    harness = {**_harness(), "table.h": _table(source)}
     flags = [*_FLAGS, *_MODE_FLAGS[mode], *(f"-D{name}" for name in sorted(source.features))]
+    if "HAVE_MAPLE_COPY" in source.features:
+        flags.append(_ZEROED_STACK)
     main = "main.c"
     if test is not None:
         main = "testcase.c"
@@ -120,6 +125,16 @@ def _harness() -> dict[str, str]:
     return {
         file.name: file.read_text() for file in folder.iterdir() if file.name.endswith((".c", ".h"))
     }
+
+
+def _table(source: KernelSource) -> str:
+    """The operations as the harness lists them: those that this kernel can carry out."""
+    kinds = {False: "READS", True: "CHANGES"}
+    return "".join(
+        f'{{ "{name}", op_{name}, {kinds[operation.changes]} }},\n'
+        for name, operation in OPERATIONS.items()
+        if name not in source.missing_operations
+    )
 
 
 def _compile(
@@ -161,5 +176,5 @@ def _complaint(source: KernelSource, stderr: str) -> str:
     first = (lines or stderr.splitlines() or ["the compiler said nothing"])[0]
     return (
         f"{source.code} does not compile in the harness: {first}: "
-        "the harness knows kernels from 6.1 to 6.12"
+        "the harness knows kernels from 6.1 to 7.3"
     )

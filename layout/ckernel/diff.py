@@ -1,8 +1,8 @@
-"""Kernel against emulator: one trace, operation by operation, on one machine.
+"""Compares kernel and emulator on one trace, operation by operation, on one machine.
 
-Both say what each operation returned, what it allocated and freed, and a checksum of all
-memory, so that not a byte may differ even where the trace looks at none. A crash of the
-kernel's code equals a fault of the emulator at the same operation.
+Both print the result of each operation, its allocations and frees, and a checksum of all memory. So
+every byte must be equal, even if the trace does not show it. A crash of the kernel's code is equal
+to a fault of the emulator at the same operation.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import arches
 from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.sums import SummingRunner
+from layout.traces.language import KEYS, Audience
 from layout.traces.transcript import comparable
 
 if TYPE_CHECKING:
@@ -20,18 +21,16 @@ if TYPE_CHECKING:
 
     from layout.ckernel.build import Built
     from layout.ckernel.source import KernelSource
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
     from layout.traces.trace import Operation
 
-RESULTS = frozenset(
-    {"ret", "err", "err_at", "entry", "index", "last", "start", "next", "ranges", "ok", "fault"}
-)
+RESULTS = frozenset(name for name, key in KEYS.items() if key.seen is Audience.CALLER)
 """Fields that a caller of the kernel sees; the others are states, allocations and memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """An operation that kernel and emulator carried out differently.
+    """An operation with different results in kernel and emulator.
 
     ``fields`` are those of the transcript that differ; ``sum`` among them is memory.
     """
@@ -54,7 +53,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a comparison ended: after so many operations, at a mismatch or not.
+    """The result of a comparison: the number of operations, and the mismatch if there is one.
 
     ``fault`` is the message of a fault that both had.
     """
@@ -74,7 +73,7 @@ def compare(
 ) -> Verdict:
     """Run the operations on both sides, up to the first mismatch. Raises what run() raises."""
     outcome = run(built, operations, sums=with_sums(built.source), seconds=seconds)
-    emulator = SummingRunner(arches.get(built.arch))
+    emulator = SummingRunner(arches.get(built.arch), built.source.emulator)
     done = (emulator.execute(operation) for operation in operations)
     return match(built, operations, outcome.lines, done, results_only=results_only)
 

@@ -1,4 +1,4 @@
-"""Where the bytes of kernel and emulator part: the node at a mismatch, from both memories."""
+"""The first different bytes of kernel and emulator: the node at a mismatch, from both memories."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from layout.ckernel.diff import with_sums
 from layout.ckernel.execute import run
 from layout.compare.difference import Difference, between_nodes
 from layout.compare.live import live_node
-from layout.machine.machine import Machine, Saved
+from layout.machine.machine import TREES, Machine, Saved
 from layout.memory.node import NODE_SIZE
 from layout.memory.nodeview import Visit
 from layout.memory.pointers import LEAF_64
 from layout.traces.runner import Runner
-from layout.traces.trace import TREES, Operation
+from layout.traces.trace import Operation
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from layout.ckernel.build import Built
     from layout.ckernel.diff import Mismatch
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
 
 SIDES = ("kernel", "emulator")
 _LONGEST = 200
@@ -69,7 +70,7 @@ def _with_operation(found: Difference, operation: Operation) -> Difference:
 
 
 def _emulated(built: Built, operations: Sequence[Operation]) -> Machine:
-    runner = Runner(Machine(arches.get(built.arch)))
+    runner = Runner(Machine(arches.get(built.arch), kernel=kernel_of(built.source.emulator)))
     for operation in operations:
         runner.execute(operation)
     return runner.machine
@@ -82,7 +83,7 @@ def _kernel_memory(built: Built, operations: Sequence[Operation]) -> Machine:
     for number in range(TREES):
         looks += [Operation(n, "sel", (number,)), Operation(n, "treemem", ())]
     lines = run(built, [*operations, *looks]).lines[len(operations) :]
-    machine = Machine(arches.get(built.arch))
+    machine = Machine(arches.get(built.arch), kernel=kernel_of(built.source.emulator))
     nodes: list[Line] = lines[0]["mem"]
     saved = machine.save()
     trees = bytearray(saved.trees)

@@ -1,6 +1,6 @@
-"""The emulator with a checksum of all its memory after every operation, as the harness has it.
+"""The emulator with a checksum of all its memory after every operation, as in the harness.
 
-Only what an operation wrote is summed anew, so it costs little.
+Only memory that an operation wrote is summed again, so the cost is small.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ import struct
 from typing import TYPE_CHECKING
 
 from layout.compare.tracking import TrackingMemory
-from layout.machine.machine import Machine
+from layout.machine.machine import TREES, Machine
 from layout.memory.node import NODE_SIZE
+from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.runner import Runner
-from layout.traces.trace import TREES
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from arches import Arch
     from layout.compiled._core import Core
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
     from layout.traces.trace import Operation
 
 _PRIME = 0x100000001B3
@@ -27,8 +28,8 @@ _MASK = (1 << 64) - 1
 class SummingRunner(Runner):
     """A Runner whose lines carry ``sum``: of the trees, the nodes in use and those just freed."""
 
-    def __init__(self, arch: Arch) -> None:
-        machine = Machine(arch, TrackingMemory)
+    def __init__(self, arch: Arch, version: str = DEFAULT_VERSION) -> None:
+        machine = Machine(arch, TrackingMemory, kernel_of(version))
         super().__init__(machine)
         self._memory = machine.mem
         self._core: Core | None = getattr(machine.mem, "core", None)

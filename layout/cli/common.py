@@ -1,4 +1,4 @@
-"""What the verbs share: options of an input, output with or without colour, notes."""
+"""Common parts of the verbs: options of an input, output with or without colour, notes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.host.streams import note
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import NoReturn
 
     from rich.console import Console
 
     from layout.images.image import Image
     from layout.show.text import Line
+    from layout.tree.kernel import Kernel
 
 _BAD_USAGE = 2
 _LARGEST_LOCK = 256
@@ -26,7 +28,7 @@ _LONGEST_NOTE = 2000
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line."""
+    """An argument parser whose error messages are one line."""
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and end with exit code 2."""
@@ -85,8 +87,36 @@ def add_defect(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="put a historical bug in; may be repeated (maple-layout defects lists them)",
+        help="run with a historical bug; may be repeated (maple-layout defects lists them)",
     )
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Add ``--kernel`` for operations, where no image is read."""
+    parser.add_argument(
+        "--kernel",
+        metavar="V",
+        help="the kernel whose operations are carried out: 6.12 (if left out), 7.2 or 7.3",
+    )
+
+
+def version_of(args: argparse.Namespace) -> str:
+    """The version that ``--kernel`` names, as operations have it. Raises UsageError."""
+    from layout.memory.structs import DEFAULT_VERSION
+    from layout.tree.versions import kernel_of
+
+    return kernel_of(args.kernel or DEFAULT_VERSION).version
+
+
+def defects_of(args: argparse.Namespace) -> Sequence[type[Kernel]]:
+    """What ``--defect`` puts in front of ``--kernel``. Raises UsageError."""
+    from layout.defects import operations
+    from layout.memory.structs import DEFAULT_VERSION
+
+    if args.defect and version_of(args) != DEFAULT_VERSION:
+        message = f"defects are of kernel {DEFAULT_VERSION}: leave --defect or --kernel out"
+        raise UsageError(message)
+    return operations(args.defect)
 
 
 def add_kernel(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +127,7 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
         "--config",
         metavar="OPTIONS",
         help="the kernel's configuration, for its spinlock_t: smp, up, debug-spinlock, lockdep, "
-        "lock-stat, rt; several with commas between",
+        "lock-stat, rt; several are separated by commas",
     )
     locks.add_argument(
         "--lock-size",
@@ -125,8 +155,8 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     parser.add_argument(
         "input",
         metavar=metavar,
-        help="a trace, a JSON capture, an ELF core, a JSON dump or the JSON beside raw memory, "
-        "packed by xz or not; - is stdin",
+        help="a trace, a JSON capture, an ELF core, a JSON dump or the JSON of raw memory, "
+        "may be xz-compressed; - is stdin",
     )
     parser.add_argument(
         "--tree",
@@ -136,7 +166,7 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     add_arch(parser, "the machine")
     add_kernel(parser)
     parser.add_argument(
-        "--at", metavar="LINE", type=count, help="the trace line after which to look"
+        "--at", metavar="LINE", type=count, help="show the state after this line of the trace"
     )
     add_limit(parser)
 

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_defect, add_kernel, add_limit, count, print_lines, tell
+from layout.cli.common import (
+    add_defect,
+    add_kernel,
+    add_limit,
+    count,
+    defects_of,
+    print_lines,
+    tell,
+    version_of,
+)
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,17 +27,17 @@ if TYPE_CHECKING:
     from layout.compare.difference import Difference
     from layout.images.image import Image
 
-_DEFAULT = "x86_64,s390x,sparc64"
+_DEFAULT = ",".join(arches.THREE)
 
 
 def add(verbs: Any) -> None:
     """Register the verb."""
     parser = verbs.add_parser(
         "compare",
-        help="compare what machines make of a trace, or two images",
+        help="compare the results of a trace on several machines, or two images",
         description=(
-            "With one input, run a trace on several machines in lock-step and stop at the first "
-            "difference in meaning. With two, tell all that differs between the trees in them."
+            "With one input, run a trace on several machines line by line and stop at the first "
+            "difference in meaning. With two, list all differences between the trees in them."
         ),
         allow_abbrev=False,
     )
@@ -41,10 +50,10 @@ def add(verbs: Any) -> None:
     add_defect(parser)
     add_limit(parser)
     parser.add_argument(
-        "--at", metavar="LINE", type=count, help="of two traces: the last line to run"
+        "--at", metavar="LINE", type=count, help="with two traces: the last line to run"
     )
     parser.add_argument(
-        "--first", action="store_true", help="of two images: the first difference alone"
+        "--first", action="store_true", help="with two images: only the first difference"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -65,7 +74,6 @@ def _machines(text: str) -> list[Arch]:
 
 def _lock_step(args: argparse.Namespace) -> int:
     from layout.compare.lockstep import compare_trace
-    from layout.defects import operations
     from layout.traces.inputs import read_trace
 
     if args.tree is not None or args.at is not None:
@@ -81,7 +89,13 @@ def _lock_step(args: argparse.Namespace) -> int:
     if len({arch.word_size for arch in machines}) > 1:
         message = "32-bit and 64-bit machines build different trees: compare each kind by itself"
         raise UsageError(message)
-    outcome = compare_trace(read_trace(args.inputs[0]), machines, kernels=operations(args.defect))
+    outcome = compare_trace(
+        read_trace(args.inputs[0]),
+        machines,
+        kernels=defects_of(args),
+        version=version_of(args),
+        limit=args.limit,
+    )
     if args.json:
         print(json.dumps(outcome.as_json()))
     elif outcome.difference:

@@ -1,4 +1,4 @@
-"""``maple-layout run``: carry out a trace on one machine and print its transcript."""
+"""``maple-layout run``: run a trace on one machine and print its transcript."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_arch, add_defect, add_limit, tell
+from layout.cli.common import (
+    add_arch,
+    add_defect,
+    add_limit,
+    add_version,
+    defects_of,
+    tell,
+    version_of,
+)
+from layout.cli.findings import add_findings, ready, tell_findings
 from layout.host.streams import note
 
 if TYPE_CHECKING:
     import argparse
+
+    from layout.formats.findings import Checked
+    from layout.machine.watch.report import Report
+    from layout.traces.stream import Stream
 
 _REPORTS = 10
 """Reports that are told on stderr, beside the transcript."""
@@ -20,30 +33,31 @@ def add(verbs: Any) -> None:
     """Register the verb."""
     parser = verbs.add_parser(
         "run",
-        help="carry out a trace on a simulated machine and print the transcript",
-        description="Carry out every operation of a trace over raw node bytes; one JSON line each.",
+        help="run a trace on a simulated machine and print the transcript",
+        description="Run every operation of a trace on raw node bytes; one JSON line each.",
         allow_abbrev=False,
     )
     parser.add_argument("trace", metavar="TRACE", help="a trace, packed by xz or not; - is stdin")
-    add_arch(parser, "the machine, x86_64 if left out")
+    add_arch(parser, "the machine (default x86_64)")
+    add_version(parser)
     add_defect(parser)
     add_limit(parser)
     parser.add_argument(
         "--check",
         action="store_true",
-        help="report every access to bytes of a node that are not what they are read as, "
+        help="report every access to bytes of a node that hold another field, "
         "and states used in another RCU read section",
     )
     parser.add_argument(
         "--ledger",
         action="store_true",
-        help="tell what each operation cost in nodes and written bytes, and what was in vain",
+        help="show the cost of each operation in nodes and written bytes, and unnecessary work",
     )
+    add_findings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the transcript; 1 if a validate failed, the machine stopped or a rule was broken."""
-    from layout.defects import operations
     from layout.machine.equip import equip
     from layout.machine.watch.check import CHECK
     from layout.machine.watch.ledger import LEDGER, ledger_of
@@ -55,10 +69,12 @@ def run(args: argparse.Namespace) -> int:
     from layout.traces.stream import Stream
 
     arch = arches.get("x86_64" if args.arch is None else args.arch)
+    ready(args)
     watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
-    machine = equip(arch, kernels=operations(args.defect), watch=watch)
+    machine = equip(arch, kernels=defects_of(args), watch=watch, version=version_of(args))
     runner = Runner(machine, args.limit)
-    stream = Stream(runner, read_trace(args.trace))
+    source = "stdin" if args.trace == "-" else args.trace
+    stream = Stream(runner, read_trace(args.trace), forget=True)
     try:
         for lines in stream.transcript():
             sys.stdout.write(lines.decode())
@@ -75,4 +91,21 @@ def run(args: argparse.Namespace) -> int:
         tell(str(report))
     if len(reports) > _REPORTS:
         tell(f"and {len(reports) - _REPORTS} reports more, in the transcript")
+    tell_findings(args, _checked(source, stream, reports))
     return 1 if runner.failed or runner.faulted or reports else 0
+
+
+def _checked(source: str, stream: Stream, reports: list[Report]) -> list[Checked]:
+    """The run as one thing that was looked at, or each thing that is wrong in it."""
+    from layout.formats.findings import Checked, Finding
+
+    found = [Finding(each.kind, str(each), source, each.operation) for each in reports]
+    if stream.runner.failed:
+        found.append(Finding("validate", "mt_validate finds the tree broken", source))
+    if stream.last is not None:
+        line, fault = stream.last, stream.last["fault"]
+        found.append(Finding(fault["kind"], fault["message"], source, line["n"]))
+    name = f"run on {stream.runner.machine.arch.name}"
+    return [Checked(source, f"{name}: {each.rule}", each) for each in found] or [
+        Checked(source, name)
+    ]

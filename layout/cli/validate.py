@@ -1,4 +1,4 @@
-"""``maple-layout validate``: every violation in a tree, wherever it comes from."""
+"""``maple-layout validate``: every violation in a tree from any source."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import add_input, open_image
+from layout.cli.findings import add_findings, ready, tell_findings
 
 if TYPE_CHECKING:
     import argparse
@@ -17,21 +18,27 @@ def add(verbs: Any) -> None:
         "validate",
         help="list every violation in a tree",
         description=(
-            "List every violation in a tree: node and byte offset, rule, what is expected and "
-            "what is found, the kernel's check that would trip, and the likely cause."
+            "List every violation in a tree: node and byte offset, rule, the expected value and "
+            "the value found, the kernel's check that would fail, and the likely cause."
         ),
         allow_abbrev=False,
     )
     add_input(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_findings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the violations; 1 if there is any."""
-    from layout.images.validate import check
+    from layout.formats.findings import Checked, Finding
+    from layout.images.validator import check
 
+    ready(args)
     image = open_image(args)
     report = check(image.memory, image.tree)
+    wrong = [Finding(str(v.rule), str(v), image.source) for v in report.violations]
+    checked = [Checked(image.source, finding.rule, finding) for finding in wrong]
+    tell_findings(args, checked or [Checked(image.source, "valid")])
     if args.json:
         print(json.dumps(report.as_json()))
         return 0 if report.valid else 1

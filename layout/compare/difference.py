@@ -1,9 +1,9 @@
 """The first difference in meaning between two nodes, trees or results.
 
-Byte order alone is no difference: fields are compared as the numbers that each machine reads.
-Where both machines run the same trace their nodes lie at the same addresses. Two images may
-also hold the same tree at other addresses: then pointers are equal if they point to nodes at
-the same place in their trees.
+Fields are compared as the numbers that each machine reads, so byte order alone is no difference. If
+both machines run the same trace, their nodes have the same addresses. Two images can contain the
+same tree at different addresses. Then pointers are equal if they point to nodes at the same
+position in their trees.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from layout.images.decode import decode
-from layout.memory.node import PIVOT
-from layout.memory.pointers import ARANGE_64, NODE_MASK, ROOT_PARENT
-from layout.show.fields import node_fields
+from layout.memory.meaning import node_fields
+from layout.memory.nodeview import end_by_pivot
+from layout.memory.pointers import NODE_MASK, ROOT_PARENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,11 +29,12 @@ IGNORED = frozenset({"pad", "tail"})
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs between two sides, called ``arches``.
+    """A difference between two sides, whose names are ``arches``.
 
-    ``node`` and ``offset`` (bytes in the node) tell where, if it is in a node; ``field`` is a
-    field of a struct or of a transcript line, ``values`` what each side has. ``sides`` are the
-    memory and node of each side, to be shown; pointers to the same of ``places`` are equal.
+    ``node`` and ``offset`` (bytes in the node) are the place, if it is in a node. ``field`` is a
+    field of a struct or of a transcript line, ``values`` the values of both sides. ``sides`` are
+    the memory and node of each side, for output. Pointers to the same position in ``places`` are
+    equal.
     """
 
     arches: tuple[str, str]
@@ -59,7 +60,7 @@ class Difference:
 
 
 class Places:
-    """Which nodes of one image lie at the same place in the tree as which of the other."""
+    """Maps the nodes of two images that have the same position in their trees."""
 
     def __init__(self, a: Image, b: Image, nodes: Iterable[tuple[Visit, Visit]]) -> None:
         self._roots = (a.tree | ROOT_PARENT, b.tree | ROOT_PARENT)
@@ -78,10 +79,8 @@ def same_words(a: NodeMemory, b: NodeMemory, visit: Visit) -> bool:
     """Whether a node's words and metadata are equal; quicker than looking at each field."""
     node, mt = visit.address, visit.type
     words_a, words_b = a.read_node(node, mt), b.read_node(node, mt)
-    if mt != ARANGE_64:
-        last_pivot = words_a[PIVOT + a.profile.sizes.pivots[mt] - 1]
-        if last_pivot not in (0, visit.max):  # the last word is a slot
-            return words_a == words_b
+    if end_by_pivot(a, words_a, mt, visit.max) == a.profile.sizes.pivots[mt]:
+        return words_a == words_b  # the last word is a slot
     meta_word = a.meta_offset[mt] // a.word_size
     return (
         words_a[:meta_word] == words_b[:meta_word]

@@ -1,4 +1,4 @@
-"""Running one trace on several machines in lock-step, up to the first difference in meaning."""
+"""Runs one trace on several machines line by line, up to the first difference in meaning."""
 
 from __future__ import annotations
 
@@ -17,32 +17,37 @@ from layout.machine.watch.watch import Watch
 from layout.memory.errors import TraceError
 from layout.memory.limits import LIMIT
 from layout.memory.pointers import mt_height
-from layout.traces.runner import MUTATING, Line, Runner
+from layout.memory.structs import DEFAULT_VERSION
+from layout.traces.runner import Runner
 from layout.traces.snapshot import operations as operations_of
 from layout.traces.stream import END, LINE, STOPPED, next_line
 from layout.traces.trace import Operation, TraceReader
 from layout.traces.transcript import comparable
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from arches import Arch
     from layout.compiled._core import Core
+    from layout.traces.session import Line
     from layout.traces.source import TraceText
     from layout.tree.kernel import Kernel
 
 _MEMORY_KEYS = frozenset({"hex", "was", "message"})
+"""Raw bytes, also in what a line nests, and the text of a fault, which may tell of them."""
+
 _LAST_WORD = re.compile(r"( contents: .*) [0-9a-f]+$", re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Comparison:
-    """What a comparison found: the first difference, if any, and how much was compared.
+    """The result of a comparison: the first difference, if any, and the amount of data compared.
 
-    ``nodes`` were handed out, ``height`` is the greatest that the current tree had.
-    ``swapped_bytes`` counts the bytes of these nodes that differ between the first machine and
-    the others though they mean the same. ``bad`` tells that the machines agree on a fault or a
-    failed validate.
+    ``nodes`` is the number of allocated nodes, ``height`` the greatest height of the current tree.
+    ``swapped_bytes`` counts the bytes of these nodes that differ between the first machine and the
+    others but have the same meaning. ``bad`` is True if the machines agree on a fault or a failed
+    validate.
     """
 
     operations: int = 0
@@ -69,14 +74,15 @@ def compare(
     machines: Iterable[Arch],
     *,
     kernels: Sequence[type[Kernel]] = (),
+    version: str = DEFAULT_VERSION,
     limit: int = LIMIT,
 ) -> Comparison:
     """Run the operations on every machine; stops at the first difference.
 
-    The machines' widths have to be the same; all of them get ``kernels``, as equip()
-    takes them. Raises TraceError.
+    The machines' widths have to be the same; all of them get ``kernels`` and ``version``, as
+    equip() takes them. Raises TraceError, UsageError.
     """
-    runners = _runners(machines, kernels, limit)
+    runners = _runners(machines, kernels, version, limit)
     outcome = Comparison(arches=tuple(runner.machine.arch.name for runner in runners))
     for operation in operations:
         if _compared(outcome, operation, runners, [each.execute(operation) for each in runners]):
@@ -89,13 +95,15 @@ def compare_trace(
     machines: Sequence[Arch],
     *,
     kernels: Sequence[type[Kernel]] = (),
+    version: str = DEFAULT_VERSION,
     limit: int = LIMIT,
 ) -> Comparison:
     """compare() of a trace's text; quicker on compiled machines. Raises what compare() does."""
-    runners = _runners(machines, kernels, limit)
+    runners = _runners(machines, kernels, version, limit)
     cores = [core for runner in runners if (core := runner.machine.core) is not None]
-    if len(cores) < len(runners):
-        return compare(operations_of(text, machines[0]), machines, kernels=kernels, limit=limit)
+    if len(cores) < len(runners) or len({core.extension for core in cores}) > 1:
+        listed = operations_of(text, machines[0])
+        return compare(listed, machines, kernels=kernels, version=version, limit=limit)
     outcome = Comparison(arches=tuple(runner.machine.arch.name for runner in runners))
     reader = TraceReader(machines[0].ulong_max)
     n = 0
@@ -120,11 +128,10 @@ def _lock_step(
 
     ``block`` is whole lines and how many came before; true if the comparison ends in it.
     """
-    from layout.compiled._core import LockStep, Replay  # noqa: PLC0415 - where it was built
-
+    extension = cores[0].extension
     data, before = block
-    replays = [Replay(core, data, 0, before) for core in cores]
-    together = LockStep(replays)
+    replays = [extension.Replay(core, data, 0, before) for core in cores]
+    together = extension.LockStep(replays)
     together.operations, together.height = outcome.operations, outcome.height
     while True:
         for runner, replay in zip(runners, replays, strict=True):
@@ -160,12 +167,14 @@ def _lock_step(
             return True
 
 
-def _runners(machines: Iterable[Arch], kernels: Sequence[type[Kernel]], limit: int) -> list[Runner]:
+def _runners(
+    machines: Iterable[Arch], kernels: Sequence[type[Kernel]], version: str, limit: int
+) -> list[Runner]:
     watch = [Watch(memory=TrackingMemory)]
     return [
-        Runner(equip(arch, kernels=kernels, watch=watch), limit)
+        Runner(equip(arch, kernels=kernels, watch=watch, version=version), limit)
         if kernels
-        else Runner(Machine(arch, TrackingMemory), limit)
+        else Runner(Machine(arch, TrackingMemory, kernel_of(version)), limit)
         for arch in machines
     ]
 
@@ -178,7 +187,7 @@ def _compared(
     outcome.difference = _first_difference(operation, runners, lines)
     if outcome.difference:
         return True
-    if operation.op in MUTATING:
+    if operation.declared.changes:
         outcome.height = max(outcome.height, mt_height(int(lines[0]["flags"], 16)))
     if runners[0].faulted:
         outcome.bad = f"line {operation.n}: all fault: {lines[0]['fault']['message']}"
@@ -272,10 +281,8 @@ def _count(outcome: Comparison, runners: list[Runner]) -> None:
     outcome.nodes = first.cache.allocated
     for other in runners[1:]:
         ours, theirs = first.machine.core, other.machine.core
-        if ours is not None and theirs is not None:
-            from layout.compiled._core import differing_bytes  # noqa: PLC0415 - where it was built
-
-            outcome.swapped_bytes += differing_bytes(ours, theirs)
+        if ours is not None and theirs is not None and ours.extension is theirs.extension:
+            outcome.swapped_bytes += ours.extension.differing_bytes(ours, theirs)
             continue
         cells = zip(first.mem.near_cells(), other.mem.near_cells(), strict=True)
         outcome.swapped_bytes += sum(

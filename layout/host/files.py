@@ -111,6 +111,14 @@ class Output:
                 part.name = None  # after an error the list tells what is left to do
 
 
+def check(path: str | os.PathLike[str]) -> None:
+    """Make sure, before long work, that a file can be written there. Raises OSError."""
+    place = Path(path)
+    if not (_is_stream(place) or place.is_fifo() or place.is_char_device()):
+        with held():
+            _Part(place).drop()
+
+
 def write(path: str | os.PathLike[str], data: bytes | str) -> None:
     """Write one file, whole or not at all; text is UTF-8. Raises OSError."""
     with Output() as files:

@@ -1,7 +1,7 @@
 """ELF cores: pages of kernel memory in PT_LOAD segments, read with pyelftools.
 
-A core says nothing of the kernel's configuration, so where ma_flags lies in struct maple_tree
-follows from what the caller knows, or from which word's height agrees with the tree.
+A core does not contain the kernel's configuration. So the offset of ma_flags in struct maple_tree
+comes from the caller's options, or is the word whose height agrees with the tree.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ Segment = tuple[int, bytearray]
 
 
 class _Candidate(NamedTuple):
-    """One place where ma_flags may lie: ``fits`` if its height is the tree's."""
+    """One possible offset of ma_flags: ``fits`` if its height is the tree's."""
 
     memory: NodeMemory
     offset: int

@@ -1,7 +1,7 @@
 """Decoding the tree in an image: its ranges and entries, as far as they can be read.
 
-The walk keeps a list of what is still to be visited, never visits a node twice and never goes
-deeper than ma_flags can say, so it ends on any memory.
+The walk keeps a list of nodes to visit. It visits no node twice and goes no deeper than ma_flags
+can represent. So it ends on any memory.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from layout.memory.nodeview import KNOWN_TYPES, Visit, view
 from layout.memory.pointers import (
     ENODE_NULL,
     LEAF_64,
+    MAPLE_HEIGHT_MAX,
     NODE_MASK,
     ROOT_NODE,
+    TYPE_MASK,
     TYPE_NAMES,
     mt_height,
     mte_node_type,
@@ -28,23 +30,18 @@ from layout.memory.pointers import (
 if TYPE_CHECKING:
     from layout.memory.node import NodeMemory
 
-MAX_DEPTH = 31
-"""The greatest height in nodes that ma_flags can hold."""
-
 MAX_PROBLEMS = 100
 """So many problems are told; more would say nothing new."""
-
-_TYPE_BITS = 0x78
 
 
 @dataclass(slots=True)
 class Decoded:
-    """What a tree holds.
+    """The content of a tree.
 
-    ``height`` is what ma_flags say, in nodes. ``ranges`` are (first, last, entry), both ends
-    inclusive, in order, NULL entries left out. ``nodes`` are in breadth-first order. The tree
-    is ``complete`` if ``problems`` is empty; else ``ranges`` is what could be read. It is
-    ``cyclic`` if a node was met twice.
+    ``height`` is that of ma_flags, in nodes. ``ranges`` are (first, last, entry), both ends
+    inclusive, in order, without NULL entries. ``nodes`` are in breadth-first order. The tree is
+    ``complete`` if ``problems`` is empty; otherwise ``ranges`` has the readable part. It is
+    ``cyclic`` if a node was found twice.
     """
 
     flags: int
@@ -139,13 +136,15 @@ def decode(mem: NodeMemory, tree: int) -> Decoded:
 
 def _decoded_at_once(mem: NodeMemory, found: Decoded) -> bool:
     """Whether compiled code found the whole tree, without any problem."""
-    from layout.compiled._core import Decoder  # noqa: PLC0415 - where it was built
+    from layout.compiled import _core  # noqa: PLC0415 - where it was built
 
+    core: _core.Core | None = getattr(mem, "core", None)
+    extension = _core if core is None else core.extension
     collecting = gc.isenabled()
     gc.disable()  # it would look through millions of tuples of numbers, time and again
     try:
-        decoder = Decoder(mem, found.height)
-        whole = decoder.decode(found.root, mem.arch.ulong_max)
+        decoder = extension.Decoder(mem, found.height)
+        whole: bool = decoder.decode(found.root, mem.arch.ulong_max)
         if whole:
             found.ranges = decoder.ranges
             found.nodes = [Visit._make(visit) for level in decoder.levels for visit in level]
@@ -161,15 +160,15 @@ def _refusal(item: _Pending, seen: set[int]) -> str | None:
     if not item.word:
         return f"{item.where} is NULL where a node is needed"
     # the root word may differ by one bit: it marks a node
-    if item.word & NODE_MASK & ~_TYPE_BITS & ~ROOT_NODE != ENODE_NULL:
+    if item.word & NODE_MASK & ~TYPE_MASK & ~ROOT_NODE != ENODE_NULL:
         return f"{item.where} is {item.word:x}, which points to no node"
     if mt not in KNOWN_TYPES:
         name = TYPE_NAMES[mt] if mt < len(TYPE_NAMES) else "unknown"
         return f"{item.where} is {item.word:x}, of node type {mt} ({name}), which trees don't use"
     if node in seen:
         return f"{item.where} points to node {node:x} again: a cycle, or a node with two parents"
-    if item.depth >= MAX_DEPTH:
-        return f"{item.where} leads deeper than {MAX_DEPTH} nodes"
+    if item.depth >= MAPLE_HEIGHT_MAX:
+        return f"{item.where} leads deeper than {MAPLE_HEIGHT_MAX} nodes"
     return None
 
 
@@ -191,7 +190,7 @@ def measure_height(mem: NodeMemory, root: int) -> int | None:
     if not xa_is_node(root):
         return 0
     word = root
-    for depth in range(1, MAX_DEPTH + 1):
+    for depth in range(1, MAPLE_HEIGHT_MAX + 1):
         mt = mte_node_type(word)
         if mt == LEAF_64:
             try:

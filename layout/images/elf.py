@@ -1,4 +1,4 @@
-"""Which machine an ELF file is of, by its header."""
+"""Finds the machine of an ELF file from its header."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""A simulated machine: memory, node cache and kernel code of one architecture, ready for use."""
+"""A simulated machine: memory, node cache and kernel operations of one architecture."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arches import Access
@@ -29,13 +30,13 @@ _TREE_AREA = 0x10000
 class Machine:
     """One machine with eight empty trees.
 
-    Tree ``k`` lies at ``tree_base + k * 0x40``, node ``i`` at ``node_base + i * 0x100``, where
-    traces have them unless ``node_base``, a multiple of 64 KiB, says otherwise. What watches
-    accesses or replaces operations comes in as another class of memory or kernel, what watches
-    allocations as another class of node cache. Unless ``reuse_nodes`` is set every node is handed
-    out once, so that freed ones can be looked at. A plain machine runs the compiled operations
-    where there are any, unless ``in_python`` asks for the Python ones, which can be replaced on
-    a single kernel or memory.
+    Tree ``k`` lies at ``tree_base + k * 0x40``, node ``i`` at ``node_base + i * 0x100``.
+    ``node_base`` is a multiple of 64 KiB; its default is the address that traces use. ``memory``,
+    ``kernel`` and ``cache`` are classes. A subclass of memory watches accesses, one of kernel
+    replaces operations, one of cache watches allocations. Without ``reuse_nodes`` every node is
+    allocated only once, so freed nodes keep their bytes. A plain machine runs compiled operations
+    if they were built. ``in_python`` selects the Python ones, which can be replaced on a single
+    kernel or memory.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, and where they lie
@@ -51,9 +52,9 @@ class Machine:
     ) -> None:
         self.arch = arch
         self.memory_class = memory
-        """What was asked for; a compiled twin may stand in for it."""
+        """The requested class; a compiled class may replace it."""
         self._kernel_class = kernel
-        self.profile = structs.profile(arch)
+        self.profile = structs.profile(arch, kernel.version)
         if node_base is None:
             node_base = 0x1000000000 if arch.word_size == 8 else 0x10000000
         self.node_base = node_base
@@ -61,14 +62,15 @@ class Machine:
         make_kernel: Callable[..., Kernel] = kernel
         stand_in = vars(memory).get("twin", "")
         plain = not in_python and type(self) is Machine
-        if compiled.available() and plain and stand_in and (kernel, cache) == (Kernel, NodeCache):
+        make_memory: Callable[..., NodeMemory] = QuickMemory if memory is NodeMemory else memory
+        if plain and stand_in and cache is NodeCache and compiled.available():
             from layout.compiled import twin  # noqa: PLC0415 - where it was built
 
-            memory = getattr(twin, stand_in)
-            cache, make_kernel = twin.CoreCache, twin.core_kernel
-        elif memory is NodeMemory:
-            memory = QuickMemory
-        self.mem = memory(arch, self.profile)
+            core_class = twin.stand_in_for(kernel)
+            if core_class is not None:
+                make_memory = partial(getattr(twin, stand_in), kernel=core_class)
+                cache, make_kernel = twin.CoreCache, twin.core_kernel
+        self.mem = make_memory(arch, self.profile)
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")
         self.cache = cache(self.mem, self.node_base, reuse=reuse_nodes)
         self.kernel = make_kernel(self.mem, self.cache)

@@ -1,4 +1,4 @@
-"""Address spaces over the tree: VMAs as structs in the machine's memory, and what Linux does there.
+"""Address spaces: VMAs as structs in the machine's memory, in a tree, with Linux's operations.
 
 The entries of the tree are addresses of struct vm_area_struct. One module per subject; functions
 keep their kernel names, and return errnos negative. :class:`~layout.mm.addressspace.AddressSpace`
@@ -7,7 +7,7 @@ lists them all.
 >>> import arches
 >>> from layout.machine.machine import Machine
 >>> from layout.mm.manager import MemoryManager
->>> from layout.mm.flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
+>>> from layout.mm.vm_flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 >>> mm = MemoryManager(Machine(arches.get("s390x"))).new_mm()
 >>> hex(mm.mmap(0, 0x2000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS))
 '0x3fff7ff9000'

@@ -1,7 +1,6 @@
-"""What operations see of an address space: the fields, and every operation with its signature.
+"""The interface of an address space: its fields, and every operation with its signature.
 
-:class:`layout.mm.addressspace.AddressSpace` is the class that has them; mypy holds the two against
-each other.
+:class:`layout.mm.addressspace.AddressSpace` implements it; mypy checks this.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ if TYPE_CHECKING:
     from arches.arch import UserSpace
     from layout.machine.machine import Machine
     from layout.memory.node import NodeMemory
+    from layout.mm.calls import Gathered, VmaMerge
     from layout.mm.shared import Shared
-    from layout.mm.state import Gathered, VmaMerge
     from layout.mm.vmas import Vma
     from layout.tree.kernel import Kernel
     from layout.tree.state import MaState
 
 
 class MmStruct(Protocol):
-    """struct mm_struct, and what can be done to it. Lengths and addresses are bytes."""
+    """struct mm_struct and its operations. Lengths and addresses are bytes."""
 
     manager: Shared
     number: int

@@ -1,4 +1,4 @@
-"""Copying an address space for a new process, and tearing one down.
+"""Copies an address space for a new process, and removes one at exit.
 
 Source: dup_mmap() of kernel/fork.c and exit_mmap() of mm/mmap.c, Linux 6.12.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from layout.memory.pointers import XA_ZERO_ENTRY
 from layout.memory.slab import GFP_KERNEL
-from layout.mm.flags import VM_DONTCOPY, VM_LOCKED_MASK, VM_WIPEONFORK
+from layout.mm.vm_flags import VM_DONTCOPY, VM_LOCKED_MASK, VM_WIPEONFORK
 from layout.tree.state import ENOMEM
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Which machines to test on, as words: names, aliases and groups, joined by commas.
+"""Selects the machines to test on: names, aliases and groups, separated by commas.
 
 >>> select("be,64bit")[:3]
 ('hppa', 'm68k', 'mips')
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from arches import Arch
 
-DEFAULT = ("x86_64", "s390x", "sparc64")
+DEFAULT = arches.THREE
 """The machines that are tested on unless others are asked for."""
 
 GROUPS: dict[str, Callable[[Arch], bool]] = {

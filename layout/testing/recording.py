@@ -1,7 +1,7 @@
-"""Trees that write down what is done to them, as a trace.
+"""Trees that record their operations as a trace.
 
-What is done through ``tree.kernel``, the machine's memory or its node cache is not seen;
-``replays`` tells whether a trace leads to the same trees without it.
+Calls through ``tree.kernel``, and changes of the machine's memory or its node cache, are not
+recorded. ``replays`` returns whether the trace gives the same trees without them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from layout.machine.machine import TREE_STRIDE, TREES, Machine
 from layout.mapletree import MapleTree
 from layout.memory.errors import MapleLayoutError
 from layout.memory.node import NODE_SIZE
+from layout.traces.operations import GAPS
 from layout.traces.runner import Runner
 from layout.traces.trace import Operation
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Makes trees on one machine, and keeps the trace of what is done to all of them.
+    """Makes trees on one machine, and records the trace of all their operations.
 
     >>> import arches
     >>> recorder = Recorder(Machine(arches.get("s390x")))
@@ -60,8 +61,21 @@ class Recorder:
     def _add(self, op: str, *args: int) -> None:
         self.operations.append(Operation(len(self.operations) + 1, op, args))
 
+    def of_tree(self, tree: int) -> list[Operation]:
+        """The operations on the tree at this address, in order."""
+        found, current = [], 0
+        for operation in self.operations:
+            if operation.op == "sel":
+                current = operation.args[0]
+            elif current == self.number(tree):
+                found.append(operation)
+        return found
+
     def replays(self) -> bool:
-        """Whether the trace, run on a new machine with the same code, gives the same trees."""
+        """Whether the trace, run on a new machine with the same code, gives the same trees.
+
+        They have to be made of as many nodes, handed out and freed.
+        """
         machine = self.machine
         if any(self.number(tree.address) >= TREES for tree in self.trees):
             return False
@@ -71,6 +85,9 @@ class Recorder:
                 runner.execute(operation)
                 if runner.faulted:
                     break
+            cache = runner.machine.cache
+            if (cache.allocated, cache.freed) != (machine.cache.allocated, machine.cache.freed):
+                return False
             return all(
                 _tree_bytes(machine, tree.address) == _tree_bytes(runner.machine, tree.address)
                 for tree in self.trees
@@ -88,7 +105,7 @@ def _tree_bytes(machine: Machine, tree: int) -> list[tuple[int, bytes]]:
 
 
 class RecordedTree(MapleTree):
-    """A MapleTree whose operations ``recorder`` writes down, before each is carried out."""
+    """A MapleTree whose operations ``recorder`` records, each before it runs."""
 
     def __init__(self, recorder: Recorder, *, alloc_range: bool = False, rcu: bool = False) -> None:
         super().__init__(machine=recorder.machine, alloc_range=alloc_range, rcu=rcu)
@@ -151,8 +168,7 @@ class RecordedTree(MapleTree):
     ) -> Range:
         """MapleTree.find_empty_area(), recorded."""
         if self.kernel.mt_is_alloc(self.address):
-            op = "empty_area_rev" if reverse else "empty_area"
-            self._record(op, first, self.ulong_max if last is None else last, size)
+            self._record(GAPS[reverse], first, self.ulong_max if last is None else last, size)
         return super().find_empty_area(size, first, last, reverse=reverse)
 
     @contextmanager

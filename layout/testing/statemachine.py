@@ -1,4 +1,4 @@
-"""A state machine for hypothesis: random operations on a tree, held against a plain model.
+"""A state machine for hypothesis: random operations on a tree, compared with a plain model.
 
 >>> import arches
 >>> from layout.machine.machine import Machine
@@ -25,18 +25,22 @@ from layout.machine.machine import TREES, Machine
 from layout.memory.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU
 from layout.testing.checked import CheckedRunner, Trace
 from layout.testing.known import sound_machine
-from layout.testing.steps import BACKWARD, FORWARD, is_stuck
+from layout.testing.steps import is_stuck
 from layout.testing.strategies import either, entries, indexes, sizes
-from layout.traces.trace import NO_LIMIT, Operation
+from layout.traces.language import NO_LIMIT
+from layout.traces.operations import AREAS, BACKWARD, FORWARD, GAPS, OPERATIONS, READS, farthest
+from layout.traces.trace import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hypothesis.strategies import SearchStrategy
 
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
 
 _NEVER = 1 << 62
+_LIMITED = [op for op in READS if len(OPERATIONS[op].arguments) > 1]
+"""Reads that have a limit."""
 
 
 def _of_machine(
@@ -62,10 +66,10 @@ _refusals = st.tuples(st.integers(0, 3), st.integers(1, 3))
 
 
 class MapleTreeMachine(RuleBasedStateMachine):
-    """Operations on one tree at a time; after each step the trees have to be what they should.
+    """Operations on one tree at a time; after each step all trees are compared with their models.
 
-    Set ``arch`` (a machine's name), ``alloc_range`` and ``rcu``; override :meth:`make_machine`
-    for another kernel or memory. Rules of your own do their operations with :meth:`do`.
+    Set ``arch`` (a machine's name), ``alloc_range`` and ``rcu``. Override :meth:`make_machine` for
+    another kernel or memory. Your own rules run operations with :meth:`do`.
     """
 
     arch = "x86_64"
@@ -73,7 +77,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
     rcu = False
 
     def make_machine(self) -> Machine:
-        """The machine to work on: that of ``arch``, without the bug that 6.12 has."""
+        """The machine to use: that of ``arch``, without the known bug of 6.12."""
         return sound_machine(self.arch)
 
     def __init__(self) -> None:
@@ -88,7 +92,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
         self.do("init", flags | (MT_FLAGS_USE_RCU if self.rcu else 0))
 
     def do(self, op: str, *args: int) -> Line:
-        """Carry out one line of a trace on the current tree. Raises WrongResultError."""
+        """Run one line of a trace on the current tree. Raises WrongResultError."""
         operation = Operation(len(self.operations) + 1, op, args)
         self.operations.append(operation)
         self._sound = False  # unless what follows comes back
@@ -103,12 +107,12 @@ class MapleTreeMachine(RuleBasedStateMachine):
         return min(max(ends[-1 - which % len(ends)] + beside, 0), self.top)
 
     def trace(self) -> Trace:
-        """What was done so far."""
+        """The trace of all operations so far."""
         return Trace.of(self.operations, self.arch)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is in the current tree."""
+        """Whether the current tree is empty."""
         return not self.runner.model.ranges
 
     def _last(self, first: int, size: int) -> int:
@@ -156,7 +160,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
 
     @rule(first=_index, size=_size, entry=_entry)
     def insert(self, first: int, size: int, entry: int) -> None:
-        """Store where nothing is."""
+        """Store into a free range."""
         self.do("insert", first, self._last(first, size), entry)
 
     @rule(first=_index, size=_size, entry=_entry_or_null)
@@ -171,7 +175,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
 
     @rule(at=_index, steps=st.integers(0, 3), entry=_entry_or_null)
     def store_at_a_cursor(self, at: int, steps: int, entry: int) -> None:
-        """Find a range and store over just that."""
+        """Find a range and store over exactly that range."""
         if self._found(at, steps):
             self.do("cstore", entry)
 
@@ -200,13 +204,12 @@ class MapleTreeMachine(RuleBasedStateMachine):
     @rule(size=_size, low=_index, span=_size, entry=_entry, reverse=st.booleans())
     def allocate(self, size: int, low: int, span: int, entry: int, *, reverse: bool) -> None:
         """Store in the lowest or highest free area."""
-        op = "alloc_rrange" if reverse else "alloc_range"
-        self.do(op, entry, size, low, min(low + span + size, self.top))
+        self.do(AREAS[reverse], entry, size, low, min(low + span + size, self.top))
 
     @precondition(lambda self: self._number < TREES - 2)
     @rule()
     def continue_with_a_copy(self) -> None:
-        """Copy the tree, destroy it, go on with the copy."""
+        """Copy the tree, destroy it, continue with the copy."""
         self._number += 1
         self.do("dup", self._number)
         self.do("destroy")
@@ -223,28 +226,28 @@ class MapleTreeMachine(RuleBasedStateMachine):
     def store_with_little_memory(
         self, first: int, size: int, entry: int, limit: tuple[int, int]
     ) -> None:
-        """A store that is refused nodes leaves the tree as it was."""
+        """A store whose allocation fails does not change the tree."""
         self.do("fail", *limit)
         self.do("storenw", first, self._last(first, size), entry)
         self.do("fail", NO_LIMIT)
 
     @rule(first=_index, size=_size, entry=_entry_or_null)
     def store_that_has_to_block(self, first: int, size: int, entry: int) -> None:
-        """A store for which memory has to be waited for."""
+        """A store that must wait for memory."""
         self.do("failnw", 0)
         self.do("store", first, self._last(first, size), entry)
         self.do("failnw", NO_LIMIT)
 
     @rule(at=_index, limit=_refusals)
     def erase_with_little_memory(self, at: int, limit: tuple[int, int]) -> None:
-        """An erase asks until it has what it needs, or gives up whole."""
+        """An erase repeats its request until it has all nodes, or fails without a change."""
         self.do("fail", *limit)
         self.do("erase", at)
         self.do("fail", NO_LIMIT)
 
     @rule(granted=st.integers(0, 40))
     def copy_with_little_memory(self, granted: int) -> None:
-        """A copy that is refused nodes leaves nothing behind."""
+        """A copy whose allocation fails frees all its nodes."""
         copy = TREES - 1
         self.do("fail", granted)
         self.do("dup", copy)
@@ -266,7 +269,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
         """The range around an index."""
         self.do("walk", at)
 
-    @rule(op=st.sampled_from(("find", "find_after", "next", "prev", "iter")), at=_index, end=_index)
+    @rule(op=st.sampled_from(_LIMITED), at=_index, end=_index)
     def look(self, op: str, at: int, end: int) -> None:
         """The reads that have a limit."""
         self.do(op, at, end)
@@ -275,15 +278,13 @@ class MapleTreeMachine(RuleBasedStateMachine):
     @rule(size=_size, low=_index, span=_size, reverse=st.booleans())
     def find_empty_area(self, size: int, low: int, span: int, *, reverse: bool) -> None:
         """The lowest or highest free area."""
-        op = "empty_area_rev" if reverse else "empty_area"
-        self.do(op, low, min(low + span + size, self.top), size)
+        self.do(GAPS[reverse], low, min(low + span + size, self.top), size)
 
     @rule(at=_index, moves=_moves)
     def move_a_cursor(self, at: int, moves: list[tuple[str, int | None]]) -> None:
-        """Step forward and backward; None is as far as there is."""
+        """Step forward and backward; None means no limit."""
         self.do("cset", at)
         for op, limit in moves:
             if is_stuck(self.runner.cursor):
                 break
-            end = self.top if op in FORWARD else 0
-            self.do(op, end if limit is None else limit)
+            self.do(op, farthest(op, self.top) if limit is None else limit)

@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from layout.images.image import Image, require_tree
-from layout.machine.machine import Machine
+from layout.machine.machine import TREES, Machine
 from layout.memory.errors import TraceError, UsageError
 from layout.memory.limits import LIMIT
 from layout.traces.runner import Runner
-from layout.traces.trace import TREES, Operation, parse
+from layout.traces.trace import Operation, parse
 
 _ADDRESS = re.compile(r"(0[xX])?[0-9a-fA-F]{1,16}")
 

@@ -1,7 +1,7 @@
-"""A whole trace carried out, and its transcript as bytes: the way of ``maple-layout run``.
+"""Runs a whole trace and writes its transcript as bytes, for ``maple-layout run``.
 
-On a compiled machine the lines that long traces are made of are read, carried out and written
-without a Python object; all others go through :class:`layout.traces.runner.Runner`.
+On a compiled machine, compiled code reads, runs and writes the most frequent lines without Python
+objects. :class:`layout.traces.runner.Runner` runs all others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layout.compiled._core import Core, Replay
-    from layout.traces.runner import Line, Runner
+    from layout.traces.runner import Runner
+    from layout.traces.session import Line
     from layout.traces.source import TraceText
 
 END, LINE, STOPPED, TAKE = range(4)
@@ -38,14 +39,17 @@ def next_line(lines: Replay, data: bytes) -> tuple[int, str]:
 
 
 class Stream:
-    """Carries out the lines of a trace.
+    """Runs the lines of a trace.
 
-    ``last`` is the line of the operation that ended the run with a fault, if one did.
+    ``last`` is the line of the operation that ended the run with a fault, if there was one. With
+    ``forget`` the bytes of freed nodes may be dropped, to save memory, where no line of the trace
+    can show them. Use it for a machine that nothing reads after the transcript.
     """
 
-    def __init__(self, runner: Runner, text: TraceText) -> None:
+    def __init__(self, runner: Runner, text: TraceText, *, forget: bool = False) -> None:
         self.runner = runner
         self.text = text
+        self.forget = forget
         self.last: Line | None = None
         self._reader = TraceReader(runner.machine.arch.ulong_max)
 
@@ -76,28 +80,31 @@ class Stream:
                     return
 
     def _compiled(self, core: Core) -> Iterator[bytes]:
-        from layout.compiled._core import Replay  # noqa: PLC0415 - where it was built
+        core.forget = self._may_forget(core)
+        try:
+            n = 0
+            for block in self.text.blocks():
+                lines: Replay = core.extension.Replay(core, block, 0, n)
+                lines.limit = min(self.runner.limit, (1 << 63) - 1)
+                yield from self._block(lines, block)
+                if self.last is not None:
+                    return
+                n += block.count(b"\n")
+        finally:
+            core.forget = False
 
-        core.forget = self._shows_no_freed_node(core)
-        n = 0
-        for block in self.text.blocks():
-            lines = Replay(core, block, 0, n)
-            lines.limit = min(self.runner.limit, (1 << 63) - 1)
-            yield from self._block(lines, block)
-            if self.last is not None:
-                return
-            n += block.count(b"\n")
+    def _may_forget(self, core: Core) -> bool:
+        """Whether the trace is long, and nothing can show a freed node.
 
-    def _shows_no_freed_node(self, core: Core) -> bool:
-        """Whether nodes may be forgotten when they are freed: all lines are looked at before."""
-        from layout.compiled._core import Replay  # noqa: PLC0415
-
-        if not self.text.read_ahead():
+        Beside its lines that may be states from before, and nodes that are handed out again with
+        their old bytes. All lines are looked at before the first is carried out.
+        """
+        if not self.forget or core.allocated or core.reuse or not self.text.read_ahead():
             return False
         size = 0
         for block in self.text.blocks():
             size += len(block)
-            if not Replay(core, block).shows_no_freed_node():
+            if block.strip() and not core.extension.Replay(core, block).shows_no_freed_node():
                 return False
         return size > _LONG
 

@@ -5,18 +5,50 @@ import sys
 from pathlib import Path
 
 import pytest
+from machines import THREE
 
 from layout.cli.main import main
 
 GOLDEN = Path(__file__).parents[2] / "fixtures/golden"
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_transcript_on_stdout(capsys, arch):
     assert main(["run", str(GOLDEN / "02-ascending-append.trace"), "--arch", arch]) == 0
     out = capsys.readouterr().out.splitlines()
     with lzma.open(GOLDEN / f"02-ascending-append.{arch}.jsonl.xz", "rt") as lines:
         assert [json.loads(line) for line in out] == [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("watch", [[], ["--check"], ["--ledger"]])
+@pytest.mark.parametrize("kernel", ["7.2", "7.3.4"])
+def test_transcript_of_another_kernel(capsys, kernel, watch):
+    name = "15b-fault-injection-alloc-rcu"
+    words = ["run", str(GOLDEN / f"{name}.trace"), "--arch", "s390x", "--kernel", kernel]
+    assert main([*words, *watch]) == 0
+    out = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line in out:
+        line.pop("ledger", None)
+    folder = GOLDEN.with_name(f"golden{kernel[0]}{kernel[2]}")
+    with lzma.open(folder / f"{name}.s390x.jsonl.xz", "rt") as lines:
+        assert out == [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--kernel", "6.18"],
+            "operations of kernel '6.18' are not known: choose one of 6.12, 7.2",
+        ),
+        (["--kernel", "7.3", "--defect", "R1"], "defects are of kernel 6.12: leave"),
+    ],
+)
+def test_no_such_kernel_here(tmp_path, capsys, options, message):
+    code, out, err = run(tmp_path, capsys, "load 1\n", *options)
+    assert (code, out) == (2, [])
+    assert message in err
+    assert err.count("\n") == 1
 
 
 def test_packed_trace_from_stdin(capsys, monkeypatch):
@@ -129,7 +161,7 @@ def test_ledger_up_to_a_fault(tmp_path, capsys):
     assert "ledger of 3 operations" in err
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_check_reports_states_of_another_section(tmp_path, capsys, arch):
     text = (
         "init 2\nstore 1000 1fff 3001\nstore 3000 3fff 3003\nrcu_lock\ncset 1000\ncwalk\n"

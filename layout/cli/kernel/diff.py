@@ -1,4 +1,4 @@
-"""``maple-layout kernel diff``: the kernel's own code against the emulator, on a trace."""
+"""``maple-layout kernel diff``: compare the kernel's own code with the emulator on a trace."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import count, print_lines, tell
+from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.options import (
     add_action,
+    add_emulator,
     add_machines,
     add_results_only,
     add_trace,
+    compared_source,
     machines,
-    source_of,
 )
 
 if TYPE_CHECKING:
@@ -35,32 +37,38 @@ def add(actions: Any) -> None:
         _act,
         help="compare the kernel's own code with the emulator on a trace",
         description=(
-            "Carry out a trace on the kernel's own code and on the emulator: every operation's "
-            "result and every byte of memory has to be equal. At the first difference both "
+            "Run a trace on the kernel's own code and on the emulator: every operation's "
+            "result and every byte of memory must be equal. At the first difference both "
             "nodes are shown, and a shorter trace that shows it too."
         ),
     )
     add_trace(parser)
     add_machines(parser, "all whose compiler and qemu are installed and that the trace fits")
+    add_emulator(parser)
     add_results_only(parser)
     parser.add_argument(
         "--shrink",
         metavar="S",
         type=count,
         default=20,
-        help="seconds to spend on a shorter trace; 20 if left out",
+        help="seconds to spend on a shorter trace; the default is 20",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_findings(parser)
 
 
 def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.build import build
     from layout.ckernel.diff import compare
     from layout.ckernel.explain import explain
+    from layout.formats.findings import Checked, Finding
 
     machines(args.arch)  # a name that is none is told before anything is unpacked
-    source = source_of(args)
+    ready(args)
+    source = compared_source(args)
+    trace = "stdin" if args.trace == "-" else args.trace
     report: dict[str, Any] = {}
+    checked = []
     for name, operations in _on_machines(args).items():
         built = build(source, name)
         verdict = compare(built, operations, results_only=args.results)
@@ -68,6 +76,7 @@ def _act(args: argparse.Namespace) -> int:
         report[name] = entry
         entry["first_difference"] = entry["shrunk"] = None
         if verdict.mismatch is None:
+            checked.append(Checked(name, trace))
             if not args.json:
                 print(_equal(built, verdict))
             continue
@@ -80,6 +89,12 @@ def _act(args: argparse.Namespace) -> int:
         if not args.json:
             print(f"\nshrunk to {len(entry['shrunk'])} operations:")
             print("\n".join(entry["shrunk"]))
+        operation, fields = verdict.mismatch.operation, ", ".join(verdict.mismatch.fields)
+        message = f"{operation.op} on {name} differs from {source} in {fields}"
+        detail = "\n".join(entry["shrunk"])
+        finding = Finding("kernel diff", message, trace, operation.n, detail)
+        checked.append(Checked(name, trace, finding))
+    tell_findings(args, checked)
     equal = all(entry["first_difference"] is None for entry in report.values())
     left_out = sorted(source.missing_fields)
     if args.json:
@@ -88,7 +103,7 @@ def _act(args: argparse.Namespace) -> int:
     else:
         if left_out:
             tell(f"Linux {source.version} has these otherwise, so left out: {', '.join(left_out)}")
-        tell(str(source))
+        tell(f"{source}; the emulator is {source.emulator}")
     return 0 if equal else 1
 
 
@@ -122,10 +137,9 @@ def _equal(built: Built, verdict: Verdict) -> str:
 
 def _show_difference(name: str, mismatch: Mismatch, difference: Difference) -> None:
     from layout.compare.side_by_side import lines
-    from layout.traces.trace import line_of
 
     fields = [field for field in mismatch.fields if field != "sum"]
-    print(f"{name:12} differs at line {mismatch.operation.n}: {line_of(mismatch.operation)}")
+    print(f"{name:12} differs at line {mismatch.operation.n}: {mismatch.operation}")
     for field in fields:
         kernel, emulator = mismatch.values(field)
         print(f"  {field}: kernel {_brief(kernel)}, emulator {_brief(emulator)}")
@@ -144,9 +158,8 @@ def _shrunk(
 ) -> list[str]:
     """The lines of a shorter trace with the same kind of difference."""
     from layout.ckernel.shrink import shrink_mismatch
-    from layout.traces.trace import line_of
 
     shorter = shrink_mismatch(
         built, operations, mismatch, seconds=args.shrink, results_only=args.results
     )
-    return [line_of(operation) for operation in shorter]
+    return [str(operation) for operation in shorter]

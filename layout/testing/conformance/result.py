@@ -1,25 +1,24 @@
-"""What a run of the corpus gave: as data, as JSON, and as JUnit XML."""
+"""The result of a run of the corpus, as data and as JSON."""
 
 from __future__ import annotations
 
-import re
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from layout.formats.findings import Checked, Finding
 
 if TYPE_CHECKING:
     from layout.testing.conformance.answer import Answer, Row
     from layout.testing.conformance.cases import Case
-
-_NOT_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd]")
 
 
 @dataclass(slots=True)
 class Failure:
     """One case that a reader got wrong.
 
-    ``causes`` are the mistakes that would have given this answer, likeliest first; the first is
-    "not known" where none would. ``expected`` are the right rows, or words for a damaged image.
+    ``causes`` are the mistakes that give this answer, likeliest first; the first is "not known" if
+    there is none. ``where`` names the bytes that show the cause, if they were searched.
+    ``expected`` are the correct rows, or a text for a damaged image.
     """
 
     case: str
@@ -28,6 +27,7 @@ class Failure:
     causes: list[str]
     expected: list[Row] | str
     answer: Answer
+    where: str = ""
 
     @property
     def cause(self) -> str:
@@ -73,6 +73,7 @@ class Failure:
             "arch": self.arch,
             "cause": self.cause,
             "other_causes": self.causes[1:],
+            "where": self.where or None,
             "expected": expected if isinstance(expected, str) else _hex(expected),
             "got": _hex(self.answer.rows),
             "status": None if self.answer.stopped else self.answer.status,
@@ -90,7 +91,7 @@ def _text(row: Row) -> str:
 
 @dataclass(slots=True)
 class Result:
-    """What failed, which cases were run, and how many seconds each took."""
+    """The failures, the cases that were run, and the seconds of each."""
 
     failures: list[Failure]
     ran: list[tuple[Case, float]] = field(default_factory=list)
@@ -113,29 +114,18 @@ class Result:
             "failures": [failure.as_json() for failure in self.failures],
         }
 
-    def junit(self) -> bytes:
-        """The result as JUnit XML, one test case for each case."""
+    def checked(self) -> list[Checked]:
+        """Each case, with what was found."""
         failed = {failure.case: failure for failure in self.failures}
-        suite = ET.Element(
-            "testsuite",
-            name="maple-layout conformance",
-            tests=str(self.cases),
-            failures=str(len(failed)),
-            errors="0",
-            time=f"{sum(seconds for _, seconds in self.ran):.3f}",
-        )
-        for case, seconds in self.ran:
-            element = ET.SubElement(
-                suite, "testcase", classname=case.arch.name, name=case.name, time=f"{seconds:.3f}"
-            )
-            if case.name in failed:
-                failure = failed[case.name]
-                text = f"{failure.about}\n{failure.difference()}\n{failure.how_it_ended()}\n"
-                ET.SubElement(element, "failure", message=failure.cause).text = _xml(text)
-        root = ET.Element("testsuites")
-        root.append(suite)
-        return b"%s\n" % ET.tostring(root, encoding="utf-8", xml_declaration=True)
+        return [
+            Checked(case.arch.name, case.name, _finding(failed.get(case.name)), seconds)
+            for case, seconds in self.ran
+        ]
 
 
-def _xml(text: str) -> str:
-    return _NOT_XML.sub("?", text)
+def _finding(failure: Failure | None) -> Finding | None:
+    if failure is None:
+        return None
+    told = (failure.about, failure.where, failure.difference(), failure.how_it_ended())
+    detail = "\n".join([*told, ""])
+    return Finding("conformance", failure.cause, failure.case, detail=detail)

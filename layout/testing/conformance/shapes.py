@@ -1,7 +1,7 @@
-"""The shapes of trees that tell readers apart, built by the emulator's own operations.
+"""Shapes of trees that show the mistakes of readers, built by the emulator's own operations.
 
-Each shape is a function that fills the tree of a :class:`Site` and notes what is in it. Nothing
-is random: a shape has the same bytes each time it is built.
+Each shape is a function that fills the tree of a :class:`Site` and records its content. Nothing is
+random: a shape always has the same bytes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from layout.machine.machine import Machine
 from layout.memory.node import NODE_SIZE
+from layout.memory.nodeview import data_end
 from layout.memory.pointers import (
     ARANGE_64,
     LEAF_64,
@@ -42,10 +43,10 @@ _PROCESS = MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN
 
 
 class Site:
-    """One machine with one tree, where its kernel would have it.
+    """One machine with one tree, at an address that its kernel would use.
 
-    ``expected`` lists what is in the tree: first, last, entry. Nodes at the addresses in
-    ``missing`` are not in the image; of a file only the first ``kept`` part is there.
+    ``expected`` lists the content of the tree: first, last, entry. Nodes at the addresses in
+    ``missing`` are not in the image. A file has only the first ``kept`` part.
     """
 
     def __init__(self, arch: Arch) -> None:
@@ -116,12 +117,7 @@ class Site:
 
     def root_end(self) -> int:
         """The last slot in use of a root above the leaves."""
-        node, mt = self.root()
-        words = self.mem.read_node(node, mt)
-        pivots = self.slots[mt] - 1
-        if mt == ARANGE_64 or not words[pivots]:
-            return self.mem.meta_end(node, mt)
-        return pivots - (words[pivots] == self.top)
+        return data_end(self.mem, *self.root(), self.top)
 
     def dead_leaf(self) -> int:
         """An encoded pointer to a leaf that is in no tree but looks as if it were."""
