@@ -29,6 +29,9 @@ from arches import (
 )
 from arches.arch import Access, AddressRange, Arch, ByteOrder, UserSpace
 
+__distribution__ = "maple-layout"
+"""Tells this package from others of its name: see _maple_layout.py."""
+
 __all__ = [
     "THREE",
     "Access",

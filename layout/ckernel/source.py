@@ -116,12 +116,6 @@ class KernelSource:
         return f"Linux {self.version}, {CODE} sha256 {self.sha256}"
 
 
-def _without(features: frozenset[str], needing: dict[str, tuple[str, ...]]) -> frozenset[str]:
-    return frozenset(
-        name for feature, names in needing.items() if feature not in features for name in names
-    )
-
-
 def open_source(
     directory: str | None = None, deb: str | None = None, *, download: bool = False
 ) -> KernelSource:

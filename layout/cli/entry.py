@@ -1,16 +1,8 @@
-"""The console command: what has to be done before anything else is imported.
-
-Until the command listens to signals, SIGINT ends the process as it ends any other program:
-without a traceback out of the middle of an import.
-"""
+"""The process of a command: its streams and signals, and errors that nobody has thought of."""
 
 from __future__ import annotations
 
 import signal
-
-if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
 
 _BUG = 70
 """EX_SOFTWARE of sysexits.h."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layout.images.image import Image
+    from layout.memory.structs import Profile
 
 
 def export(image: Image, kind: str, path: Path) -> list[str]:
@@ -37,8 +38,16 @@ def beside(path: Path, suffix: str) -> Path:
 
 def write_core(image: Image, path: Path, files: Output) -> None:
     """Write an ELF core, and its types to ``path``.types."""
-    files.write(path, elf_core.core(image.arch, segments(image.memory)))
-    files.write(beside(path, ".types"), type_file(image.profile))
+    put_core(elf_core.core(image.arch, segments(image.memory)), image.profile, path, files)
+
+
+def put_core(core: bytes, profile: Profile, path: Path, files: Output) -> None:
+    """Write a core's bytes to ``path``, and its types to ``path``.types.
+
+    Output closes what was begun first last: gdb warns of a core older than the file of its types.
+    """
+    files.write(path, core)
+    files.write(beside(path, ".types"), type_file(profile))
 
 
 def write_symbols(image: Image, path: Path, files: Output) -> None:

@@ -145,6 +145,7 @@ _TAIL = {
 }
 _HEAD = {"n": Key("integer", "the number of the trace's line"), "op": Key("text", "the operation")}
 _ANY = {
+    "error": Key("text", "that this kernel has no such function; the run goes on"),
     "rcu": Key("integer", "RCU callbacks that ran after the operation"),
     "warn": Key("integer", "kernel warnings raised"),
     "warn_last": Key("text", "where in the C code the last warning is; transcripts of C only"),

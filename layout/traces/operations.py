@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from layout.traces.session import Line, Session
     from layout.tree.state import MaState
 
-_NOT_HERE: Line = {"error": "not in this kernel"}
-"""The line of an operation that this kernel version does not have; the run continues."""
-
 OPERATIONS: dict[str, Declaration] = {}
 """Every operation by its name."""
 
@@ -251,10 +248,10 @@ def _prealloc(run: Session, index: int, last: int, entry: int) -> Line:
     "A B V", calls="mas_preallocate(mas, V, GFP_KERNEL)", returns="ret store_type total nodes"
 )
 def _prealloc_raw(run: Session, index: int, last: int, entry: int) -> Line:
-    """Allocate the nodes for a store, show the struct maple_alloc in them, and free them."""
+    """Allocate the nodes for a store, show their bytes, and free them."""
     mas = run.new_state(index, last)
     ret = run.kernel.mas_preallocate(mas, entry)
-    line = {"ret": ret, "store_type": mas.store_type, **_reserve(run, mas)}
+    line = {"ret": ret, "store_type": mas.store_type, **_nodes(run, mas)}
     run.kernel.mas_destroy(mas)
     return line
 
@@ -262,17 +259,15 @@ def _prealloc_raw(run: Session, index: int, last: int, entry: int) -> Line:
 @_reserves.function("N", calls="mas_expected_entries(mas, N)", returns="ret total nodes")
 def _expect_raw(run: Session, count: int) -> Line:
     """The same with the nodes for N entries."""
-    if "mas_expected_entries" in run.kernel.gone:
-        return dict(_NOT_HERE)
     check("N", count, run.limit)
     mas = run.new_state()
     ret = run.kernel.mas_expected_entries(mas, count)
-    line = {"ret": ret, **_reserve(run, mas)}
+    line = {"ret": ret, **_nodes(run, mas)}
     run.kernel.mas_destroy(mas)
     return line
 
 
-def _reserve(run: Session, mas: MaState) -> Line:
+def _nodes(run: Session, mas: MaState) -> Line:
     """The nodes that a state holds."""
     nodes = [run.raw(node) for node in run.kernel.reserved_nodes(mas)]
     return {"total": run.kernel.mas_allocated(mas), "nodes": nodes}
@@ -288,8 +283,6 @@ def _bulk(  # noqa: PLR0913 - the operation's arguments
 ) -> Line:
     """Allocate the nodes for EXPECTED entries, then store COUNT ranges (mas_store)."""
     kernel, top = run.kernel, run.machine.arch.ulong_max
-    if "mas_expected_entries" in kernel.gone:
-        return dict(_NOT_HERE)
     check("EXPECTED", expected, run.limit)
     check("COUNT", count, run.limit)
     mas = run.new_state()

@@ -37,6 +37,8 @@ class Runner(Session):
         machine = self.machine
         machine.begin(operation.n, operation.op)
         try:
+            if operation.declared.callee in self.kernel.gone:
+                return self._line(operation, {"error": "not in this kernel"})
             returned = operation.declared.run(self, *operation.args)
             callbacks = machine.quiesce() if self.kernel.rcu_queue else 0
         except (UsageError, MachineFault, IndexError) as stop:

@@ -24,6 +24,7 @@ def operations(text):
     return parse(text.split("\n"), TOP)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trace", SHORT, ids=lambda path: path.stem)
 def test_goldens_mean_the_same_everywhere(trace):
     outcome = compare(operations(trace.read_text()), THREE)

@@ -25,6 +25,8 @@ from layout.tree import dup, iterate, walk
 from layout.tree.kernel import Kernel
 from layout.tree.state import BigNode, MaState, MaTopiary, SubtreeState, WrState
 
+pytestmark = pytest.mark.checkout
+
 LEFT_OUT = {
     "printing": "prints",
     "validation": "checks the tree, off the paths that are to be fast",

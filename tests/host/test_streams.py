@@ -10,7 +10,7 @@ import pytest
 COMMAND = [
     sys.executable,
     "-c",
-    "import sys; from layout.cli.entry import start; sys.exit(start())",
+    "import sys; from _maple_layout import main; sys.exit(main())",
 ]
 STRUCT = [*COMMAND, "struct", "maple_node"]
 

@@ -34,6 +34,7 @@ def test_drgn_follows_a_cycle_for_ever(drgn):
     assert cause in ("did not end within 10 s", "printed more than 4 MiB")
 
 
+@pytest.mark.long
 def test_gdb_with_our_script_reads_everything(gdb):
     failed, result = run(gdb, corpus([*THREE, "m68k", "mips"], ["leaf", "root", "two", "cycle"]))
     assert failed == {}

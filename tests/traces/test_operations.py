@@ -76,7 +76,7 @@ def test_groups():
 
 
 def test_compiled_lines_take_the_declared_arguments():
-    text = (Path(compiled.__file__).parent / "lines.pyx").read_text()
+    text = (Path(compiled.__file__).parent / "parts" / "lines.pyx").read_text()
     known = re.findall(r'\(b"(\w+)", (\d), [A-Z_]+\)', text)
     assert len(known) > 10
     for name, count in known:

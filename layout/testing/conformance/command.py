@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layout.formats import elf_core, raw_writer
-from layout.formats.dwarf_writer import type_file
-from layout.formats.export import beside, write_symbols
+from layout.formats.export import beside, put_core, write_symbols
 from layout.formats.segments import segments
 from layout.host.children import child, listen
 from layout.host.files import Output
@@ -124,8 +123,7 @@ def write_case(built: Built, core: Path, files: Output) -> None:
     image, pieces = built.image, segments(built.image.memory)
     data = elf_core.core(image.arch, pieces)
     start = len(data) - sum(len(piece.data) for piece in pieces)
-    files.write(core, data[: int(len(data) * built.kept)])
-    files.write(beside(core, ".types"), type_file(image.profile))
+    put_core(data[: int(len(data) * built.kept)], image.profile, core, files)
     write_symbols(image, beside(core, ".isf"), files)
     doc = raw_writer.description(image, core.name, raw_writer.end_to_end(pieces, start))
     files.write(beside(core, ".json"), json.dumps(doc, indent=1) + "\n")
