@@ -6,6 +6,12 @@ tell: if it is shadowed, it is not found. So this module stands alone, under a n
 
 from __future__ import annotations
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    # until the command listens to signals it ends as any program does: without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import importlib.util
 import os
 import sys
@@ -28,11 +34,12 @@ def main() -> int:
     """Run the command; exit code 2, and one line, where a package is not this project's."""
     for name in PACKAGES:
         if complaint := shadow(name):
-            print(f"maple-layout: {complaint}", file=sys.stderr)
+            if sys.stderr is not None:  # print() would take stdout instead
+                print(f"maple-layout: {complaint}", file=sys.stderr)
             return EXIT_USAGE
-    from layout.cli.main import main as command  # noqa: PLC0415 - only now is it known whose it is
+    from layout.cli.entry import start  # noqa: PLC0415 - only now is it known whose it is
 
-    return command()
+    return start()
 
 
 def shadow(name: str) -> str:

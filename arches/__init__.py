@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from arches import (
     aarch64,
     arm,
@@ -45,6 +47,8 @@ __all__ = [
 _64_BIT = (aarch64, powerpc64, powerpc64le, riscv64, s390x, sparc64, x86_64)
 _32_BIT = (arm, hppa, i386, m68k, mips)
 _ARCHES: dict[str, Arch] = {module.ARCH.name: module.ARCH for module in (*_64_BIT, *_32_BIT)}
+_SHOWN = 40
+"""How many characters of a wrong name an error shows."""
 _BY_NAME = {name: arch for arch in _ARCHES.values() for name in (arch.name, *arch.aliases)}
 
 THREE = ("x86_64", "s390x", "sparc64")
@@ -68,5 +72,8 @@ def get(name: str) -> Arch:
     try:
         return _BY_NAME[name.lower()]
     except KeyError:
-        message = f"unknown architecture {name!r}: choose one of {', '.join(names())}"
+        shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+        close = difflib.get_close_matches(name[:_SHOWN].lower(), _BY_NAME, 1)
+        hint = f"did you mean {close[0]}? or " if close else ""
+        message = f"unknown architecture {shown!r}: {hint}choose one of {', '.join(names())}"
         raise UnknownArchError(message) from None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from importlib import resources
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from layout.ckernel import toolchain
 from layout.ckernel.source import cache_directory
+from layout.host import children
 from layout.memory.errors import InputError, UsageError
 from layout.traces.operations import OPERATIONS
 
@@ -159,11 +159,9 @@ def _compile(
         shutil.copy(source.code, work / "maple_tree.c")
         around = ["-idirafter", "include", '-DMAPLE_TREE_C="maple_tree.c"']
         for step in ([*around, "-c", main, "-o", "main.o"], ["main.o", "-o", _PROGRAM]):
-            done = subprocess.run(  # noqa: S603 - the compiler that toolchain.py found
-                [*compiler, *step], cwd=work, capture_output=True, text=True, check=False
-            )
+            done = children.run([*compiler, *step], cwd=work)
             if done.returncode:
-                raise InputError(_complaint(source, done.stderr))
+                raise InputError(_complaint(source, done.stderr.decode(errors="replace")))
         try:
             work.rename(directory)
         except OSError:  # another process was quicker

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from layout.host import children
 from layout.memory.errors import InputError, TraceError
 from layout.traces.language import NO_LIMIT
 
@@ -58,11 +58,9 @@ def run(
         if operation.op in missing:
             reason = f"Linux {built.source.version} has no {operation.op}"
             raise TraceError(operation.n, f"{reason}: take the line out")
-    done = subprocess.run(  # noqa: S603 - the program that build.py made
+    done = children.run(
         [*built.command, str(seconds), *(["sums"] if sums else [])],
-        input=_encode(listed),
-        capture_output=True,
-        check=False,
+        given=_encode(listed),
         env=_environment(built),
     )
     reports = done.stderr.decode(errors="replace")
@@ -83,14 +81,12 @@ def run(
 
 def run_test(built: Built) -> str:
     """Run a program that was built with a test; what failed, or nothing."""
-    done = subprocess.run(  # noqa: S603 - the program that build.py made
-        built.command, capture_output=True, text=True, check=False
-    )
+    done = children.run(built.command)
     if done.returncode == 0:
         return ""
     lines = done.stdout.splitlines()
     if not lines:
-        return f"exit status {done.returncode}: {done.stderr.strip()}"
+        return f"exit status {done.returncode}: {done.stderr.decode(errors='replace').strip()}"
     line = json.loads(lines[-1])
     failed = [text for text in line.get("printk", "").splitlines() if text.startswith("BUG at")]
     return str((failed or [line["fault"]["message"]])[0])

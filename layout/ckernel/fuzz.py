@@ -14,7 +14,7 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import TYPE_CHECKING
 
 import arches
@@ -23,6 +23,8 @@ from layout.ckernel.diff import Mismatch, match, with_sums
 from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
 from layout.ckernel.shrink import shrink_mismatch
+from layout.host import signals
+from layout.host.files import write
 from layout.memory.errors import InputError, MapleLayoutError, TraceError
 
 if TYPE_CHECKING:
@@ -173,6 +175,9 @@ def fuzz(
             message = "a process of the campaign was killed: give it more memory or fewer --jobs"
             raise InputError(message) from None
         finally:
+            if pending:  # an interrupt, or an error: nobody waits for these
+                for worker in active_children():
+                    worker.terminate()
             pool.shutdown(cancel_futures=True)
             campaign.seconds = time.monotonic() - start
             _save(folder, campaign, builds, options)
@@ -183,6 +188,8 @@ def fuzz(
 
 def _start_worker() -> None:
     """An interrupt is for the parent process; a trace that takes too long ends."""
+    signals.listen()
+    signals.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _on_alarm)
 
@@ -308,7 +315,7 @@ def _write(found: Found, built: Built, folder: Path | None) -> None:
         f"# seed {found.seed}\n"
     )
     lines = "".join(f"{operation}\n" for operation in found.shrunk)
-    found.path.write_text(heading + lines)
+    write(found.path, heading + lines)
 
 
 # -- going on from an earlier run
@@ -352,4 +359,4 @@ def _save(
         "next_seed": campaign.next_seed,
         "differences": [*campaign.earlier, *(str(found.path) for found in campaign.found)],
     }
-    _state_path(folder, builds, options).write_text(json.dumps(state) + "\n")
+    write(_state_path(folder, builds, options), json.dumps(state) + "\n")

@@ -10,12 +10,12 @@ import hashlib
 import os
 import re
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from layout.ckernel.debian import source_tarball
+from layout.host.files import write
 from layout.memory.errors import InputError, UsageError
 from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.operations import OPERATIONS
@@ -204,7 +204,7 @@ def _unpacked(deb: str, *, download: bool) -> Path:
     if not whole or not stamp.is_file() or stamp.read_text() != identity:
         with tarball.open("rb") as stream:
             _unpack(stream, str(tarball), target)
-        stamp.write_text(identity)
+        write(stamp, identity)
     return target
 
 
@@ -219,7 +219,8 @@ def _unpack(stream: IO[bytes], tarball: str, target: Path) -> None:
                 file = archive.extractfile(member)
                 if file is None:
                     continue
-                _write(target / name, file.read())
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                write(target / name, file.read())
                 missing.discard(name)
                 if not missing:
                     return
@@ -228,12 +229,3 @@ def _unpack(stream: IO[bytes], tarball: str, target: Path) -> None:
         raise InputError(message) from None
     message = f"{tarball} has no {min(missing)}: is it a kernel's source?"
     raise InputError(message)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace the file in one step: another process may be reading it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import arches
+from layout.host.streams import note
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from layout.tree.kernel import Kernel
 
 _BAD_USAGE = 2
+_LARGEST_LOCK = 256
+_LONGEST_USAGE = 400
+_LONGEST_NOTE = 2000
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,7 +33,15 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and end with exit code 2."""
         text = " ".join(message.split())
-        self.exit(_BAD_USAGE, f"{self.prog}: {text}: see {self.prog} --help\n")
+        if len(text) > _LONGEST_USAGE:
+            text = f"{text[:_LONGEST_USAGE]}..."
+        text = "".join(map(_printable, text))
+        note(f"{self.prog}: {text}: see {self.prog} --help")
+        self.exit(_BAD_USAGE)
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; unlike the method replaced, say so if that fails."""
+        (file or sys.stdout).write(self.format_help())
 
 
 def count(text: str) -> int:
@@ -48,7 +60,17 @@ def positive(text: str) -> int:
     return value
 
 
-count.__name__ = positive.__name__ = "number"  # argparse names it in its complaints
+def lock_size(text: str) -> int:
+    """The size of a spinlock_t in bytes, for argparse: the largest there is has some 80."""
+    value = count(text)
+    if value > _LARGEST_LOCK:
+        raise argparse.ArgumentTypeError(f"{value} is no size of a lock: 0 to {_LARGEST_LOCK}")
+    return value
+
+
+lock_size.__name__ = count.__name__ = positive.__name__ = (
+    "number"  # argparse names it in its complaints
+)
 
 
 def add_arch(parser: argparse.ArgumentParser, what: str) -> None:
@@ -110,8 +132,21 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
     locks.add_argument(
         "--lock-size",
         metavar="N",
-        type=count,
+        type=lock_size,
         help="or the size of spinlock_t in bytes: 4, or 0 without SMP",
+    )
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """Add ``--limit``."""
+    from layout.memory.limits import LIMIT
+
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=positive,
+        default=LIMIT,
+        help=f"how many entries one line of a trace may store, expect or list; {LIMIT} if left out",
     )
 
 
@@ -133,6 +168,7 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     parser.add_argument(
         "--at", metavar="LINE", type=count, help="show the state after this line of the trace"
     )
+    add_limit(parser)
 
 
 def open_image(args: argparse.Namespace) -> Image:
@@ -142,20 +178,30 @@ def open_image(args: argparse.Namespace) -> Image:
     image = load(
         args.input,
         tree=args.tree,
-        arch=arches.get(args.arch) if args.arch else None,
+        arch=None if args.arch is None else arches.get(args.arch),
         kernel=args.kernel,
         lock_size=args.lock_size,
         config=args.config,
         at=args.at,
+        limit=args.limit,
     )
-    for note in image.notes:
-        tell(note)
+    for text in image.notes:
+        tell(text)
     return image
 
 
 def tell(text: str) -> None:
     """Print one line to stderr, whatever ``text`` holds."""
-    print(f"maple-layout: {' '.join(text.splitlines())}", file=sys.stderr)
+    line = " ".join(text.splitlines())
+    if len(line) > _LONGEST_NOTE:
+        line = f"{line[:_LONGEST_NOTE]}..."
+    note(f"maple-layout: {''.join(map(_printable, line))}")
+
+
+def _printable(char: str) -> str:
+    """A character, or an escape for one that would drive a terminal."""
+    control = char < " " or "\x7f" <= char < "\xa0"
+    return f"\\x{ord(char):02x}" if control and char != "\t" else char
 
 
 def wants_colour() -> bool:

@@ -11,6 +11,7 @@ import arches
 from layout.cli.common import (
     add_defect,
     add_kernel,
+    add_limit,
     count,
     defects_of,
     print_lines,
@@ -47,6 +48,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("--tree", metavar="K|ADDR", help="of two images: the tree in both")
     add_kernel(parser)
     add_defect(parser)
+    add_limit(parser)
     parser.add_argument(
         "--at", metavar="LINE", type=count, help="with two traces: the last line to run"
     )
@@ -80,21 +82,19 @@ def _lock_step(args: argparse.Namespace) -> int:
     if args.first:
         message = "--first is for two inputs: one trace stops at the first difference anyway"
         raise UsageError(message)
-    machines = _machines(args.arch or _DEFAULT)
+    machines = _machines(_DEFAULT if args.arch is None else args.arch)
     if len(machines) < 2:
         message = f"compare needs two machines or more: --arch {machines[0].name},..."
         raise UsageError(message)
     if len({arch.word_size for arch in machines}) > 1:
         message = "32-bit and 64-bit machines build different trees: compare each kind by itself"
         raise UsageError(message)
-    path = args.inputs[0]
-    source = "stdin" if path == "-" else path
     outcome = compare_trace(
-        read_trace(path),
-        source,
+        read_trace(args.inputs[0]),
         machines,
         kernels=defects_of(args),
         version=version_of(args),
+        limit=args.limit,
     )
     if args.json:
         print(json.dumps(outcome.as_json()))
@@ -120,7 +120,7 @@ def _two_images(args: argparse.Namespace) -> int:
     if args.defect:
         message = "--defect is for one trace on several machines: leave it out"
         raise UsageError(message)
-    machines: list[Arch | None] = [*_machines(args.arch)] if args.arch else [None]
+    machines: list[Arch | None] = [None] if args.arch is None else [*_machines(args.arch)]
     if len(machines) > 2:
         message = "two inputs are of at most two machines: give --arch A or --arch A,B"
         raise UsageError(message)
@@ -133,6 +133,7 @@ def _two_images(args: argparse.Namespace) -> int:
             lock_size=args.lock_size,
             config=args.config,
             at=args.at,
+            limit=args.limit,
         )
         for path, arch in zip(args.inputs, [machines[0], machines[-1]], strict=True)
     ]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import count, tell
 from layout.cli.findings import add_findings, ready, tell_findings
+from layout.host.files import Output
+from layout.host.streams import note
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from layout.testing.conformance.judge import Judge
 
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
-    cases = corpus(args.arch.split(",") if args.arch else None, args.case)
+    cases = corpus(None if args.arch is None else args.arch.split(","), args.case)
     if args.list:
         for case in cases:
             print(f"{case.name:40} {case.about}")
@@ -117,8 +119,9 @@ def _write(cases: Any, keep: str | None, judge: Judge) -> int:
     for case in cases:
         built = case.build()
         core = folder / f"{case.name}.core"
-        write_case(built, core)
-        write_expected(case, built, judge, core)
+        with Output() as files:
+            write_case(built, core, files)
+            write_expected(case, built, judge, core, files)
     tell(f"{len(cases)} cases written to {keep}")
     return 0
 
@@ -129,6 +132,6 @@ def _progress(total: int) -> Callable[[int, int], None]:
     def show(done: int, failed: int) -> None:
         if sys.stderr.isatty():
             end = "\n" if done == total else ""
-            print(f"\r{done}/{total} cases, {failed} failed", end=end, file=sys.stderr, flush=True)
+            note(f"\r{done}/{total} cases, {failed} failed", end=end)
 
     return show

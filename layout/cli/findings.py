@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from layout.host.files import check, write
+from layout.host.streams import note
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +28,7 @@ def ready(args: argparse.Namespace) -> None:
     """Make sure, before long work, that the files can be written. Raises OSError."""
     for path in (args.junit, args.sarif):
         if path:
-            Path(path).touch()
+            check(path)
 
 
 def tell_findings(args: argparse.Namespace, checked: Sequence[Checked]) -> None:
@@ -36,9 +37,9 @@ def tell_findings(args: argparse.Namespace, checked: Sequence[Checked]) -> None:
 
     found = [each.finding for each in checked if each.finding is not None]
     if args.junit:
-        Path(args.junit).write_bytes(junit(f"maple-layout {args.verb}", checked))
+        write(args.junit, junit(f"maple-layout {args.verb}", checked))
     if args.sarif:
-        Path(args.sarif).write_bytes(sarif(found))
+        write(args.sarif, sarif(found))
     if args.github:
         for finding in found:
-            print(github(finding), file=sys.stderr)
+            note(github(finding))

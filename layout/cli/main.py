@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import errno
 import importlib
 import os
+import signal
 import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 from arches import UnknownArchError
 from layout.cli.common import Parser, tell
+from layout.host import signals, streams
 from layout.memory.errors import BrokenTree, MachineFault, MapleLayoutError
 
 if TYPE_CHECKING:
@@ -36,26 +38,48 @@ VERBS = {
 
 EXIT_FINDING = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128
+
+_OF_OUTPUT = {errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, errno.EDQUOT}
+"""What writing gives. Files have names in their errors, so this is about stdout."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 for a finding, 2 for wrong usage or input."""
+    """Run one command; the exit code is 0, 1 for a finding, 2 for wrong usage or input.
+
+    A command that a signal ended has 128 and the signal's number; so has one whose reader went.
+    """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         code = _run(words)
-        if sys.stdout is not None:  # None if the caller has closed it
-            sys.stdout.flush()
+        sys.stdout.flush()
     except SystemExit as end:  # argparse has said why
-        return end.code if isinstance(end.code, int) else 0
+        return _ended(end)
     except BrokenPipeError:
-        _drop_stdout()
-        return EXIT_FINDING
+        streams.drop_stdout()
+        return EXIT_SIGNAL + signal.SIGPIPE
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except (MapleLayoutError, UnknownArchError, OSError, MemoryError) as error:
+        return _stopped(signal.SIGINT)
+    except signals.Stopped as stop:
+        return _stopped(stop.number)
+    except (MapleLayoutError, UnknownArchError, OSError, MemoryError, RecursionError) as error:
         return _report(error)
     return code
+
+
+def _ended(end: SystemExit) -> int:
+    """The exit code of argparse; what it has printed must have gone somewhere."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return _report(error)
+    return end.code if isinstance(end.code, int) else 0
+
+
+def _stopped(number: int) -> int:
+    """The exit code after a signal; what nobody has taken yet is not waited for."""
+    streams.drop_stdout()
+    return EXIT_SIGNAL + number
 
 
 def _report(error: Exception) -> int:
@@ -64,12 +88,16 @@ def _report(error: Exception) -> int:
         tell(str(error))
         return EXIT_FINDING
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
+        place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        if not place and error.errno in _OF_OUTPUT:
+            place = "stdout: "
         tell(f"{place}{error.strerror or error}: check the path, its permissions and the disk")
         if not error.filename:
-            _drop_stdout()
+            streams.drop_stdout()
     elif isinstance(error, MemoryError):
         tell("not enough memory for this input: cut out what the tree needs")
+    elif isinstance(error, RecursionError):
+        tell("this input is nested too deeply: cut out what the tree needs")
     else:
         tell(str(error))
     return EXIT_USAGE
@@ -114,13 +142,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _drop_stdout() -> None:
-    """Send what is left in stdout's buffer nowhere, so that the interpreter ends in silence."""
-    with contextlib.suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    from layout.cli.entry import start
+
+    sys.exit(start())

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import count, tell
+from layout.host.files import Output
 from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from arches import Arch
     from layout.record.processes import Found, Recording
 
 _ARCH = "x86_64"
@@ -46,25 +48,32 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the trace; 1 if the log agrees with the maps nowhere."""
+    arch = arches.get(_ARCH)
+    if args.from_maps is not None and (args.pid is not None or args.maps is not None):
+        message = "--from-maps starts from a file alone: leave out --pid and --maps"
+        raise UsageError(message)
+    _check_output(args)
+    with Output() as files:
+        if args.output != "-":
+            files.open(args.output)  # what can't be written is told before the work
+        return _record(args, arch, files)
+
+
+def _record(args: argparse.Namespace, arch: Arch, files: Output) -> int:
     from layout.record.maps import parse
 
-    arch = arches.get(_ARCH)
     if args.from_maps is not None:
-        if args.pid is not None or args.maps is not None:
-            message = "--from-maps starts from a file alone: leave out --pid and --maps"
-            raise UsageError(message)
         from layout.record.start import from_maps
 
-        _check_output(args)
-        _write(args.output, from_maps(parse(_text(args.from_maps), args.from_maps), arch))
+        lines = from_maps(parse(_text(args.from_maps), args.from_maps), arch)
+        _write(files, args.output, lines)
         return 0
     from layout.record.processes import record
 
-    _check_output(args)
     maps = parse(_text(args.maps), args.maps) if args.maps is not None else None
     done = record(_text(args.log), args.log, arch, pid=args.pid, maps=maps)
     _tell_notes(args.log, done.notes)
-    _write(args.output, done.trace)
+    _write(files, args.output, done.trace)
     return 0 if maps is None else _tell_agreement(args, done)
 
 
@@ -83,17 +92,19 @@ def _check_output(args: argparse.Namespace) -> None:
     """Refuse to write over what is read. Raises UsageError."""
     target = Path(args.output)
     for path in (args.log, args.maps, args.from_maps):
-        if path is not None and target.exists() and Path(path).exists() and target.samefile(path):
+        if path is not None and target.is_file() and Path(path).exists() and target.samefile(path):
             message = f"-o {args.output} is the input: choose another name for the trace"
             raise UsageError(message)
 
 
-def _write(path: str, lines: Sequence[str]) -> None:
-    text = "".join(f"{line}\n" for line in lines)
+def _write(files: Output, path: str, lines: Sequence[str]) -> None:
     if path == "-":
-        print(text, end="")
+        for line in lines:
+            print(line)
         return
-    Path(path).write_text(text, encoding="ascii")
+    with files.writing(path) as file:
+        for line in lines:
+            file.write(f"{line}\n".encode("ascii"))
 
 
 def _tell_notes(source: str, notes: list[tuple[int, str]]) -> None:

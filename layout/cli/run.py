@@ -6,8 +6,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_arch, add_defect, add_version, defects_of, tell, version_of
+from layout.cli.common import (
+    add_arch,
+    add_defect,
+    add_limit,
+    add_version,
+    defects_of,
+    tell,
+    version_of,
+)
 from layout.cli.findings import add_findings, ready, tell_findings
+from layout.host.streams import note
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +41,7 @@ def add(verbs: Any) -> None:
     add_arch(parser, "the machine (default x86_64)")
     add_version(parser)
     add_defect(parser)
+    add_limit(parser)
     parser.add_argument(
         "--check",
         action="store_true",
@@ -58,13 +68,13 @@ def run(args: argparse.Namespace) -> int:
     from layout.traces.runner import Runner
     from layout.traces.stream import Stream
 
+    arch = arches.get("x86_64" if args.arch is None else args.arch)
     ready(args)
-    arch = arches.get(args.arch or "x86_64")
     watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
     machine = equip(arch, kernels=defects_of(args), watch=watch, version=version_of(args))
-    runner = Runner(machine)
+    runner = Runner(machine, args.limit)
     source = "stdin" if args.trace == "-" else args.trace
-    stream = Stream(runner, read_trace(args.trace), source, forget=True)
+    stream = Stream(runner, read_trace(args.trace), forget=True)
     try:
         for lines in stream.transcript():
             sys.stdout.write(lines.decode())
@@ -75,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         tell(f"line {line['n']}: {line['op']}: {fault['kind']}: {fault['message']}")
     if args.ledger:
         for text in summary(ledger_of(machine)):
-            print(text, file=sys.stderr)
+            note(text)
     reports = reports_of(machine) if args.check else []
     for report in reports[:_REPORTS]:
         tell(str(report))

@@ -108,7 +108,7 @@ def _print(args: argparse.Namespace, profile: Profile, names: list[str]) -> int:
 
 
 def _arch(args: argparse.Namespace) -> Arch | None:
-    return arches.get(args.arch) if args.arch else None
+    return None if args.arch is None else arches.get(args.arch)
 
 
 def _profile(args: argparse.Namespace, arch: Arch) -> Profile:

@@ -15,10 +15,10 @@ from layout.machine.equip import equip
 from layout.machine.machine import TREES, Machine
 from layout.machine.watch.watch import Watch
 from layout.memory.errors import TraceError
+from layout.memory.limits import LIMIT
 from layout.memory.pointers import mt_height
 from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.runner import Runner
-from layout.traces.snapshot import check_text
 from layout.traces.snapshot import operations as operations_of
 from layout.traces.stream import END, LINE, STOPPED, next_line
 from layout.traces.trace import Operation, TraceReader
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.compiled._core import Core
     from layout.traces.session import Line
+    from layout.traces.source import TraceText
     from layout.tree.kernel import Kernel
 
 _MEMORY_KEYS = frozenset({"hex", "was", "message"})
@@ -74,13 +75,14 @@ def compare(
     *,
     kernels: Sequence[type[Kernel]] = (),
     version: str = DEFAULT_VERSION,
+    limit: int = LIMIT,
 ) -> Comparison:
     """Run the operations on every machine; stops at the first difference.
 
     The machines' widths have to be the same; all of them get ``kernels`` and ``version``, as
     equip() takes them. Raises TraceError, UsageError.
     """
-    runners = _runners(machines, kernels, version)
+    runners = _runners(machines, kernels, version, limit)
     outcome = Comparison(arches=tuple(runner.machine.arch.name for runner in runners))
     for operation in operations:
         if _compared(outcome, operation, runners, [each.execute(operation) for each in runners]):
@@ -89,41 +91,56 @@ def compare(
 
 
 def compare_trace(
-    data: bytes,
-    source: str,
+    text: TraceText,
     machines: Sequence[Arch],
     *,
     kernels: Sequence[type[Kernel]] = (),
     version: str = DEFAULT_VERSION,
+    limit: int = LIMIT,
 ) -> Comparison:
-    """compare() of a trace's bytes; quicker on compiled machines. Raises what compare() does."""
-    runners = _runners(machines, kernels, version)
+    """compare() of a trace's text; quicker on compiled machines. Raises what compare() does."""
+    runners = _runners(machines, kernels, version, limit)
     cores = [core for runner in runners if (core := runner.machine.core) is not None]
     if len(cores) < len(runners) or len({core.extension for core in cores}) > 1:
-        listed = operations_of(data, source, machines[0])
-        return compare(listed, machines, kernels=kernels, version=version)
-    check_text(data, source)
+        listed = operations_of(text, machines[0])
+        return compare(listed, machines, kernels=kernels, version=version, limit=limit)
     outcome = Comparison(arches=tuple(runner.machine.arch.name for runner in runners))
+    reader = TraceReader(machines[0].ulong_max)
+    n = 0
     try:
-        _lock_step(outcome, runners, cores, data)
+        for block in text.blocks():
+            if _lock_step(outcome, runners, cores, reader, (block, n)):
+                break
+            n += block.count(b"\n")
     except TraceError as error:
-        raise TraceError(error.line, error.reason, source) from None
+        raise TraceError(error.line, error.reason, text.source) from None
     return _summed_up(outcome, runners)
 
 
-def _lock_step(outcome: Comparison, runners: list[Runner], cores: list[Core], data: bytes) -> None:
-    """Compiled code goes on as long as nothing differs; what it does not know is done here."""
+def _lock_step(
+    outcome: Comparison,
+    runners: list[Runner],
+    cores: list[Core],
+    reader: TraceReader,
+    block: tuple[bytes, int],
+) -> bool:
+    """Compiled code goes on as long as nothing differs; what it does not know is done here.
+
+    ``block`` is whole lines and how many came before; true if the comparison ends in it.
+    """
     extension = cores[0].extension
-    replays = [extension.Replay(core, data) for core in cores]
+    data, before = block
+    replays = [extension.Replay(core, data, 0, before) for core in cores]
     together = extension.LockStep(replays)
-    reader = TraceReader(runners[0].machine.arch.ulong_max)
+    together.operations, together.height = outcome.operations, outcome.height
     while True:
         for runner, replay in zip(runners, replays, strict=True):
             replay.tree, replay.held_up = runner.tree, runner.machine.held_up()
+            replay.limit = min(runner.limit, (1 << 63) - 1)
         why = together.run()
         outcome.operations, outcome.height = together.operations, together.height
         if why == END:
-            return
+            return False
         lines: list[Line] = []
         if why == LINE:
             number, text = next_line(replays[0], data)
@@ -147,17 +164,17 @@ def _lock_step(outcome: Comparison, runners: list[Runner], cores: list[Core], da
         stop = _compared(outcome, operation, runners, lines)
         together.operations, together.height = outcome.operations, outcome.height
         if stop:
-            return
+            return True
 
 
 def _runners(
-    machines: Iterable[Arch], kernels: Sequence[type[Kernel]], version: str
+    machines: Iterable[Arch], kernels: Sequence[type[Kernel]], version: str, limit: int
 ) -> list[Runner]:
     watch = [Watch(memory=TrackingMemory)]
     return [
-        Runner(equip(arch, kernels=kernels, watch=watch, version=version))
+        Runner(equip(arch, kernels=kernels, watch=watch, version=version), limit)
         if kernels
-        else Runner(Machine(arch, TrackingMemory, kernel_of(version)))
+        else Runner(Machine(arch, TrackingMemory, kernel_of(version)), limit)
         for arch in machines
     ]
 

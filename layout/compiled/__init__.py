@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from layout.host.streams import note
 
 if TYPE_CHECKING:
     from layout.memory.node import NodeMemory
@@ -102,10 +103,9 @@ def _unusable(extension: str) -> str:
         return f"the extension does not load: {error}"
     # in a checkout the sources may have changed since; it would do what they said then
     if (HERE / "parts" / PARTS[0]).exists() and digest() != module.SOURCES:
-        print(
+        note(
             "maple-layout: layout/tree or what belongs to it changed after the extension was "
-            "built, so the Python code runs; pip install -e . builds it anew",
-            file=sys.stderr,
+            "built, so the Python code runs; pip install -e . builds it anew"
         )
         return "the extension is older than its sources"
     return ""

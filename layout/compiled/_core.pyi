@@ -79,6 +79,7 @@ class Replay:
     at: int
     n: int
     tree: int
+    limit: int
     held_up: bool
     stop: Exception
     operation: tuple[str, tuple[int, ...]]

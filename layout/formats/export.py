@@ -11,6 +11,7 @@ from layout.formats import elf_core, raw_writer
 from layout.formats.dwarf_writer import type_file
 from layout.formats.isf import symbols
 from layout.formats.segments import segments
+from layout.host.files import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,8 @@ def export(image: Image, kind: str, path: Path) -> list[str]:
     ``kind`` is one of FORMATS. Raises OSError; UsageError for an image that the format has no
     room for.
     """
-    return FORMATS[kind](image, path)
+    with Output() as files:
+        return FORMATS[kind](image, path, files)
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -34,23 +36,23 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def write_core(image: Image, path: Path) -> None:
+def write_core(image: Image, path: Path, files: Output) -> None:
     """Write an ELF core, and its types to ``path``.types."""
-    put_core(elf_core.core(image.arch, segments(image.memory)), image.profile, path)
+    put_core(elf_core.core(image.arch, segments(image.memory)), image.profile, path, files)
 
 
-def put_core(core: bytes, profile: Profile, path: Path) -> None:
+def put_core(core: bytes, profile: Profile, path: Path, files: Output) -> None:
     """Write a core's bytes to ``path``, and its types to ``path``.types.
 
-    The core is written last: gdb warns of a core that is older than the file of its types.
+    Output closes what was begun first last: gdb warns of a core older than the file of its types.
     """
-    beside(path, ".types").write_bytes(type_file(profile))
-    path.write_bytes(core)
+    files.write(path, core)
+    files.write(beside(path, ".types"), type_file(profile))
 
 
-def write_symbols(image: Image, path: Path) -> None:
+def write_symbols(image: Image, path: Path, files: Output) -> None:
     """Write an ISF for volatility3."""
-    path.write_text(json.dumps(symbols(image.profile, image.tree), indent=1) + "\n")
+    files.write(path, json.dumps(symbols(image.profile, image.tree), indent=1) + "\n")
 
 
 def script(name: str, **constants: str) -> str:
@@ -61,8 +63,8 @@ def script(name: str, **constants: str) -> str:
     return text
 
 
-def _elf(image: Image, path: Path) -> list[str]:
-    write_core(image, path)
+def _elf(image: Image, path: Path, files: Output) -> list[str]:
+    write_core(image, path, files)
     core, types = quote(str(path)), quote(str(beside(path, ".types")))
     profile = image.profile
     lock = f"--config {profile.config}" if profile.config else f"--lock-size {profile.lock_size}"
@@ -74,41 +76,41 @@ def _elf(image: Image, path: Path) -> list[str]:
     ]
 
 
-def _raw(image: Image, path: Path) -> list[str]:
+def _raw(image: Image, path: Path, files: Output) -> list[str]:
     pieces = segments(image.memory)
-    path.write_bytes(b"".join(piece.data for piece in pieces))
+    files.write(path, b"".join(piece.data for piece in pieces))
     places = beside(path, ".json")
     doc = raw_writer.description(image, path.name, raw_writer.end_to_end(pieces))
-    places.write_text(json.dumps(doc, indent=1) + "\n")
+    files.write(places, json.dumps(doc, indent=1) + "\n")
     return [f"maple-layout decode {quote(str(places))}"]
 
 
-def _drgn(image: Image, path: Path) -> list[str]:
+def _drgn(image: Image, path: Path, files: Output) -> list[str]:
     core = beside(path, ".core")
-    write_core(image, core)
-    path.write_text(script("drgn_ranges", CORE=core.name, TREE=f"{image.tree:x}"))
+    files.write(path, script("drgn_ranges", CORE=core.name, TREE=f"{image.tree:x}"))
+    write_core(image, core, files)
     return [f"python3 {quote(str(path))}"]
 
 
-def _gdb(image: Image, path: Path) -> list[str]:
+def _gdb(image: Image, path: Path, files: Output) -> list[str]:
     core = beside(path, ".core")
-    write_core(image, core)
     # gdb takes a file for Python only by its name, so the Python stands in a command
-    path.write_text(f"python\n{script('gdb_ranges', TREE=f'{image.tree:x}')}end\n")
+    files.write(path, f"python\n{script('gdb_ranges', TREE=f'{image.tree:x}')}end\n")
+    write_core(image, core, files)
     types, names = quote(str(beside(core, ".types"))), (quote(str(core)), quote(str(path)))
     return [f"gdb-multiarch -q {types} {names[0]} -x {names[1]} -ex maple-ranges"]
 
 
-def _isf(image: Image, path: Path) -> list[str]:
+def _isf(image: Image, path: Path, files: Output) -> list[str]:
     walker, core = beside(path, ".py"), beside(path, ".core")
-    write_symbols(image, path)
-    core.write_bytes(elf_core.core(image.arch, segments(image.memory)))
+    write_symbols(image, path, files)
+    files.write(core, elf_core.core(image.arch, segments(image.memory)))
     constants = {"CORE": core.name, "TREE": f"{image.tree:x}", "ISF": path.name}
-    walker.write_text(script("volatility3_entries", **constants))
+    files.write(walker, script("volatility3_entries", **constants))
     return [f"python3 {quote(str(walker))}"]
 
 
-FORMATS: dict[str, Callable[[Image, Path], list[str]]] = {
+FORMATS: dict[str, Callable[[Image, Path, Output], list[str]]] = {
     "elf": _elf,
     "raw": _raw,
     "drgn": _drgn,

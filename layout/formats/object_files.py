@@ -42,6 +42,9 @@ _ABSOLUTE = {
 }
 """Relocations that pyelftools does not know: the types that mean symbol plus addend, and widths."""
 
+_SMALL, _RATIO = 1 << 24, 32
+"""Compressed sections may unpack to so many bytes, and as often their own size."""
+
 _RELOCATED = (".debug_info", ".debug_types", ".debug_str_offsets")
 
 
@@ -116,6 +119,7 @@ def _read_elf(
 
         elf = ELFFile(file)
         machine = elf_machine(elf, source, arch, "a file")
+        _check_packed(elf, source)
         section = elf.get_section_by_name(".BTF")
         if section is not None:
             names = {*needed, *welcome}
@@ -136,6 +140,18 @@ def _read_elf(
         message = f"{source}: its headers or sections can't be read ({why}): fetch it again"
         raise InputError(message) from None
     return machine, read_dwarf(dwarf, source, machine.word_size, needed, welcome)
+
+
+def _check_packed(elf: ELFFile, source: str) -> None:
+    """Refuse sections that claim to be much larger than what is there of them."""
+    for section in elf.iter_sections():
+        if section.compressed and section.data_size > _SMALL + _RATIO * section["sh_size"]:
+            size = section.data_size >> 20
+            message = (
+                f"{source}: section {section.name[:40]} would have {size} MiB after unpacking, "
+                "which no debug information has: fetch the file again"
+            )
+            raise InputError(message)
 
 
 def _relocated(elf: ELFFile, file: BinaryIO) -> bytes:

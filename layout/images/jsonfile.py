@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, NoReturn
 
 from layout.memory.errors import InputError
@@ -15,6 +16,21 @@ _HEX = re.compile(r"(0[xX])?[0-9a-fA-F]+")
 _BYTES = re.compile(r"([0-9a-fA-F]{2})*")
 _SHOWN = 40
 """How many characters of a wrong value an error shows."""
+
+
+def _beginning(value: object) -> str:
+    """The first characters of a value as JSON; it may be as large as the file."""
+    if isinstance(value, str):
+        value = value[: _SHOWN + 1]
+    elif isinstance(value, list):
+        value = value[:_SHOWN]
+    elif isinstance(value, dict):
+        value = dict(islice(value.items(), _SHOWN))
+    pieces = json.JSONEncoder().iterencode(value)
+    text = ""
+    while len(text) <= _SHOWN and (piece := next(pieces, "")):
+        text += piece
+    return text
 
 
 class Json:
@@ -37,7 +53,7 @@ class Json:
         raise InputError(text)
 
     def _wrong(self, wanted: str) -> NoReturn:
-        shown = json.dumps(self.value)
+        shown = _beginning(self.value)
         if len(shown) > _SHOWN:
             shown = f"{shown[:_SHOWN]}..."
         self.fail(f"{wanted} is needed here, not {shown}")
@@ -93,10 +109,22 @@ class Json:
         return bytes.fromhex(self.value)
 
 
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object; a key that comes twice would hide one of two values. Raises ValueError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {key[:_SHOWN]!a} comes twice in one object")
+            seen.add(key)
+    return found
+
+
 def parse(data: bytes, source: str) -> Json:
     """The JSON in ``data``. Raises InputError with line and column."""
     try:
-        return Json(source, "", json.loads(data))
+        return Json(source, "", json.loads(data, object_pairs_hook=_once))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         what = f"not JSON from {place} on ({error.msg})"

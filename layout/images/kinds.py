@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from layout.host.files import settle
 from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def read_bytes(path: str) -> bytes:
     """
     if path == "-":
         return _read(sys.stdin.buffer, "stdin")
+    settle(path)
     with Path(path).open("rb") as file:
         return _read(file, path)
 
@@ -132,6 +134,6 @@ def parse_address(text: str, option: str = "--tree") -> int:
     """An address as the command line has it, hex with or without 0x. Raises UsageError."""
     match = _ADDRESS.fullmatch(text)
     if match is None:
-        message = f"{option} {text!r} is no address: give up to 16 hex digits"
+        message = f"{option} {text[:40]!r} is no address: give up to 16 hex digits"
         raise UsageError(message)
     return int(match[2], 16)

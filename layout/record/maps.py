@@ -10,7 +10,7 @@ from layout.mm.vm_flags import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRIT
 
 _LINE = re.compile(
     r"(?P<start>[0-9a-f]{1,16})-(?P<end>[0-9a-f]{1,16}) (?P<perms>[r-][w-][x-][ps]) "
-    r"(?P<offset>[0-9a-f]+) (?P<device>[0-9a-f]+:[0-9a-f]+) (?P<inode>\d+)\s*(?P<name>.*)"
+    r"(?P<offset>[0-9a-f]{1,16}) (?P<device>[0-9a-f]+:[0-9a-f]+) (?P<inode>\d+)\s*(?P<name>.*)"
 )
 _DETAIL = re.compile(r"\w+:")
 

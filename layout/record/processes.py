@@ -13,7 +13,7 @@ from layout.mm.shared import TooManySpaces
 from layout.record import strace
 from layout.record.agreement import Agreement, Borders, Difference
 from layout.record.space import NotUnderstood, Space
-from layout.record.writing import writing_machine
+from layout.record.writing import printable, whole, writing_machine
 
 if TYPE_CHECKING:
     from arches import Arch
@@ -36,7 +36,6 @@ NAMES = MEMORY | _FORKS | _EXECS | _EXITS | _BEYOND
 CLONE_VM, CLONE_THREAD = 0x100, 0x10000
 _CLONE_FLAGS = {"CLONE_VM": CLONE_VM, "CLONE_THREAD": CLONE_THREAD}
 _FLAGS_ARGUMENT = re.compile(r"\bflags=([^,}]*)")
-_MAX_COMMENT = 120
 
 
 class Found(NamedTuple):
@@ -224,7 +223,9 @@ class _Recorder:
             self._take(call)
         self.notes.sort()
         others = len(self.log.seen) > 1
-        return Recording(self.lines, self.notes, self.found, self.closest, self.wanted, others)
+        return Recording(
+            whole(self.lines), self.notes, self.found, self.closest, self.wanted, others
+        )
 
     def _settle(self, call: Call, late: list[Call]) -> None:
         """If a call was given a range that is in use here, find what must have come before it.
@@ -264,8 +265,7 @@ class _Recorder:
         return space
 
     def _take(self, call: Call) -> None:
-        shown = call.text if call.text.isascii() else ascii(call.text)
-        self.lines.append(f"# {self._place(call)}: {shown[:_MAX_COMMENT]}")
+        self.lines.append(f"# {self._place(call)}: {printable(call.text)}")
         try:
             process = self._process(call)
             if call.name in MEMORY:
@@ -313,6 +313,9 @@ class _Recorder:
         elif call.name == "vfork":
             flags = CLONE_VM
         child = call.result
+        if child == call.pid:
+            message = "its result is the number of the process itself"
+            raise NotUnderstood(message)
         self._gone(child, call)
         group = process.group if flags & CLONE_THREAD else child
         if flags & CLONE_VM:

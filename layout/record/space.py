@@ -122,6 +122,12 @@ class Space:
         self.changed.append((start, end))
         return end
 
+    def _check_range(self, start: int, length: int) -> None:
+        """Refuse a range that no process has: a call on it can't have succeeded."""
+        if start + length > self.mm.space.task_size:
+            message = f"{start:#x} and {length:#x} are no range of a process"
+            raise NotUnderstood(message)
+
     def _check(self, what: str, ret: int) -> None:
         if ret < 0:
             self.notes.append(f"{what} worked there and gives {ret} here")
@@ -254,6 +260,9 @@ class Space:
     def _call_brk(self, args: list[str], result: int) -> None:
         mm = self.mm
         [wanted] = self._numbers(args, 0)
+        if not 0 < result <= mm.space.task_size:
+            message = f"{result:#x} is no address of a process"
+            raise NotUnderstood(message)
         if not self.heap_known:
             mm.start_brk = mm.brk_end = result
             self.heap_known = True
@@ -271,21 +280,25 @@ class Space:
 
     def _call_madvise(self, args: list[str], result: int) -> None:  # noqa: ARG002
         start, length = self._numbers(args, 0, 1)
+        self._check_range(start, length)
         advice = NAMES.get(args[2], number(args[2])) if len(args) > 2 else None
         if advice is not None:  # advice without a name here does not change VMAs
             self.mm.madvise(start, length, advice)
 
     def _call_mlock(self, args: list[str], result: int) -> None:  # noqa: ARG002
         start, length = self._numbers(args, 0, 1)
+        self._check_range(start, length)
         self.mm.mlock(start, length, VM_LOCKED)
 
     def _call_mlock2(self, args: list[str], result: int) -> None:  # noqa: ARG002
         start, length = self._numbers(args, 0, 1)
+        self._check_range(start, length)
         how = self._flags(args, 2, _CL_LOCK)
         self.mm.mlock(start, length, VM_LOCKED_MASK if how & 1 else VM_LOCKED)
 
     def _call_munlock(self, args: list[str], result: int) -> None:  # noqa: ARG002
         start, length = self._numbers(args, 0, 1)
+        self._check_range(start, length)
         self.mm.mlock(start, length, 0)
 
     def _call_mlockall(self, args: list[str], result: int) -> None:  # noqa: ARG002

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layout.mm.manager import MemoryManager
 from layout.mm.vm_flags import FILE_OPS, VM_ACCOUNT, VM_GROWSDOWN, VM_MAY_ALL, VM_SHARED, VM_WRITE
-from layout.record.writing import writing_machine
+from layout.record.writing import printable, whole, writing_machine
 
 if TYPE_CHECKING:
     from arches import Arch
@@ -22,7 +22,7 @@ def from_maps(maps: list[Mapping], arch: Arch) -> list[str]:
     machine, kernel = writing_machine(arch)
     mm = MemoryManager(machine).new_mm()
     link_maps(mm, maps, kernel.lines)
-    return kernel.lines
+    return whole(kernel.lines)
 
 
 def link_maps(mm: AddressSpace, maps: list[Mapping], comments: list[str] | None = None) -> None:
@@ -30,8 +30,7 @@ def link_maps(mm: AddressSpace, maps: list[Mapping], comments: list[str] | None 
     files: dict[str, int] = {}
     for mapping in maps:
         if comments is not None:
-            name = mapping.name if mapping.name.isascii() else ascii(mapping.name)
-            where = f"# {mapping.start:x}-{mapping.end:x} {mapping.perms} {name}"
+            where = f"# {mapping.start:x}-{mapping.end:x} {mapping.perms} {printable(mapping.name)}"
             comments.append(where.rstrip())
         vma = mm.manager.vm_area_alloc(mm.mm_mt)
         assert vma is not None  # nothing makes it fail here

@@ -6,19 +6,24 @@ import re
 from dataclasses import dataclass, field
 
 _PREFIX = re.compile(
-    r"\s*(?:\[pid\s+(?P<bracket>\d+)(?:<[^>]*>)?\]\s+|(?P<plain>\d+)(?:<[^>]*>)?\s+(?=[^\s.]))?"
+    r"\s*(?:\[pid\s+(?P<bracket>\d{1,10})(?:<[^>]*>)?\]\s+|(?P<plain>\d{1,10})(?:<[^>]*>)?\s+(?=[^\s.]))?"
     r"(?:\d\d:\d\d:\d\d(?:\.\d+)?\s+|\d+\.\d+\s+)?"  # -t, -tt, -ttt, -r
     r"(?:\(\+\s*\d+\.\d+\)\s+)?"  # -r together with -t
     r"(?:\[\s*(?:[0-9a-f]+|\?+)\]\s+)*"  # -n, -i
 )
 _CALL = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)\(")
 _RESUMED = re.compile(r"<\.\.\. (?P<name>\w+) resumed>\s?")
-_RESULT = re.compile(r"\s*=\s*(?P<value>0x[0-9a-fA-F]+|-?\d+|\?)(?:\s+(?P<errno>E[A-Z0-9]+)\b)?")
+_RESULT = re.compile(
+    r"\s*=\s*(?P<value>0x[0-9a-fA-F]{1,16}|-?\d{1,20}|\?)(?![0-9a-fA-F])(?:\s+(?P<errno>E[A-Z0-9]+)\b)?"
+)
 _ENDED = re.compile(r"\+\+\+ (exited with|killed by|superseded by execve)")
 _NOISE = re.compile(r"---|\+\+\+|strace: |Process \d+|> |<detached|\?\?\?\?\(")
 _ATTACHED = re.compile(r"(.*\S)strace: Process \d+ attached")
 _COMMENT = re.compile(r"/\*.*?\*/")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
+_LONGEST_NUMBER = 40
+_WORD_BITS = 64
+_WORD = (1 << _WORD_BITS) - 1
 _UNFINISHED = "<unfinished ...>"
 
 
@@ -134,7 +139,8 @@ class _Reader:
         args, end = split_args(rest, at)
         result = _RESULT.match(rest, end) if end else None
         if result is None:
-            self._unknown(call.line, f"{call.name} is cut short")
+            why = "has no number as its result" if end and "=" in rest[end:] else "is cut short"
+            self._unknown(call.line, f"{call.name} {why}")
             return
         call.args = args
         value = result["value"]
@@ -196,6 +202,8 @@ def number(text: str) -> int | None:
     text = text.rpartition("=")[2] if re.match(r"[a-z_]+=", text) else text
     if text == "NULL":
         return 0
+    if len(text) > _LONGEST_NUMBER:
+        return None
     try:
         return int(text, 0)
     except ValueError:
@@ -216,12 +224,12 @@ def flags(text: str, known: dict[str, int]) -> tuple[int, list[str]]:
         shift = re.fullmatch(r"(\w+)<<(\w+)", name)
         if shift:
             base, by = number(shift[1]), known.get(shift[2], number(shift[2]))
-            if base is not None and by is not None:
-                value |= base << by
+            if base is not None and by is not None and 0 <= by < _WORD_BITS:
+                value |= base << by & _WORD
                 continue
         bits = known.get(name, number(name))
         if bits is None:
-            unknown.append(name)
+            unknown.append(name if len(name) <= _LONGEST_NUMBER else f"{name[:_LONGEST_NUMBER]}...")
         else:
-            value |= bits
+            value |= bits & _WORD
     return value, unknown

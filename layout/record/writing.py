@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from layout.machine.machine import TREE_STRIDE, Machine
 from layout.memory.slab import GFP_KERNEL
+from layout.traces.source import BEGIN, end_line
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class WritingKernel(Kernel):
 
     def __init__(self, mem: NodeMemory, cache: NodeCache) -> None:
         super().__init__(mem, cache)
-        self.lines: list[str] = []
+        self.lines: list[str] = [BEGIN]
         self.tree_base = 0
         self._selected: int | None = None
 
@@ -80,6 +81,18 @@ class WritingKernel(Kernel):
         """Written as ``destroy``."""
         self._write(tree, "destroy")
         super().mt_destroy(tree)
+
+
+def printable(text: str, most: int = 120) -> str:
+    """Text for a comment of a trace: one line of ASCII, no more than ``most`` characters of it."""
+    return "".join(char if " " <= char <= "~" else ascii(char)[1:-1] for char in text[: most + 1])[
+        :most
+    ]
+
+
+def whole(lines: list[str]) -> list[str]:
+    """The lines of a trace that begins with BEGIN, and the last one that belongs to it."""
+    return [*lines, end_line(len(lines) + 1)]
 
 
 def writing_machine(arch: Arch) -> tuple[Machine, WritingKernel]:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import arches
 from layout.images.kinds import kind_of, parse_address, read_bytes
 from layout.memory.errors import InputError, UsageError
+from layout.memory.limits import LIMIT
+from layout.memory.structs import short_version
 from layout.traces.snapshot import operations, snapshot
+from layout.traces.source import TraceText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,18 +28,21 @@ def open_trace(path: str, arch: Arch) -> Iterator[Operation]:
 
     Raises OSError, InputError; TraceError while it is iterated.
     """
-    return operations(read_trace(path), "stdin" if path == "-" else path, arch)
+    return operations(read_trace(path), arch)
 
 
-def read_trace(path: str) -> bytes:
-    """The bytes of a trace file. Raises OSError, InputError."""
+def read_trace(path: str) -> TraceText:
+    """The text of a trace file. Raises OSError, InputError."""
+    text = TraceText.open(path)
+    if text is not None:
+        return text
     source = "stdin" if path == "-" else path
     data = read_bytes(path)
     kind = kind_of(data, source) if data else "trace"
     if kind != "trace":
         message = f"{source} is a {kind}: give a trace"
         raise InputError(message)
-    return data
+    return TraceText(data, source)
 
 
 def load(  # noqa: PLR0913 - the options that every verb with an input has
@@ -48,20 +54,23 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
     lock_size: int | None = None,
     config: str | None = None,
     at: int | None = None,
+    limit: int = LIMIT,
 ) -> Image:
     """The image in a file, whatever its kind; ``-`` is stdin.
 
     ``tree`` is the number of a trace's tree or a hex address, ``at`` the trace line after
-    which the tree is looked at. Raises OSError, InputError, UsageError; for traces
-    also what running them raises.
+    which the tree is looked at, ``limit`` what one of its lines may ask for.
+    Raises OSError, InputError, UsageError; for traces also what running them raises.
     """
-    data = read_bytes(path)
     source = "stdin" if path == "-" else path
-    kind = kind_of(data, source)
+    text = TraceText.open(path)
+    data = b"" if text is not None else read_bytes(path)
+    kind = "trace" if text is not None else kind_of(data, source)
     if kind == "trace":
         _check_trace_kernel(kernel, lock_size, config)
         machine = arch or arches.get("x86_64")
-        return snapshot(data, source=source, arch=machine, tree=tree, at=at)
+        text = text or TraceText(data, source)
+        return snapshot(text, arch=machine, tree=tree, at=at, limit=limit)
     if at is not None:
         message = f"--at is for traces, but {source} is a {kind}: leave it out"
         raise UsageError(message)
@@ -103,8 +112,8 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
 
 def _check_trace_kernel(kernel: str | None, lock_size: int | None, config: str | None) -> None:
     """A trace runs as one kernel does. Raises UsageError for another."""
-    if kernel is not None and ".".join(kernel.split(".")[:2]) != _TRACE_KERNEL:
-        message = f"traces are run as Linux {_TRACE_KERNEL} does: leave out --kernel {kernel}"
+    if kernel is not None and short_version(kernel) != _TRACE_KERNEL:
+        message = f"traces are run as Linux {_TRACE_KERNEL} does: leave out --kernel {kernel[:40]}"
         raise UsageError(message)
     if lock_size not in (None, 4) or config is not None:
         option = "--lock-size" if config is None else "--config"

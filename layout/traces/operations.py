@@ -11,10 +11,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from layout.memory.limits import check, most_ranges, too_many
 from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
 from layout.traces.language import NO_LIMIT, Group, Section
 from layout.traces.session import entry_line
-from layout.tree.find import MAX_RANGES
 from layout.tree.state import MA_ERROR
 from layout.tree.walk import MAX_DESCENT
 
@@ -198,8 +198,10 @@ def _iter(run: Session, low: int, high: int) -> Line:
     ranges: list[list[str]] = []
     while entry := run.kernel.mas_find(mas, high):
         ranges.append([f"{mas.index:x}", f"{mas.last:x}", f"{entry:x}"])
-        if len(ranges) > MAX_RANGES:
+        if len(ranges) > most_ranges(run.cache.allocated):
             run.kernel.livelock("mas_for_each")
+        if len(ranges) > run.limit:
+            raise too_many(run.limit)
     return {"ranges": ranges}
 
 
@@ -257,6 +259,7 @@ def _prealloc_raw(run: Session, index: int, last: int, entry: int) -> Line:
 @_reserves.function("N", calls="mas_expected_entries(mas, N)", returns="ret total nodes")
 def _expect_raw(run: Session, count: int) -> Line:
     """The same with the nodes for N entries."""
+    check("N", count, run.limit)
     mas = run.new_state()
     ret = run.kernel.mas_expected_entries(mas, count)
     line = {"ret": ret, **_nodes(run, mas)}
@@ -280,6 +283,8 @@ def _bulk(  # noqa: PLR0913 - the operation's arguments
 ) -> Line:
     """Allocate the nodes for EXPECTED entries, then store COUNT ranges (mas_store)."""
     kernel, top = run.kernel, run.machine.arch.ulong_max
+    check("EXPECTED", expected, run.limit)
+    check("COUNT", count, run.limit)
     mas = run.new_state()
     ret = kernel.mas_expected_entries(mas, expected)
     line: Line = {"ret": ret, "allocated": kernel.mas_allocated(mas)}

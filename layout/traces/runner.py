@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.errors import MachineFault, TraceError, UsageError
+from layout.memory.limits import LIMIT
 from layout.traces.session import Session, state_line
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ class Runner(Session):
     """Carries out operations on a machine; keeps the current tree and the cursor.
 
     ``failed`` turns true when a validate fails; ``faulted`` when the machine stopped the
-    kernel, after which nothing can be carried out any more.
+    kernel, after which nothing can be carried out any more. ``limit`` is how many entries a line
+    may store, expect or list.
     """
 
-    def __init__(self, machine: Machine) -> None:
-        super().__init__(machine)
+    def __init__(self, machine: Machine, limit: int = LIMIT) -> None:
+        super().__init__(machine, limit)
         self.faulted = False
 
     def execute(self, operation: Operation) -> Line:

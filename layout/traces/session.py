@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from layout.memory.limits import LIMIT
 from layout.memory.node import NODE_SIZE
 from layout.tree.state import STATUS_NAMES
 
@@ -21,8 +22,9 @@ class Session:
     ``failed`` turns true when a validate fails.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, limit: int = LIMIT) -> None:
         self.machine = machine
+        self.limit = limit
         self.mem = machine.mem
         self.cache = machine.cache
         self.kernel = machine.kernel

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.errors import TraceError
-from layout.traces.snapshot import check_text
 from layout.traces.trace import Operation, TraceReader
 from layout.traces.transcript import encode
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from layout.compiled._core import Core, Replay
     from layout.traces.runner import Runner
     from layout.traces.session import Line
+    from layout.traces.source import TraceText
 
 END, LINE, STOPPED, TAKE = range(4)
 """Why compiled code comes back: the trace is at its end; a line that it does not know; the
@@ -46,19 +46,15 @@ class Stream:
     can show them. Use it for a machine that nothing reads after the transcript.
     """
 
-    def __init__(
-        self, runner: Runner, data: bytes, source: str = "", *, forget: bool = False
-    ) -> None:
+    def __init__(self, runner: Runner, text: TraceText, *, forget: bool = False) -> None:
         self.runner = runner
-        self.data = data
-        self.source = source
+        self.text = text
         self.forget = forget
         self.last: Line | None = None
         self._reader = TraceReader(runner.machine.arch.ulong_max)
 
     def transcript(self) -> Iterator[bytes]:
         """The transcript, in pieces of whole lines. Raises TraceError that names the source."""
-        check_text(self.data, self.source)
         try:
             core = self.runner.machine.core
             if core is not None:
@@ -66,36 +62,54 @@ class Stream:
             else:
                 yield from self._python()
         except TraceError as error:
-            raise TraceError(error.line, error.reason, self.source) from None
+            raise TraceError(error.line, error.reason, self.text.source) from None
 
     def _python(self) -> Iterator[bytes]:
-        for n, text in enumerate(self.data.split(b"\n"), 1):
-            operation = self._reader.read(n, text.decode())
-            if operation is None:
+        n = 0
+        for block in self.text.blocks():
+            if not block.strip():
+                n += block.count(b"\n")
                 continue
-            yield self._written(self.runner.execute(operation))
-            if self.runner.faulted:
-                return
+            for line in block.removesuffix(b"\n").split(b"\n"):
+                n += 1
+                operation = self._reader.read(n, line.decode()) if line else None
+                if operation is None:
+                    continue
+                yield self._written(self.runner.execute(operation))
+                if self.runner.faulted:
+                    return
 
     def _compiled(self, core: Core) -> Iterator[bytes]:
-        lines: Replay = core.extension.Replay(core, self.data)
-        core.forget = self._may_forget(core, lines)
+        core.forget = self._may_forget(core)
         try:
-            yield from self._lines(lines)
+            n = 0
+            for block in self.text.blocks():
+                lines: Replay = core.extension.Replay(core, block, 0, n)
+                lines.limit = min(self.runner.limit, (1 << 63) - 1)
+                yield from self._block(lines, block)
+                if self.last is not None:
+                    return
+                n += block.count(b"\n")
         finally:
             core.forget = False
 
-    def _may_forget(self, core: Core, lines: Replay) -> bool:
+    def _may_forget(self, core: Core) -> bool:
         """Whether the trace is long, and nothing can show a freed node.
 
         Beside its lines that may be states from before, and nodes that are handed out again with
-        their old bytes.
+        their old bytes. All lines are looked at before the first is carried out.
         """
-        new = not core.allocated and not core.reuse
-        return self.forget and new and len(self.data) > _LONG and lines.shows_no_freed_node()
+        if not self.forget or core.allocated or core.reuse or not self.text.read_ahead():
+            return False
+        size = 0
+        for block in self.text.blocks():
+            size += len(block)
+            if block.strip() and not core.extension.Replay(core, block).shows_no_freed_node():
+                return False
+        return size > _LONG
 
-    def _lines(self, lines: Replay) -> Iterator[bytes]:
-        runner, data = self.runner, self.data
+    def _block(self, lines: Replay, block: bytes) -> Iterator[bytes]:
+        runner = self.runner
         while True:
             lines.tree = runner.tree
             lines.held_up = runner.machine.held_up()
@@ -108,7 +122,7 @@ class Stream:
                 yield self._written(runner.stopped(operation, lines.stop))
                 return
             if why == LINE:
-                read = self._reader.read(*next_line(lines, data))
+                read = self._reader.read(*next_line(lines, block))
                 if read is not None:
                     yield self._written(runner.execute(read))
                     if runner.faulted:

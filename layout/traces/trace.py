@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _SWITCH = ("off", "on")
 _MAX_LINE = 1 << 16
+_SHOWN = 40
+"""How many characters of a wrong word an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def _parse_line(n: int, words: list[str], ulong_max: int) -> Operation:
     op, *given = words
     if op not in OPERATIONS:
         close = [name for name in OPERATIONS if name.startswith(op[:3])]
+        op = op if len(op) <= _SHOWN else f"{op[:_SHOWN]}..."
         hint = f"; did you mean {' or '.join(close[:3])}?" if close else ""
         raise TraceError(n, f"unknown operation {op!r}{hint}")
     declared = OPERATIONS[op]
@@ -111,7 +114,7 @@ def _parse_line(n: int, words: list[str], ulong_max: int) -> Operation:
 def _number(n: int, argument: Argument, text: str, ulong_max: int) -> int:
     name, kind, _ = argument
     if not _HEX.fullmatch(text):
-        shown = text if len(text) <= 40 else text[:40] + "..."
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
         remedy = "without 0x" if text[:2].lower() == "0x" else "digits 0-9 and a-f only"
         raise TraceError(n, f"{name} is {shown!r}, it should be a hex number, {remedy}")
     number = int(text, 16) if len(text) <= 64 else ulong_max + 1

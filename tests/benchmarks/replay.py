@@ -31,6 +31,7 @@ from layout.compare.lockstep import compare_trace
 from layout.images.decode import decode
 from layout.machine.machine import Machine
 from layout.traces.runner import Runner
+from layout.traces.source import TraceText
 from layout.traces.stream import Stream
 
 TRACE = Path(__file__).parents[2] / "fixtures/golden/16-large.trace"
@@ -57,7 +58,8 @@ def replay(arch):
     data = trace()
     runner = Runner(Machine(arches.get(arch)))
     return rate(
-        data.count(b"\n"), lambda: sum(map(len, Stream(runner, data, forget=True).transcript()))
+        data.count(b"\n"),
+        lambda: sum(map(len, Stream(runner, TraceText(data), forget=True).transcript())),
     )
 
 
@@ -88,7 +90,7 @@ def comparison(_arch):
     """Operations a second on three machines in lock-step."""
     data = trace()
     machines = [arches.get(name) for name in THREE]
-    return rate(data.count(b"\n"), lambda: compare_trace(data, "16-large", machines))
+    return rate(data.count(b"\n"), lambda: compare_trace(TraceText(data), machines))
 
 
 def decoding(arch):

@@ -25,14 +25,18 @@ from layout.memory.errors import BrokenTree, InputError, MachineFault, TraceErro
             "maple-layout: Oops: address 5 (a node)\n",
         ),
         (MemoryError(), 2, "maple-layout: not enough memory for this input"),
-        (OSError(28, "No space left on device"), 2, "maple-layout: No space left on device"),
+        (
+            OSError(28, "No space left on device"),
+            2,
+            "maple-layout: stdout: No space left on device",
+        ),
         (
             PermissionError(13, "Permission denied", "secret"),
             2,
             "maple-layout: secret: Permission denied",
         ),
         (KeyboardInterrupt(), 130, ""),
-        (BrokenPipeError(32, "Broken pipe"), 1, ""),
+        (BrokenPipeError(32, "Broken pipe"), 141, ""),
     ],
 )
 def test_errors_become_lines_and_exit_codes(monkeypatch, capfd, error, code, line):
@@ -40,7 +44,7 @@ def test_errors_become_lines_and_exit_codes(monkeypatch, capfd, error, code, lin
         raise error
 
     # stdout is left alone: after some errors it is pointed elsewhere
-    monkeypatch.setattr("layout.cli.main._drop_stdout", lambda: None)
+    monkeypatch.setattr("layout.host.streams.drop_stdout", lambda: None)
     monkeypatch.setattr(structs, "run", fail)
     assert main(["struct", "ma_state"]) == code
     out, err = capfd.readouterr()

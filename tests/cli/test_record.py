@@ -28,7 +28,10 @@ def test_no_agreement(tmp_path, capsys):
 def test_to_stdout(capsys):
     assert main(["record", CAT, "--maps", str(STRACE / "cat.maps"), "-o", "-"]) == 0
     done = capsys.readouterr()
-    assert done.out.startswith("# log line 1, process 1791: execve(")
+    first, second, *_, last = done.out.splitlines()
+    assert first.startswith("#: begin")
+    assert second.startswith("# log line 1, process 1791: execve(")
+    assert last == f"#: end at line {done.out.count(chr(10))}"
     assert "agrees last with line 30" in done.err
 
 

@@ -5,12 +5,13 @@ from layout.mapletree import MapleTree
 from layout.memory.pointers import mte_to_node
 from layout.show.text import plain
 from layout.traces.snapshot import snapshot
+from layout.traces.source import TraceText
 
 BASE = "init 1\nstore 10 20 3001\nstore 30 3f 3003\nstore 50 5f 3005\n"
 
 
 def image(text, arch="s390x", source="a"):
-    return snapshot(text.encode(), source=source, arch=arches.get(arch))
+    return snapshot(TraceText(text.encode(), source), arch=arches.get(arch))
 
 
 def text_of(diff):

@@ -26,6 +26,7 @@ from layout.memory.errors import MachineFault
 from layout.memory.node import NodeMemory
 from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT, NodeCache
 from layout.traces.runner import Runner
+from layout.traces.source import TraceText
 from layout.traces.stream import Stream
 from layout.tree.kernel import Kernel
 from layout.tree.state import MaState
@@ -41,7 +42,7 @@ def plain(name="s390x", **options):
 
 def transcript(data, arch, machine=None):
     runner = Runner(machine or plain(arch))
-    return b"".join(Stream(runner, data).transcript()), runner.machine.save()
+    return b"".join(Stream(runner, TraceText(data)).transcript()), runner.machine.save()
 
 
 # -- whole traces

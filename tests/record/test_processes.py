@@ -270,7 +270,7 @@ def test_a_log_without_numbers():
     assert ranges(replay(done.trace)) == [(0x10000, 0x10FFF), (0x20000, 0x20FFF)]
     assert done.notes == []
     done = go(head, pid=9)
-    assert done.trace[0].startswith("# log line 1, process 9: mmap(")
+    assert done.trace[1].startswith("# log line 1, process 9: mmap(")
 
 
 def test_numbers_are_used_again():

@@ -4,6 +4,7 @@ import arches
 from layout.images.decode import decode
 from layout.memory.errors import InputError, TraceError, UsageError
 from layout.traces.snapshot import snapshot
+from layout.traces.source import TraceText
 
 TRACE = b"""init 0
 store 10 1f 3001
@@ -15,7 +16,7 @@ store 30 3f 5001
 
 
 def look(data=TRACE, **options):
-    return snapshot(data, source="t", arch=arches.get("s390x"), **options)
+    return snapshot(TraceText(data, "t"), arch=arches.get("s390x"), **options)
 
 
 def ranges(image):

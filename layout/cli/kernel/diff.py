@@ -63,6 +63,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.explain import explain
     from layout.formats.findings import Checked, Finding
 
+    machines(args.arch)  # a name that is none is told before anything is unpacked
     ready(args)
     source = compared_source(args)
     trace = "stdin" if args.trace == "-" else args.trace
@@ -111,16 +112,17 @@ def _on_machines(args: argparse.Namespace) -> dict[str, list[Operation]]:
     from layout.memory.errors import TraceError
     from layout.traces.inputs import read_trace
     from layout.traces.snapshot import operations
+    from layout.traces.source import TraceText
 
-    data = read_trace(args.trace)
-    source = "stdin" if args.trace == "-" else args.trace
+    given = read_trace(args.trace)
+    text = TraceText(b"".join(given.blocks()), given.source)
     found: dict[str, list[Operation]] = {}
     refused = None
     for name in machines(args.arch):
         try:
-            found[name] = list(operations(data, source, arches.get(name)))
+            found[name] = list(operations(text, arches.get(name)))
         except TraceError as error:
-            if args.arch or arches.get(name).word_size == 8:
+            if args.arch is not None or arches.get(name).word_size == 8:
                 raise
             refused = error
     if not found and refused:

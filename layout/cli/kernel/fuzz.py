@@ -17,6 +17,7 @@ from layout.cli.kernel.options import (
     compared_source,
     machines,
 )
+from layout.host.streams import note
 
 if TYPE_CHECKING:
     from layout.ckernel.build import Built
@@ -80,13 +81,11 @@ def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.coverage import coverage, forget
     from layout.ckernel.fuzz import Options, fuzz
 
+    names = machines(args.arch)  # a name that is none is told before anything is unpacked
     ready(args)
     source = compared_source(args)
     native = _counting(source) if args.coverage else None
-    builds = [
-        native if native and native.arch == name else build(source, name)
-        for name in machines(args.arch)
-    ]
+    builds = [native if native and native.arch == name else build(source, name) for name in names]
     if native:
         forget(native)
     options = Options(
@@ -140,14 +139,12 @@ class Progress:
         )
         if campaign.shrinking:
             text += f"; making a trace shorter that differs in {campaign.shrinking}"
-        print(f"\r{text} " if self._terminal else text, end="", file=sys.stderr, flush=True)
-        if not self._terminal:
-            print(file=sys.stderr)
+        note(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n")
 
     def end(self) -> None:
         """Leave the line."""
         if self._terminal:
-            print(file=sys.stderr)
+            note("")
 
 
 def _campaign_json(

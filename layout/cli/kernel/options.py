@@ -72,7 +72,7 @@ def machines(text: str | None) -> list[str]:
     """The machines asked for, or all whose tools are here. Raises UsageError."""
     from layout.ckernel import toolchain
 
-    if text:
+    if text is not None:
         return [arches.get(name).name for name in text.split(",")]
     found = toolchain.available()
     if not found:

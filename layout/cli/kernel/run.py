@@ -12,6 +12,7 @@ from layout.cli.kernel.options import (
     add_trace,
     source_of,
 )
+from layout.host.streams import note
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +40,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.traces.inputs import open_trace
     from layout.traces.transcript import encode
 
-    arch = arches.get(args.arch or "x86_64")
+    arch = arches.get("x86_64" if args.arch is None else args.arch)
     operations = list(open_trace(args.trace, arch))
     built = build(source_of(args), arch.name, SANITIZE if args.sanitize else PLAIN)
     tell(f"{built.source} on {built.arch}")
@@ -52,5 +53,5 @@ def _act(args: argparse.Namespace) -> int:
         fault = last["fault"]
         tell(f"line {last['n']}: {last['op']}: {fault['kind']}: {fault['message']}")
     if outcome.reports:
-        sys.stderr.write(outcome.reports)
+        note(outcome.reports, end="")
     return 1 if outcome.faulted or outcome.failed or outcome.reports else 0

@@ -46,7 +46,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.memory.errors import TraceError, UsageError
     from layout.traces.inputs import open_trace
 
-    arch = arches.get(args.arch or "x86_64")
+    arch = arches.get("x86_64" if args.arch is None else args.arch)
     name = args.name or function_name(args.trace)
     if not (name.isascii() and name.isidentifier()):
         message = f"--name {name!r} is no name in C: use letters, digits and _"

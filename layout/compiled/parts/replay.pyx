@@ -5,6 +5,7 @@
 cdef enum Why:
     END, LINE, STOPPED, FULL
 
+from layout.memory.limits import LIMIT, most_ranges, too_many
 from layout.tree.state import STATUS_NAMES
 
 cdef enum:
@@ -27,7 +28,7 @@ cdef class Replay:
     cdef i64 size
     cdef bytes data
     cdef public i64 at, n
-    cdef public u64 tree
+    cdef public u64 tree, limit
     cdef public bint held_up
     cdef public object stop, operation
     cdef Out out
@@ -39,6 +40,7 @@ cdef class Replay:
         self.size = len(data)
         self.at = at
         self.n = n
+        self.limit = LIMIT
 
     def __dealloc__(self):
         c_free(self.out.bytes)
@@ -232,8 +234,10 @@ cdef class Replay:
                 put_digits(&self.out, entry)
                 put_text(&self.out, b'"]')
                 ranges += 1
-                if ranges > MAX_RANGES:
+                if ranges > most_ranges(self.k.allocated):
                     livelock(self.k, "mas_for_each", 0)
+                if <u64>ranges > self.limit:
+                    raise too_many(self.limit)
         except Exception:
             self.out.used = start
             raise

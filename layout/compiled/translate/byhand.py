@@ -90,6 +90,5 @@ CONSTANTS = {
         "SHEAF_CAPACITY",
     ),
     "layout.tree.state": ("MA_ERROR",),
-    "layout.tree.find": ("MAX_RANGES",),
 }
 """Numbers of Python modules that parts/*.pyx use by their names."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from layout.machine.watch import shadow
 from layout.machine.watch.shadow import Shadow, tag
-from layout.memory.memory import CELL
 from layout.memory.node import NODE_SIZE, PIVOT, Behind, NodeMemory, Pivots
 from layout.memory.pointers import ARANGE_64, LEAF_64, NODE_MASK
 
@@ -180,15 +179,10 @@ class HistoryMemory(NodeMemory):
 
     # -- the arenas
 
-    def grow_near(self, count: int) -> None:
-        """Append bytes that nobody wrote."""
-        super().grow_near(count)
-        self.shadow.grow(count)
-
     def replace_near(self, cells: Sequence[bytes]) -> None:
         """Replace the nodes; what their bytes are is then unknown."""
         super().replace_near(cells)
-        self.shadow.forget(len(cells) * CELL)
+        self.shadow.forget()
 
     # -- reading
 

@@ -5,8 +5,11 @@ A *tag* is a kind of field and its index; tags of a word's bytes are all alike.
 
 from __future__ import annotations
 
+import zlib
 from array import array
 from functools import cache
+from itertools import islice
+from typing import overload
 
 KINDS = (
     *("unknown", "never written", "zeroed", "parent", "pivot", "slot", "gap"),
@@ -75,12 +78,81 @@ def tags(a_tag: int, width: int) -> array[int]:
     return array("H", [a_tag]) * width
 
 
+_CELL = 256
+_HOT = 4096
+"""So many cells are kept as they are, those used last; all others are packed."""
+
+
+class Cells:
+    """Numbers, one for each byte of a range, in cells of 256.
+
+    A cell in which nothing was set takes no memory, and one that was not used for long takes
+    little: the shadow of a large tree is much larger than the tree.
+    """
+
+    def __init__(self, code: str, default: int) -> None:
+        self._code = code
+        self._blank = array(code, [default]) * _CELL
+        self._hot: dict[int, array[int]] = {}
+        self._cold: dict[int, bytes] = {}
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice[int, int, None]) -> array[int]: ...
+    def __getitem__(self, at: int | slice[int, int, None]) -> int | array[int]:
+        if isinstance(at, int):
+            return self._cell(at // _CELL)[at % _CELL]
+        number, first = divmod(at.start, _CELL)
+        width = at.stop - at.start
+        if first + width <= _CELL:
+            return self._cell(number)[first : first + width]
+        found = array(self._code)
+        while len(found) < first + width:
+            found += self._cell(number)
+            number += 1
+        return found[first : first + width]
+
+    def __setitem__(self, at: slice[int, int, None], new: array[int]) -> None:
+        number, first = divmod(at.start, _CELL)
+        done = 0
+        while done < len(new):
+            cell = self._cell(number)
+            if number not in self._hot:
+                cell = self._hot[number] = self._blank[:]
+                if len(self._hot) > _HOT:
+                    self._cool()
+            part = new[done : done + _CELL - first]
+            cell[first : first + len(part)] = part
+            done += len(part)
+            number, first = number + 1, 0
+
+    def _cell(self, number: int) -> array[int]:
+        """The numbers of a cell, for reading; for writing if it is hot."""
+        found = self._hot.get(number)
+        if found is not None:
+            return found
+        packed = self._cold.pop(number, None)
+        if packed is None:
+            return self._blank
+        found = array(self._code, zlib.decompress(packed))
+        self._hot[number] = found
+        if len(self._hot) > _HOT:
+            self._cool()
+        return found
+
+    def _cool(self) -> None:
+        """Pack the older half of the cells."""
+        for number in list(islice(self._hot, _HOT // 2)):
+            self._cold[number] = zlib.compress(self._hot.pop(number).tobytes(), 1)
+
+
 class Shadow:
-    """Tags and writers of a range of bytes that grows at its end; offsets are into that range."""
+    """Tags and writers of a range of bytes; offsets are into that range."""
 
     def __init__(self) -> None:
-        self.tags = array("H")
-        self.writers = array("I")
+        self.tags = Cells("H", tag(NEVER))
+        self.writers = Cells("I", 0)
         self._writer = array("I")
         self.operation = 0
 
@@ -89,15 +161,10 @@ class Shadow:
         self.operation = operation
         self._writer = array("I", [operation])
 
-    def grow(self, count: int) -> None:
-        """Append bytes that were never written."""
-        self.tags.extend(tags(tag(NEVER), 1) * count)
-        self.writers.extend(array("I", [0]) * count)
-
-    def forget(self, size: int) -> None:
-        """Start again with ``size`` bytes of unknown history."""
-        self.tags = tags(tag(UNKNOWN), 1) * size
-        self.writers = array("I", [0]) * size
+    def forget(self) -> None:
+        """Start anew with bytes of unknown history."""
+        self.tags = Cells("H", tag(UNKNOWN))
+        self.writers = Cells("I", 0)
 
     def wrote(self, at: int, new: array[int]) -> None:
         """Bytes from ``at`` on were written as fields with these tags."""

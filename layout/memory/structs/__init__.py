@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,21 @@ class Profile:
 
 
 @lru_cache
+def short_version(version: str) -> str:
+    """The first two numbers of a kernel's version or release, "" if it is neither.
+
+    >>> short_version("6.12.95+deb13-amd64")
+    '6.12'
+    >>> short_version("6.12.x")
+    ''
+    """
+    match = _RELEASE.fullmatch(version)
+    return match[1] if match else ""
+
+
+_RELEASE = re.compile(r"(\d{1,3}\.\d{1,3})(\.\d{1,5})?([-+~][\w.+~-]*)?", re.ASCII)
+
+
 def profile(
     arch: Arch, version: str = DEFAULT_VERSION, lock_size: int = 4, *, config: str | None = None
 ) -> Profile:
@@ -114,9 +130,11 @@ def profile(
     ``config`` names a configuration instead of a size: options out of OPTIONS, separated by
     commas. Raises UsageError for a version or a configuration that is not known.
     """
-    short = ".".join(version.split(".")[:2])
+    short = short_version(version)
     if short not in VERSIONS:
-        message = f"kernel version {version!r} is not known: choose one of {', '.join(VERSIONS)}"
+        message = (
+            f"kernel version {version[:40]!r} is not known: choose one of {', '.join(VERSIONS)}"
+        )
         raise UsageError(message)
     if config is None:
         return Profile(arch, short, lock_size)

@@ -1,0 +1,295 @@
+"""Output files: each is whole or not there, and several of one command appear together.
+
+What is written goes to a hidden file beside its place, ``.NAME.*.part``, is synced, and takes the
+place in one step. So neither an error nor a kill loses the old file or leaves half a new one. The
+steps of several files are first written down in ``.NAME.unit``, NAME being the first of them;
+who comes upon such a list carries out what is left of it: see :func:`settle`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from layout.host.signals import held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+_STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
+"""Paths that stand for what is open already: never replaced, and written to at their end."""
+
+_NOT_SYNCED = {errno.EINVAL, errno.ENOTSUP, errno.EROFS, errno.EACCES, errno.EPERM}
+"""What fsync says where a file system has no such thing."""
+
+_LONG_NAME = 200
+"""Bytes of a name beyond which there is no room for something around it."""
+
+_SHOWN = 40
+"""How many characters of a name its temporary file has."""
+
+
+class Output:
+    """Files of one command, to be used in ``with``: all take their places at its end.
+
+    If the block ends with an exception none does, and what was there before stays. A pipe, a
+    device or /dev/stdout is no file that could be replaced: it is written to at once.
+    With ``durable`` it is all on the disk then. Raises OSError, whose ``filename`` is the path
+    that was asked for.
+    """
+
+    def __init__(self, *, durable: bool = True) -> None:
+        self._durable = durable
+        self._open: list[_Part] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def open(self, path: str | os.PathLike[str]) -> IO[bytes]:
+        """Begin the file that will lie at ``path``."""
+        with held():
+            part = _Part(Path(path))
+            self._open.append(part)
+        return part.file
+
+    @contextlib.contextmanager
+    def writing(self, path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+        """The file that open() has begun, or begins now: to be written to in ``with``."""
+        begun = next((part.file for part in self._open if part.path == Path(path)), None)
+        with _named(path):
+            yield begun or self.open(path)
+
+    def write(self, path: str | os.PathLike[str], data: bytes | str) -> None:
+        """Write a whole file; text is UTF-8."""
+        with self.writing(path) as file:
+            file.write(data if isinstance(data, bytes) else data.encode())
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            for part in self._open:
+                part.drop()
+
+    def _finish(self) -> None:
+        for part in self._open[::-1]:  # the first is the newest: gdb warns of older cores
+            part.close(durable=self._durable)
+        moves = [part for part in self._open if part.name is not None and not part.same()]
+        with held():
+            if len(moves) > 1 and self._durable:
+                self._place_together(moves[::-1])
+            else:
+                for part in moves:
+                    part.place()
+
+    def _place_together(self, moves: list[_Part]) -> None:
+        """One step after the other; the first file names the others, so it comes last."""
+        listed = _list_of(self._open[0].target)
+        with _named(self._open[0].path):
+            _write_list(listed, [(part.name, part.target) for part in moves])
+        try:
+            for part in moves:
+                part.place()
+            listed.unlink(missing_ok=True)
+        finally:
+            for part in moves:
+                part.name = None  # after an error the list tells what is left to do
+
+
+def check(path: str | os.PathLike[str]) -> None:
+    """Make sure, before long work, that a file can be written there. Raises OSError."""
+    place = Path(path)
+    if not (_is_stream(place) or place.is_fifo() or place.is_char_device()):
+        with held():
+            _Part(place).drop()
+
+
+def write(path: str | os.PathLike[str], data: bytes | str) -> None:
+    """Write one file, whole or not at all; text is UTF-8. Raises OSError."""
+    with Output() as files:
+        files.write(path, data)
+
+
+def settle(path: str | os.PathLike[str]) -> None:
+    """Let files that belong together take their places, if a kill came between.
+
+    To be called before ``path`` is read or written: it is one of them, or none of any. Raises
+    OSError where that can't be done.
+    """
+    place = Path(path).resolve()
+    for name in {place.name, place.stem} - {""}:
+        listed = _list_of(place.with_name(name))
+        if listed.is_file():
+            with held():
+                for part, target in _read_list(listed):
+                    with contextlib.suppress(FileNotFoundError):  # it has its place
+                        part.replace(target)
+                _sync_folder(listed.parent)
+                listed.unlink(missing_ok=True)
+
+
+class _Part:
+    """A file on its way: ``name`` is where it lies meanwhile, None if it is written in place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name: Path | None = None
+        with _named(path):
+            if not os.fspath(path) or path.name in {"", "..", "."}:
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            self.target = path if _is_stream(path) else path.resolve()
+            if _is_stream(path) or _is_special(self.target):
+                descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+                self.file: IO[Any] = os.fdopen(descriptor, "wb")
+                return
+            settle(self.target)
+            folder, name = self.target.parent, self.target.name
+            handle, temporary = tempfile.mkstemp(".part", f".{name[:_SHOWN]}.", folder)
+            self.name = Path(temporary)
+            self.file = os.fdopen(handle, "wb")
+            _take_over_rights(handle, self.target)
+
+    def close(self, *, durable: bool) -> None:
+        with _named(self.path):
+            self.file.flush()
+            if durable and self.name is not None:
+                _sync(self.file.fileno())
+            self.file.close()
+
+    def same(self) -> bool:
+        """Whether the very bytes lie there already."""
+        assert self.name is not None
+        try:
+            if self.name.stat().st_size != self.target.stat().st_size:
+                return False
+            with self.name.open("rb") as new, self.target.open("rb") as old:
+                while chunk := new.read(1 << 20):
+                    if chunk != old.read(len(chunk)):
+                        return False
+        except OSError:
+            return False
+        return True
+
+    def place(self) -> None:
+        assert self.name is not None
+        with _named(self.path):
+            self.name.replace(self.target)
+            self.name = None
+        _sync_folder(self.target.parent)
+
+    def drop(self) -> None:
+        """Remove what has not taken its place."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+        if self.name is not None:
+            self.name.unlink(missing_ok=True)
+            self.name = None
+
+
+@contextlib.contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """An OSError that passes through names ``path``, not a temporary file."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = os.fspath(path), None
+        raise
+
+
+def _is_stream(path: Path) -> bool:
+    return os.fspath(path).startswith(_STREAMS)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether there is something else than a file. Raises IsADirectoryError."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return not stat.S_ISREG(mode)
+
+
+def _take_over_rights(handle: int, target: Path) -> None:
+    """Give a new file the rights and the owner of the one it replaces, else the usual ones."""
+    try:
+        old = target.stat()
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        os.fchmod(handle, 0o666 & ~mask)
+        return
+    if not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    with contextlib.suppress(OSError):
+        os.fchown(handle, old.st_uid, old.st_gid)
+    os.fchmod(handle, stat.S_IMODE(old.st_mode))
+
+
+def _list_of(target: Path) -> Path:
+    name = os.fsencode(target.name)
+    if len(name) > _LONG_NAME:
+        name = hashlib.blake2b(name, digest_size=16).hexdigest().encode()
+    return target.with_name(f".{os.fsdecode(name)}.unit")
+
+
+def _write_list(listed: Path, steps: list[tuple[Path | None, Path]]) -> None:
+    names = [[part.name, target.name] for part, target in steps if part is not None]
+    part = listed.with_suffix(".unit.part")
+    try:
+        with part.open("wb") as file:
+            file.write(json.dumps(names).encode())
+            file.flush()
+            _sync(file.fileno())
+        part.replace(listed)
+    finally:
+        part.unlink(missing_ok=True)
+    _sync_folder(listed.parent)
+
+
+def _read_list(listed: Path) -> list[tuple[Path, Path]]:
+    """The steps in a list: names in its own folder. Nothing, if it is no such list."""
+    try:
+        steps = json.loads(listed.read_bytes())
+        named = [(Path(part).name, Path(target).name) for part, target in steps]
+    except (ValueError, TypeError, RecursionError):
+        return []
+    return [
+        (listed.with_name(part), listed.with_name(target))
+        for part, target in named
+        if part.endswith(".part") and target
+    ]
+
+
+def _sync(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_SYNCED:
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make names durable; where a folder can't be opened, they are all the same in place."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

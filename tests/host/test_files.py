@@ -1,0 +1,128 @@
+"""Output files are whole or not there, whatever ends the command that writes them."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from layout.host import files
+from layout.host.files import Output, settle
+
+TWO = """
+import sys
+from layout.host.files import Output
+with Output() as files:
+    files.write(sys.argv[1], "new main")
+    files.write(sys.argv[1] + ".json", "new places")
+"""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_takes_its_place_at_the_end(tmp_path):
+    path = tmp_path / "out"
+    path.write_text("old")
+    path.chmod(0o640)
+    with Output() as output:
+        output.open(path).write(b"new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert names(tmp_path) == ["out"]
+
+
+def test_an_error_leaves_what_was_there(tmp_path):
+    (tmp_path / "a").write_text("old")
+
+    def fail():
+        with Output() as output:
+            output.write(tmp_path / "a", "new")
+            output.write(tmp_path / "b", "new")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    files.write(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("", IsADirectoryError), ("none/x", FileNotFoundError), ("folder", IsADirectoryError)],
+)
+def test_the_error_names_what_was_asked_for(tmp_path, name, error):
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / name if name else ""
+    with pytest.raises(error) as found:
+        files.write(path, "x")
+    assert str(found.value.filename) == str(path)
+
+
+def test_a_full_device_is_named():
+    with pytest.raises(OSError, match="No space left") as found:
+        files.write("/dev/full", b"x" * 100_000)
+    assert found.value.filename == "/dev/full"
+
+
+def test_a_kill_between_the_steps_of_two_files_is_made_good(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+    path.write_text("old main")
+    (tmp_path / "out.json").write_text("old places")
+    placed = []
+
+    def place(part):
+        if placed:
+            raise KeyboardInterrupt
+        placed.append(part)
+        part.name.replace(part.target)
+
+    def export():
+        with Output() as output:
+            output.write(path, "new main")
+            output.write(tmp_path / "out.json", "new places")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files._Part, "place", place)
+        with pytest.raises(KeyboardInterrupt):
+            export()
+    assert path.read_text() == "old main"
+    assert ".out.unit" in names(tmp_path)
+    settle(tmp_path / "out.json")
+    assert path.read_text() == "new main"
+    assert (tmp_path / "out.json").read_text() == "new places"
+    assert names(tmp_path) == ["out", "out.json"]
+
+
+def test_a_list_that_is_none_is_only_removed(tmp_path):
+    for text in ("", "[1]", "[[]]", '[["../x.part", "/etc/passwd"]]', "[" * 100_000):
+        (tmp_path / ".out.unit").write_text(text)
+        settle(tmp_path / "out")
+        assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+@pytest.mark.parametrize("when", range(1, 5))
+def test_a_kill_at_any_step(tmp_path, call, when):
+    """After it, and a look, both files are old or both are new."""
+    path = tmp_path / "out"
+    path.write_text("old main")
+    (tmp_path / "out.json").write_text("old places")
+    kill = [f"--inject={call}:signal=SIGKILL:when={when}", "-o", os.devnull]
+    subprocess.run(["strace", "-f", *kill, sys.executable, "-c", TWO, path], check=False)
+    settle(path)
+    both = path.read_text(), (tmp_path / "out.json").read_text()
+    assert both in {("old main", "old places"), ("new main", "new places")}
