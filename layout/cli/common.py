@@ -90,8 +90,8 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     parser.add_argument(
         "input",
         metavar=metavar,
-        help="a trace, a JSON capture, an ELF core, a JSON dump or the JSON beside raw memory, "
-        "packed by xz or not; - is stdin",
+        help="a trace, a JSON capture or dump, an ELF core, raw memory or the JSON beside it, or "
+        "text of memory (hexdump, rd, x, mt_dump), packed by xz, gzip, zstd or not; - is stdin",
     )
     parser.add_argument(
         "--tree",
@@ -102,6 +102,22 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     add_kernel(parser)
     parser.add_argument(
         "--at", metavar="LINE", type=count, help="the trace line after which to look"
+    )
+    add_addresses(parser)
+
+
+def add_addresses(parser: argparse.ArgumentParser) -> None:
+    """Add ``--base`` and ``--direct-map``, for memory that does not say where it lies."""
+    parser.add_argument(
+        "--base",
+        metavar="ADDR",
+        help="the address of the first byte of raw memory, or what to add to a text's addresses",
+    )
+    parser.add_argument(
+        "--direct-map",
+        metavar="ADDR",
+        help="of physical addresses: the virtual one of address 0 in the kernel's direct map; "
+        "found by itself where nodes tell",
     )
 
 
@@ -117,6 +133,8 @@ def open_image(args: argparse.Namespace) -> Image:
         lock_size=args.lock_size,
         config=args.config,
         at=args.at,
+        base=args.base,
+        direct_map=args.direct_map,
     )
     for note in image.notes:
         tell(note)

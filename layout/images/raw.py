@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from layout.images.capture import file_arch
 from layout.images.image import Image, require_tree
 from layout.images.jsonfile import Json, parse
-from layout.images.kinds import read_bytes
+from layout.images.packed import read_bytes
 from layout.memory import structs
 from layout.memory.errors import InputError, UsageError
 from layout.memory.node import NodeMemory
