@@ -40,9 +40,10 @@ def open_core(data: Bytes, source: str, arch: Arch | None = None) -> Core:
         info = next((VmcoreInfo(text) for name, text in elf.notes() if name == NOTE), None)
     except (ElfError, struct.error, OverflowError) as error:
         _damaged(source, f"its headers can't be read ({' '.join(str(error).split())})")
-    window = info.kernel_image(machine) if info and store.physical else None
-    if window:
-        store.windows.append(Window(*window))
+    if info and store.physical:
+        window = info.kernel_image(machine)
+        store.windows += [Window(*window)] if window else []
+        store.shift = info.direct_map(machine) or 0
     notes = []
     if overlaps:
         notes.append(f"{overlaps} segments overlap with others before them: the first are taken")

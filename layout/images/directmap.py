@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from layout.images.image import Image
 from layout.images.mapped import ImageMemory, Store, image_memory
-from layout.images.nodefinder import DEAD, INNER, Finder, Found, parent_slot, walk
+from layout.images.nodefinder import DEAD, INNER, ROOT, Finder, Found, parent_slot, walk
+from layout.images.structfinder import adopt
 from layout.images.treestruct import Known, find_struct
 from layout.memory import structs
 from layout.memory.errors import InputError, MachineFault
@@ -108,6 +109,7 @@ def find_tree(  # noqa: PLR0913 - what the caller may know
     if direct_map is not None:
         store.shift = direct_map
     elif store.physical and not _reads(probe, tree):
+        store.shift = 0
         shift = find_shift(store, arch, source)
         if shift is None:
             _explain_missing(probe, tree, source)
@@ -120,20 +122,34 @@ def find_tree(  # noqa: PLR0913 - what the caller may know
         virtual = tree + store.shift & arch.ulong_max
         if _reads(probe, virtual):
             tree = virtual
+    if store.physical and not _is_there(probe, tree):
+        finder = Finder(arch)
+        roots = (
+            (found.address + store.shift & arch.ulong_max, found.words[0])
+            for found in walk(finder, store, source)
+            if found.role == ROOT and found.words[0] == tree | 1
+        )
+        adopt(store, arch, roots, source)
     memory, note = find_struct(
         lambda profile: image_memory(arch, profile, store), arch, tree, source, known
     )
     return Image(arch, memory.profile, memory, tree, source, kind, [*told, note])
 
 
-def _explain_missing(memory: ImageMemory, tree: int, source: str) -> None:
-    """Raise InputError unless the tree can be read all the same, where it holds no node."""
+def _is_there(memory: ImageMemory, tree: int) -> bool:
     try:
         memory.read_word(tree)
     except MachineFault:
+        return False
+    return True
+
+
+def _explain_missing(memory: ImageMemory, tree: int, source: str) -> None:
+    """Raise InputError unless the tree can be read all the same, where it holds no node."""
+    if not _is_there(memory, tree):
         message = (
             f"{source} holds physical addresses, {tree:x} is none of them, and no nodes tell "
             "where the direct map starts: give that as --direct-map ADDR, or dump with "
             "dump-guest-memory -p"
         )
-        raise InputError(message) from None
+        raise InputError(message)

@@ -7,7 +7,6 @@ looked at word by word.
 
 from __future__ import annotations
 
-import re
 import struct
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 """Bytes looked at in one go, a multiple of 64 KiB: they stay in the processor's caches."""
 
-_HIT = re.compile(rb"[^\0]")
 _ENTRY_TAGS = 3
 _TYPE_TAGS = frozenset(mt << 3 | ENODE_NULL for mt in (LEAF_64, RANGE_64, ARANGE_64))
 _PAGE = 4096
@@ -116,17 +114,15 @@ class Finder:
         first = address // NODE_SIZE % 16
         second ^= int.from_bytes((_PATTERN * (count // 16 + 2))[first : first + count], "little")
         own = int.from_bytes(second.to_bytes(count, "little").translate(place), "little")
-        hits = (
+        found = (
             (int.from_bytes(lowest.translate(inner), "little") & nodes, INNER),
             (int.from_bytes(lowest.translate(root), "little") & trees, ROOT),
             (int.from_bytes(lowest.translate(_ZERO), "little") & nodes & own, DEAD),
         )
         low, high = self.arch.kernel_nodes
-        for marks, role in hits:
-            if not marks:
-                continue
-            for hit in _HIT.finditer(marks.to_bytes(count, "little")):
-                at = hit.start() * NODE_SIZE
+        for marks, role in found:
+            for hit in hits(marks, count):
+                at = hit * NODE_SIZE
                 [parent] = self._unpack_word(chunk, at)
                 if parent <= NODE_MASK or (role != ROOT and not low <= parent <= high):
                     continue
@@ -200,6 +196,17 @@ def parent_slot(word: int) -> int:
     return (word & PARENT_SLOT_MASK) >> 3
 
 
+def hits(marks: int, count: int) -> Iterator[int]:
+    """Which of ``count`` bytes of a little-endian number are 1; the others are 0."""
+    if not marks:
+        return
+    found = marks.to_bytes(count, "little")
+    at = found.find(1)
+    while at >= 0:
+        yield at
+        at = found.find(1, at + 1)
+
+
 def walk(finder: Finder, store: Store, source: str) -> Iterator[Found]:
     """What may be a node in the whole of ``store``, by address; holes in a file are skipped."""
     progress = Progress(f"scanning {source}", store.table.size())
@@ -221,4 +228,4 @@ def walk(finder: Finder, store: Store, source: str) -> Iterator[Found]:
     progress.end()
 
 
-__all__ = ["DEAD", "INNER", "ROOT", "Finder", "Found", "parent_slot", "walk"]
+__all__ = ["DEAD", "INNER", "ROOT", "Finder", "Found", "hits", "parent_slot", "walk"]

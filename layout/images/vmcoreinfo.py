@@ -45,7 +45,14 @@ class VmcoreInfo:
 
     def kernel_image(self, arch: Arch) -> tuple[int, int, int] | None:
         """Where the kernel's image is: first address, size in bytes, physical address of it."""
-        base, start = self.number("phys_base"), _KERNEL_MAP.get(arch.name)
+        if arch.name == "s390x":
+            start, base = self._number("KERNELOFFSET", 16), self._number("KERNELOFFPHYS", 16)
+        else:
+            start, base = _KERNEL_MAP.get(arch.name), self.number("phys_base")
         if base is None or start is None:
             return None
         return start, _KERNEL_MAP_SIZE, base
+
+    def direct_map(self, arch: Arch) -> int | None:
+        """The virtual address of physical address 0 in the direct map, where that is told."""
+        return self._number("IDENTITYBASE", 16) if arch.name == "s390x" else None
