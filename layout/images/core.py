@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from layout.images.directmap import find_tree
-from layout.images.elf import Elf, ElfError, Segment, elf_machine
+from layout.images.elf import Elf, ElfError, elf_machine
 from layout.images.mapped import Store, Window
 from layout.images.segments import SegmentTable
 from layout.images.treestruct import Known
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.images.image import Image
     from layout.images.packed import Bytes
+
+
+_PHYSICAL_MAX = (1 << 52) - 1
 
 
 class Core(NamedTuple):
@@ -97,21 +100,18 @@ def _machine(elf: Elf, source: str, wanted: Arch | None) -> Arch:
 def _read_segments(elf: Elf, source: str, machine: Arch) -> tuple[Store, int]:
     """The bytes of the PT_LOAD segments, and how many of these overlap with others."""
     table, excluded = SegmentTable(), SegmentTable()
-    kinds = [0, 0, 0]  # segments whose addresses are equal, with only a physical one, all
-    for segment in elf.segments():
-        kinds[0] += segment.address == segment.physical
-        kinds[1] += not segment.address
-        kinds[2] += 1
-    physical = kinds[0] == kinds[2] or (kinds[1] == kinds[2] and kinds[2] > 1)
+    physical = _is_physical(elf, machine)
     size, most = len(elf.data), machine.ulong_max
-    for i, segment in enumerate(elf.segments()):
-        address = segment.physical if physical else segment.address
-        _check(segment, i, address, source, (size, most))
-        if segment.size:
-            table.add(address, segment.size, segment.offset)
-        left = min(segment.memory_size, most + 1 - address) - segment.size
-        if left > 0:
-            excluded.add(address + segment.size, left, 0)
+    for i, (offset, virtual, place, here, whole) in enumerate(elf.segments()):
+        address = place if physical else virtual
+        if here:
+            if offset + here > size:
+                _damaged(source, f"segment {i} ends at byte {offset + here} of a file of {size}")
+            if address + here > most + 1:
+                _damaged(source, f"segment {i} at {address:x} ends beyond the last address")
+            table.add(address, here, offset)
+        if whole > here and address + here <= most:
+            excluded.add(address + here, min(whole, most + 1 - address) - here, 0)
     if not len(table):
         message = f"{source}: a core without memory (no PT_LOAD segment with bytes in the file)"
         raise InputError(message)
@@ -122,12 +122,16 @@ def _read_segments(elf: Elf, source: str, machine: Arch) -> tuple[Store, int]:
     return store, table.overlaps
 
 
-def _check(
-    segment: Segment, i: int, address: int, source: str, limits: tuple[int, int]
-) -> None:
-    """Make sure that a segment lies within the file's size and the last address, ``limits``."""
-    size, most = limits
-    if segment.size and segment.offset + segment.size > size:
-        _damaged(source, f"segment {i} ends at byte {segment.offset + segment.size} of {size}")
-    if address + segment.size > most + 1:
-        _damaged(source, f"segment {i} at {address:x} ends beyond the last address")
+def _is_physical(elf: Elf, machine: Arch) -> bool:
+    """Whether the addresses of segments are physical: the same twice, or the virtual one left out.
+
+    Physical addresses have 52 bits at most.
+    """
+    equal = alone = True
+    for _, virtual, place, here, _ in elf.segments():
+        if here:
+            equal = equal and virtual == place
+            alone = alone and not virtual
+            if not (equal or alone) or place > _PHYSICAL_MAX:
+                return False
+    return machine.word_size == 4 or equal or alone

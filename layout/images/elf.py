@@ -7,13 +7,14 @@ the number of program headers: what writes cores does not always write them righ
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import arches
 from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from arches import Arch
     from layout.images.packed import Bytes
@@ -63,6 +64,10 @@ class Segment(NamedTuple):
     memory_size: int
 
 
+Fields = Sequence[int]
+"""The fields of a Segment, of which there may be too many to make one each."""
+
+
 class ElfError(Exception):
     """An ELF file's headers can't be read; the message says why."""
 
@@ -105,37 +110,40 @@ class Elf:
             count = int(struct.unpack(f"{self._order}I", self.data[at : at + 4])[0])
         return count
 
-    def _program_headers(self) -> Iterator[tuple[int, Segment]]:
-        """Type and content of each program header."""
+    def _program_headers(self) -> Iterable[tuple[int, Fields]]:
+        """Type and content of each program header: the fields of a Segment."""
         wide = self.elfclass == 64
         # p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align
         row = struct.Struct(self._order + ("II6Q" if wide else "8I"))
         count, start, step = self._count(), int(self["e_phoff"]), int(self["e_phentsize"])
         if not count:
-            return
+            return ()
         if step < row.size:
             raise ElfError(f"program headers of {step} bytes, they have {row.size}")
         if start + count * step > len(self.data):
             raise ElfError(f"{count} program headers at {start} of {len(self.data)} bytes")
-        table = memoryview(self.data)
-        for at in range(start, start + count * step, step):
-            fields = row.unpack_from(table, at)
-            if wide:
-                kind, _, offset, address, physical, size, memory_size, _ = fields
-            else:
-                kind, offset, address, physical, size, memory_size, _, _ = fields
-            yield kind, Segment(offset, address, physical, size, memory_size)
+        table = memoryview(self.data)[start : start + count * step]
+        rows = (
+            row.iter_unpack(table)
+            if step == row.size
+            else (row.unpack_from(table, at) for at in range(0, count * step, step))
+        )
+        if wide:
+            return ((kind, rest[1:6]) for kind, *rest in rows)
+        return ((kind, rest[:5]) for kind, *rest in rows)
 
-    def segments(self) -> Iterator[Segment]:
-        """The PT_LOAD segments, in the order of the table. Raises ElfError."""
-        for kind, segment in self._program_headers():
-            if kind == _PT_LOAD:
-                yield segment
+    def segments(self) -> Iterator[Fields]:
+        """The PT_LOAD segments in the order of the table: fields as Segment has them.
+
+        Raises ElfError.
+        """
+        return (fields for kind, fields in self._program_headers() if kind == _PT_LOAD)
 
     def notes(self) -> Iterator[tuple[str, bytes]]:
         """Name and content of each note that can be read. Raises ElfError."""
-        for kind, segment in self._program_headers():
+        for kind, fields in self._program_headers():
             if kind == _PT_NOTE:
+                segment = Segment(*fields)
                 end = segment.offset + min(segment.size, MAX_NOTES)
                 yield from self._notes_in(bytes(self.data[segment.offset : end]))
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import heapq
 from array import array
 from bisect import bisect_right
+from operator import add, gt
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Row(NamedTuple):
@@ -45,46 +46,54 @@ class SegmentTable:
     def finish(self) -> None:
         """Sort, and cut what overlaps. O(n log n) for n rows."""
         starts, sizes = self._starts, self._sizes
-        count = len(starts)
-        order: range | list[int] = range(count)
-        if any(starts[i] > starts[i + 1] for i in range(count - 1)):
-            order = sorted(order, key=starts.__getitem__)  # stable: the first of equals stays
-        if order == range(count) and all(
-            starts[i] + sizes[i] <= starts[i + 1] for i in range(count - 1)
-        ):
-            self._merge(Row(starts[i], starts[i] + sizes[i], self._offsets[i]) for i in order)
+        order: list[int] | None = None
+        if any(map(gt, starts, starts[1:])):
+            order = sorted(range(len(starts)), key=starts.__getitem__)  # the first of equals stays
+            self._starts = starts = array("Q", map(starts.__getitem__, order))
+            self._sizes = sizes = array("Q", map(sizes.__getitem__, order))
+            self._offsets = array("Q", map(self._offsets.__getitem__, order))
+        if any(map(gt, map(add, starts, sizes), starts[1:])):
+            self._merge(self._sweep(order or range(len(starts))))
         else:
-            self._merge(self._sweep(order))
+            self._merge(zip(starts, map(add, starts, sizes), self._offsets, strict=True))
 
-    def _sweep(self, order: range | list[int]) -> Iterator[Row]:
-        """The rows by address, each part of them from the row that was added first."""
+    def _sweep(self, rank: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+        """The rows by address, each part of them from the row that was added first.
+
+        They are sorted by now; ``rank`` has the place at which each was added.
+        """
         starts, sizes, offsets = self._starts, self._sizes, self._offsets
-        active: list[int] = []  # rows that may reach beyond ``at``, the first added on top
+        count = len(starts)
+        active: list[tuple[int, int]] = []  # rank and number of rows that reach beyond ``at``
         at, i = 0, 0
-        while i < len(order) or active:
+        while i < count or active:
             if not active:
-                at = max(at, starts[order[i]])
-            while i < len(order) and starts[order[i]] <= at:
+                start, end = starts[i], starts[i] + sizes[i]
+                if i + 1 == count or starts[i + 1] >= end:  # alone, as most are
+                    if end > at:
+                        yield max(at, start), end, offsets[i] + max(at - start, 0)
+                    at, i = max(at, end), i + 1
+                    continue
+                at = max(at, start)
+            while i < count and starts[i] <= at:
                 if active:
-                    self._note(order[i], active[0], at)
-                heapq.heappush(active, order[i])
+                    self._note(i, active[0][1], at)
+                heapq.heappush(active, (rank[i], i))
                 i += 1
-            row = active[0]
+            first, row = active[0]
             end = starts[row] + sizes[row]
             if end <= at:
                 heapq.heappop(active)
                 continue
-            # up to its end, or to a later start of a row that was added earlier
-            stop = end
-            while i < len(order) and starts[order[i]] < stop:
-                other = order[i]
-                heapq.heappush(active, other)
+            stop = end  # or a later start of a row that was added earlier
+            while i < count and starts[i] < stop:
+                heapq.heappush(active, (rank[i], i))
+                self._note(i, row, starts[i])
+                if rank[i] < first:
+                    stop = starts[i]
                 i += 1
-                self._note(other, row, starts[other])
-                if other < row:
-                    stop = starts[other]
             if stop > at:
-                yield Row(at, stop, offsets[row] + at - starts[row])
+                yield at, stop, offsets[row] + at - starts[row]
             at = stop
 
     def _note(self, one: int, other: int, at: int) -> None:
@@ -95,7 +104,7 @@ class SegmentTable:
         if offsets[one] - starts[one] != offsets[other] - starts[other]:
             self.overlaps += 1
 
-    def _merge(self, rows: Iterator[Row]) -> None:
+    def _merge(self, rows: Iterable[tuple[int, int, int]]) -> None:
         """Take ``rows`` in place of what is there, those without a seam made one."""
         starts, sizes, offsets = array("Q"), array("Q"), array("Q")
         end, offset_end = -1, -1

@@ -52,14 +52,14 @@ def _places(
 ) -> Iterator[tuple[int, int]]:
     """Each place in the file's terms where one of the words lies, with what it stands for.
 
-    Its three lowest bytes are looked for first, in strides over aligned words.
+    Its two lowest bytes are looked for first, in strides over aligned words.
     """
     w = arch.word_size
     step = 1 if arch.byteorder == "little" else -1
     low = 0 if step == 1 else w - 1
     tables = [
         (low + i * step, bytes(int(v in {word >> 8 * i & 0xFF for word in wanted}) for v in range(256)))
-        for i in range(3)
+        for i in range(2)
     ]
     progress = Progress(f"looking for trees in {source}", store.table.size())
     done = 0
