@@ -44,6 +44,18 @@ def pattern(lines):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_print_what_the_page_says(page, tmp_path):
+    compare_commands(page, tmp_path)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("page", ["found.md"])
+def test_commands_that_build_the_kernel_print_what_the_page_says(page, tmp_path, built):
+    built("x86_64")
+    built("s390x")
+    compare_commands(page, tmp_path)
+
+
+def compare_commands(page, tmp_path):
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arches
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from arches import Arch
     from layout.compare.difference import Difference
+    from layout.images.image import Image
 
 _DEFAULT = "x86_64,s390x,sparc64"
 
@@ -25,7 +28,7 @@ def add(verbs: Any) -> None:
         help="compare what machines make of a trace, or two images",
         description=(
             "With one input, run a trace on several machines in lock-step and stop at the first "
-            "difference in meaning. With two, compare the trees in them."
+            "difference in meaning. With two, tell all that differs between the trees in them."
         ),
         allow_abbrev=False,
     )
@@ -39,11 +42,14 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--at", metavar="LINE", type=count, help="of two traces: the last line to run"
     )
+    parser.add_argument(
+        "--first", action="store_true", help="of two images: the first difference alone"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the first difference, or a summary; 1 if there is one or a tree is broken."""
+    """Print what differs, or a summary; 1 if something does or a tree is broken."""
     if len(args.inputs) == 1:
         return _lock_step(args)
     if len(args.inputs) == 2:
@@ -63,6 +69,9 @@ def _lock_step(args: argparse.Namespace) -> int:
 
     if args.tree is not None or args.at is not None:
         message = "--tree and --at are for two inputs: leave them out"
+        raise UsageError(message)
+    if args.first:
+        message = "--first is for two inputs: one trace stops at the first difference anyway"
         raise UsageError(message)
     machines = _machines(args.arch or _DEFAULT)
     if len(machines) < 2:
@@ -91,7 +100,8 @@ def _lock_step(args: argparse.Namespace) -> int:
 
 def _two_images(args: argparse.Namespace) -> int:
     from layout.compare.difference import between_images
-    from layout.images.decode import decode
+    from layout.compare.image_diff_text import lines
+    from layout.compare.images import diff_images
     from layout.traces.inputs import load
 
     if args.defect:
@@ -113,22 +123,33 @@ def _two_images(args: argparse.Namespace) -> int:
         )
         for path, arch in zip(args.inputs, [machines[0], machines[-1]], strict=True)
     ]
-    difference = between_images(*images)
-    broken = False
-    for image in images:
-        found = decode(image.memory, image.tree)
-        broken = broken or not found.complete
-        for text in [*image.notes, *found.problems]:
+    diff = diff_images(*images)
+    difference = between_images(*images) if args.first or args.json else None
+    for image, side in zip(images, diff.sides, strict=True):
+        for text in [*image.notes, *side.problems]:
             tell(f"{image.source}: {text}")
     if args.json:
         first = None if difference is None else difference.as_json()
-        print(json.dumps({"equal": first is None, "operations": 0, "first_difference": first}))
+        answer = {"equal": first is None, "operations": 0, "first_difference": first}
+        if diff and not args.first:
+            answer["diff"] = diff.as_json()
+        print(json.dumps(answer))
     elif difference:
-        _show(difference)
+        _show(replace(difference, arches=_labels(*images)))
+    elif diff:
+        print_lines(lines(diff, _labels(*images)))
     else:
-        found = decode(images[0].memory, images[0].tree)
-        print(f"equal: {len(found.nodes)} nodes, {len(found.ranges)} ranges")
-    return 1 if difference or broken else 0
+        print(f"equal: {len(diff.sides[0].nodes)} nodes, {len(diff.sides[0].ranges)} ranges")
+    broken = not all(side.complete for side in diff.sides)
+    return 1 if difference or diff or broken else 0
+
+
+def _labels(a: Image, b: Image) -> tuple[str, str]:
+    """What to call two images: their machines where these differ, else their files."""
+    if a.arch.name != b.arch.name:
+        return a.arch.name, b.arch.name
+    names = Path(a.source).name, Path(b.source).name
+    return names if names[0] != names[1] else (a.source, b.source)
 
 
 def _show(difference: Difference) -> None:

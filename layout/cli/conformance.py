@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import count, tell
+from layout.cli.findings import add_findings, ready, tell_findings
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,13 +61,13 @@ def add(verbs: Any) -> None:
         help="the reader prints one entry a line and no ranges: compare the entries alone",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--junit", metavar="FILE", help="write JUnit XML")
     parser.add_argument(
         "--keep",
         metavar="DIR",
         help="keep the files of cases that fail; without a COMMAND, write those of all cases",
     )
     parser.add_argument("--list", action="store_true", help="list the cases, and run none")
+    add_findings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,13 +91,11 @@ def run(args: argparse.Namespace) -> int:
 
     keep = Path(args.keep) if args.keep else None
     commands = Commands(command, judge, jobs=args.jobs, keep=keep)
-    if args.junit:
-        Path(args.junit).touch()  # a path that can't be written is told before the run
+    ready(args)
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
     result = commands.run(cases, _progress(len(cases)))
-    if args.junit:
-        Path(args.junit).write_bytes(result.junit())
+    tell_findings(args, result.checked())
     if args.json:
         print(json.dumps(result.as_json()))
     else:

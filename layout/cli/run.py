@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import add_arch, add_defect, tell
+from layout.cli.findings import add_findings, ready, tell_findings
 
 if TYPE_CHECKING:
     import argparse
+
+    from layout.formats.findings import Checked
+    from layout.machine.watch.report import Report
+    from layout.traces.stream import Stream
 
 _REPORTS = 10
 """Reports that are told on stderr, beside the transcript."""
@@ -37,6 +42,7 @@ def add(verbs: Any) -> None:
         action="store_true",
         help="tell what each operation cost in nodes and written bytes, and what was in vain",
     )
+    add_findings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from layout.traces.runner import Runner
     from layout.traces.stream import Stream
 
+    ready(args)
     arch = arches.get(args.arch or "x86_64")
     watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
     machine = equip(arch, kernels=operations(args.defect), watch=watch)
@@ -74,4 +81,21 @@ def run(args: argparse.Namespace) -> int:
         tell(str(report))
     if len(reports) > _REPORTS:
         tell(f"and {len(reports) - _REPORTS} reports more, in the transcript")
+    tell_findings(args, _checked(source, stream, reports))
     return 1 if runner.failed or runner.faulted or reports else 0
+
+
+def _checked(source: str, stream: Stream, reports: list[Report]) -> list[Checked]:
+    """The run as one thing that was looked at, or each thing that is wrong in it."""
+    from layout.formats.findings import Checked, Finding
+
+    found = [Finding(each.kind, str(each), source, each.operation) for each in reports]
+    if stream.runner.failed:
+        found.append(Finding("validate", "mt_validate finds the tree broken", source))
+    if stream.last is not None:
+        line, fault = stream.last, stream.last["fault"]
+        found.append(Finding(fault["kind"], fault["message"], source, line["n"]))
+    name = f"run on {stream.runner.machine.arch.name}"
+    return [Checked(source, f"{name}: {each.rule}", each) for each in found] or [
+        Checked(source, name)
+    ]

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import add_input, open_image
+from layout.cli.findings import add_findings, ready, tell_findings
 
 if TYPE_CHECKING:
     import argparse
@@ -24,14 +25,20 @@ def add(verbs: Any) -> None:
     )
     add_input(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_findings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the violations; 1 if there is any."""
+    from layout.formats.findings import Checked, Finding
     from layout.images.validate import check
 
+    ready(args)
     image = open_image(args)
     report = check(image.memory, image.tree)
+    wrong = [Finding(str(v.rule), str(v), image.source) for v in report.violations]
+    checked = [Checked(image.source, finding.rule, finding) for finding in wrong]
+    tell_findings(args, checked or [Checked(image.source, "valid")])
     if args.json:
         print(json.dumps(report.as_json()))
         return 0 if report.valid else 1

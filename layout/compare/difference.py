@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from layout.memory.node import NodeMemory
     from layout.memory.nodeview import Visit
 
-_IGNORED = frozenset({"pad", "tail"})
+IGNORED = frozenset({"pad", "tail"})
+"""Fields that no kernel code reads or writes one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +108,22 @@ def between_nodes(
     names = (a[0].arch.name, b[0].arch.name)
     for name, left in fields[0].items():
         right = fields[1].get(name)
-        if name in _IGNORED or not (exact or left.used or (right and right.used)):
+        if name in IGNORED or not (exact or left.used or (right and right.used)):
             continue
         if right is None:  # one side has metadata where the other has a slot
             other = next(f for f in fields[1].values() if f.offset + f.size > left.offset)
-            values = (_shown(name, left.value), f"{other.name} {_shown(other.name, other.value)}")
+            values = (shown(name, left.value), f"{other.name} {shown(other.name, other.value)}")
         elif left.value == right.value or (places and places.same(left.value, right.value)):
             continue
         else:
-            values = (_shown(name, left.value), _shown(name, right.value))
+            values = (shown(name, left.value), shown(name, right.value))
         where, at = a[1].address, left.offset
         return Difference(names, name, values, node=where, offset=at, sides=(a, b), places=places)
     return None
 
 
-def _shown(name: str, value: int) -> str:
+def shown(name: str, value: int) -> str:
+    """A field's value in text: slot numbers of the metadata in decimal, words in hex."""
     return str(value) if name.startswith("meta.") else f"{value:x}"
 
 

@@ -38,7 +38,9 @@ def lines(difference: Difference) -> Iterator[Line]:
         tables.append({field.offset: field for field in found})
     left, right = tables
     width = 3 * max(f.size for f in left.values() if f.name != "tail") - 1
-    arch_a, arch_b = difference.arches
+    arch_a, arch_b = (
+        name if len(name) <= width else f"...{name[3 - width :]}" for name in difference.arches
+    )
     same = difference.places.same if difference.places else eq
     yield ()
     yield (Span(f"       {arch_a:<{width}}  {arch_b:<{width}}  field"),)

@@ -15,7 +15,7 @@ from layout.tree.state import MA_ERROR, MA_STATE_PREALLOC, WrState
 
 if TYPE_CHECKING:
     from layout.defects.stage import Stage
-    from layout.mm.merge import VmaMerge
+    from layout.mm.state import VmaMerge
     from layout.mm.vmas import Vma
     from layout.tree.state import MaState
 

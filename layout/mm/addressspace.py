@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 
 from layout.mm import fault, iterator, mapping, merge, place, process, protect, remap, unmap
 from layout.mm.flags import VM_EXEC, VM_MAY_ALL, VM_READ, VM_WRITE
+from layout.mm.mm_struct import MmStruct
 from layout.mm.vmas import Vma
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layout.mm.manager import MemoryManager
+    from layout.mm.shared import Shared
 
 MM_MT_FLAGS = 0x303
 """MT_FLAGS_ALLOC_RANGE | MT_FLAGS_LOCK_EXTERN | MT_FLAGS_USE_RCU."""
 
 
-class AddressSpace:
+class AddressSpace(MmStruct):
     """A process's memory map: VMAs in the tree at ``mm_mt``. Made by MemoryManager.new_mm().
 
     System calls (mmap, munmap, mprotect, mremap, brk, madvise, mlock) take and return what the
@@ -37,7 +38,7 @@ class AddressSpace:
     asked for new VMAs.
     """
 
-    def __init__(self, manager: MemoryManager, number: int) -> None:
+    def __init__(self, manager: Shared, number: int) -> None:
         self.manager = manager
         self.number = number
         self.machine = manager.machine
@@ -60,6 +61,10 @@ class AddressSpace:
         self.brk_end = 0
         self.map_count = 0
         self.mm_lock_seq = 0
+
+    def new_mm(self) -> AddressSpace:
+        """mm_alloc: another empty address space of this class. Raises TooManySpaces."""
+        return type(self)(self.manager, self.manager.take_tree())
 
     def vma(self, entry: int) -> Vma | None:
         """The VMA behind an entry; None for NULL. XA_ZERO_ENTRY is an address as any other."""

@@ -15,14 +15,14 @@ from layout.tree.state import ENOMEM
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from layout.mm.addressspace import AddressSpace
+    from layout.mm.mm_struct import MmStruct
     from layout.mm.vmas import Vma
 
 
 # -- readers without a lock
 
 
-def lock_vma_under_rcu(mm: AddressSpace, address: int) -> Vma | None:
+def lock_vma_under_rcu(mm: MmStruct, address: int) -> Vma | None:
     """The VMA at ``address``, found by a reader that holds no lock; None: take the lock.
 
     Without CONFIG_PER_VMA_LOCK (sparc64) the kernel always takes the lock; here the reader looks
@@ -37,7 +37,7 @@ def lock_vma_under_rcu(mm: AddressSpace, address: int) -> Vma | None:
             return vma
 
 
-def lock_vma_under_rcu_steps(mm: AddressSpace, address: int) -> Generator[str, None, Vma | None]:
+def lock_vma_under_rcu_steps(mm: MmStruct, address: int) -> Generator[str, None, Vma | None]:
     """:func:`lock_vma_under_rcu` in steps, between which a writer may run."""
     mas = mm.vma_iterator(address)
     yield "rcu_read_lock"
@@ -64,7 +64,7 @@ def lock_vma_under_rcu_steps(mm: AddressSpace, address: int) -> Generator[str, N
 # -- first writes
 
 
-def anon_vma_compatible(mm: AddressSpace, one: Vma, other: Vma) -> bool:
+def anon_vma_compatible(mm: MmStruct, one: Vma, other: Vma) -> bool:
     """Whether two VMAs touch and could become one, but for their access flags and anon_vmas."""
     return (
         one.vm_end == other.vm_start
@@ -74,13 +74,13 @@ def anon_vma_compatible(mm: AddressSpace, one: Vma, other: Vma) -> bool:
     )
 
 
-def reusable_anon_vma(mm: AddressSpace, old: Vma, one: Vma, other: Vma) -> int:
+def reusable_anon_vma(mm: MmStruct, old: Vma, one: Vma, other: Vma) -> int:
     """The anon_vma of ``old``, which is one of two neighbours, if they may share it; else 0."""
     compatible = mm.anon_vma_compatible(one, other)
     return old.anon_vma if compatible and mm.manager.is_singular(old) else 0
 
 
-def find_mergeable_anon_vma(mm: AddressSpace, vma: Vma) -> int:
+def find_mergeable_anon_vma(mm: MmStruct, vma: Vma) -> int:
     """The anon_vma of the VMA behind this one or before it, if they may share it; else 0."""
     vmi = mm.vma_iterator(vma.vm_end)
     after = mm.vma_iter_load(vmi)
@@ -92,7 +92,7 @@ def find_mergeable_anon_vma(mm: AddressSpace, vma: Vma) -> int:
     return mm.reusable_anon_vma(before, before, vma) if before is not None else 0
 
 
-def anon_vma_prepare(mm: AddressSpace, vma: Vma) -> bool:
+def anon_vma_prepare(mm: MmStruct, vma: Vma) -> bool:
     """Give a VMA an anon_vma, a neighbour's if they could merge; false without memory."""
     if vma.anon_vma:
         return True
@@ -107,7 +107,7 @@ def anon_vma_prepare(mm: AddressSpace, vma: Vma) -> bool:
     return True
 
 
-def write_fault(mm: AddressSpace, address: int) -> int:
+def write_fault(mm: MmStruct, address: int) -> int:
     """A first write at ``address``: a private VMA gets its anon_vma. Returns 0 or an errno."""
     vma = mm.expand_stack(address)
     if vma is None:
@@ -120,7 +120,7 @@ def write_fault(mm: AddressSpace, address: int) -> int:
 # -- stacks
 
 
-def expand_downwards(mm: AddressSpace, vma: Vma, address: int) -> int:
+def expand_downwards(mm: MmStruct, vma: Vma, address: int) -> int:
     """Let a stack grow down to the page of ``address``. Returns 0 or a negative errno."""
     if not vma.vm_flags & VM_GROWSDOWN:
         return -errno.EFAULT
@@ -154,7 +154,7 @@ def expand_downwards(mm: AddressSpace, vma: Vma, address: int) -> int:
     return err
 
 
-def expand_stack(mm: AddressSpace, address: int) -> Vma | None:
+def expand_stack(mm: MmStruct, address: int) -> Vma | None:
     """The VMA for a fault at ``address``, after growing the stack above it if need be."""
     vma, _ = mm.find_vma_prev(address)
     if vma is not None and vma.vm_start > address and mm.expand_downwards(vma, address):

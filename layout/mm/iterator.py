@@ -16,14 +16,12 @@ from layout.tree.state import ENOMEM, MA_ERROR, MA_START
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layout.mm.addressspace import AddressSpace
+    from layout.mm.mm_struct import MmStruct
     from layout.mm.vmas import Vma
     from layout.tree.state import MaState
 
 
-def entries(
-    mm: AddressSpace, start: int = 0, end: int | None = None
-) -> Iterator[tuple[int, int, int]]:
+def entries(mm: MmStruct, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int, int]]:
     """Every range that has an entry, be it no VMA, and touches ``start`` to before ``end``.
 
     Gives (first, last, entry), both inclusive.
@@ -34,7 +32,7 @@ def entries(
         yield vmi.index, vmi.last, entry
 
 
-def page_align(mm: AddressSpace, number: int) -> int:
+def page_align(mm: MmStruct, number: int) -> int:
     """PAGE_ALIGN: round up, wrapping as the machine's words do."""
     return (number + mm.page_size - 1) & -mm.page_size & mm.ulong_max
 
@@ -42,13 +40,13 @@ def page_align(mm: AddressSpace, number: int) -> int:
 # -- the mmap lock
 
 
-def mmap_write_unlock(mm: AddressSpace) -> None:
+def mmap_write_unlock(mm: MmStruct) -> None:
     """End of a change: VMAs locked for writing are unlocked, and grace periods may pass."""
     mm.mm_lock_seq += 1
     mm.manager.quiesce()
 
 
-def vma_start_write(mm: AddressSpace, vma: Vma) -> None:
+def vma_start_write(mm: MmStruct, vma: Vma) -> None:
     """Lock a VMA against readers until the mmap lock is released."""
     vma.vm_lock_seq = mm.mm_lock_seq
 
@@ -56,47 +54,47 @@ def vma_start_write(mm: AddressSpace, vma: Vma) -> None:
 # -- reading
 
 
-def vma_iterator(mm: AddressSpace, address: int = 0) -> MaState:
+def vma_iterator(mm: MmStruct, address: int = 0) -> MaState:
     """VMA_ITERATOR, vma_iter_init."""
     return mm.kernel.new_state(mm.mm_mt, address)
 
 
-def vma_next(mm: AddressSpace, vmi: MaState) -> Vma | None:
+def vma_next(mm: MmStruct, vmi: MaState) -> Vma | None:
     """The next VMA, or the first."""
     return mm.vma(mm.kernel.mas_find(vmi, mm.ulong_max))
 
 
-def vma_find(mm: AddressSpace, vmi: MaState, end: int) -> Vma | None:
+def vma_find(mm: MmStruct, vmi: MaState, end: int) -> Vma | None:
     """The next VMA that begins below ``end``."""
     return mm.vma(mm.kernel.mas_find(vmi, end - 1))
 
 
-def vma_prev(mm: AddressSpace, vmi: MaState) -> Vma | None:
+def vma_prev(mm: MmStruct, vmi: MaState) -> Vma | None:
     """The VMA before."""
     return mm.vma(mm.kernel.mas_prev(vmi, 0))
 
 
-def vma_prev_limit(mm: AddressSpace, vmi: MaState, low: int) -> Vma | None:
+def vma_prev_limit(mm: MmStruct, vmi: MaState, low: int) -> Vma | None:
     """The VMA before, unless it ends below ``low``."""
     return mm.vma(mm.kernel.mas_prev(vmi, low))
 
 
-def vma_iter_next_range(mm: AddressSpace, vmi: MaState) -> Vma | None:
+def vma_iter_next_range(mm: MmStruct, vmi: MaState) -> Vma | None:
     """One slot on, be it a gap."""
     return mm.vma(mm.kernel.mas_next_range(vmi, mm.ulong_max))
 
 
-def vma_iter_prev_range(mm: AddressSpace, vmi: MaState) -> Vma | None:
+def vma_iter_prev_range(mm: MmStruct, vmi: MaState) -> Vma | None:
     """One slot back, be it a gap."""
     return mm.vma(mm.kernel.mas_prev_range(vmi, 0))
 
 
-def vma_iter_load(mm: AddressSpace, vmi: MaState) -> Vma | None:
+def vma_iter_load(mm: MmStruct, vmi: MaState) -> Vma | None:
     """The VMA at the iterator's address."""
     return mm.vma(mm.kernel.mas_walk(vmi))
 
 
-def vma_iter_next_rewind(mm: AddressSpace, vmi: MaState) -> tuple[Vma | None, Vma | None]:
+def vma_iter_next_rewind(mm: MmStruct, vmi: MaState) -> tuple[Vma | None, Vma | None]:
     """The next and the previous VMA; the iterator ends at the gap between, or at 0."""
     following = mm.vma_next(vmi)
     previous = mm.vma_prev(vmi)
@@ -108,19 +106,19 @@ def vma_iter_next_rewind(mm: AddressSpace, vmi: MaState) -> tuple[Vma | None, Vm
 # -- finding
 
 
-def find_vma(mm: AddressSpace, address: int) -> Vma | None:
+def find_vma(mm: MmStruct, address: int) -> Vma | None:
     """The VMA at ``address``, or the next above."""
     entry, _ = mm.kernel.mt_find(mm.mm_mt, address, mm.ulong_max)
     return mm.vma(entry)
 
 
-def find_vma_intersection(mm: AddressSpace, start: int, end: int) -> Vma | None:
+def find_vma_intersection(mm: MmStruct, start: int, end: int) -> Vma | None:
     """The first VMA that touches the range."""
     entry, _ = mm.kernel.mt_find(mm.mm_mt, start, end - 1)
     return mm.vma(entry)
 
 
-def find_vma_prev(mm: AddressSpace, address: int) -> tuple[Vma | None, Vma | None]:
+def find_vma_prev(mm: MmStruct, address: int) -> tuple[Vma | None, Vma | None]:
     """The VMA at ``address`` or the next above, and the one before it."""
     vmi = mm.vma_iterator(address)
     vma = mm.vma_iter_load(vmi)
@@ -130,7 +128,7 @@ def find_vma_prev(mm: AddressSpace, address: int) -> tuple[Vma | None, Vma | Non
     return vma, prev
 
 
-def vma_lookup(mm: AddressSpace, address: int) -> Vma | None:
+def vma_lookup(mm: MmStruct, address: int) -> Vma | None:
     """The VMA at ``address``."""
     return mm.vma(mm.kernel.mtree_load(mm.mm_mt, address))
 
@@ -138,17 +136,17 @@ def vma_lookup(mm: AddressSpace, address: int) -> Vma | None:
 # -- writing
 
 
-def vma_iter_config(mm: AddressSpace, vmi: MaState, start: int, end: int) -> None:
+def vma_iter_config(mm: MmStruct, vmi: MaState, start: int, end: int) -> None:
     """Say what will be written, without moving."""
     vmi.index, vmi.last = start, end - 1
 
 
-def vma_iter_prealloc(mm: AddressSpace, vmi: MaState, vma: Vma | None) -> bool:
+def vma_iter_prealloc(mm: MmStruct, vmi: MaState, vma: Vma | None) -> bool:
     """Get the nodes for storing ``vma`` over what was configured; false without memory."""
     return mm.kernel.mas_preallocate(vmi, vma.address if vma else 0) == 0
 
 
-def vma_iter_store(mm: AddressSpace, vmi: MaState, vma: Vma) -> None:
+def vma_iter_store(mm: MmStruct, vmi: MaState, vma: Vma) -> None:
     """Store a VMA over its range with preallocated nodes."""
     start, end = vma.vm_start, vma.vm_end
     if vmi.status != MA_START and (vmi.index > start or vmi.last < start):
@@ -157,12 +155,12 @@ def vma_iter_store(mm: AddressSpace, vmi: MaState, vma: Vma) -> None:
     mm.kernel.mas_store_prealloc(vmi, vma.address)
 
 
-def vma_iter_clear(mm: AddressSpace, vmi: MaState) -> None:
+def vma_iter_clear(mm: MmStruct, vmi: MaState) -> None:
     """Store NULL over what was configured, with preallocated nodes."""
     mm.kernel.mas_store_prealloc(vmi, 0)
 
 
-def vma_iter_store_gfp(mm: AddressSpace, vmi: MaState, vma: Vma) -> int:
+def vma_iter_store_gfp(mm: MmStruct, vmi: MaState, vma: Vma) -> int:
     """Store a VMA over its range, allocating. Returns 0 or -ENOMEM."""
     start, end = vma.vm_start, vma.vm_end
     if vmi.status != MA_START and (vmi.index > start or vmi.last < start):
@@ -172,7 +170,7 @@ def vma_iter_store_gfp(mm: AddressSpace, vmi: MaState, vma: Vma) -> int:
     return -ENOMEM if vmi.status == MA_ERROR else 0
 
 
-def vma_iter_clear_gfp(mm: AddressSpace, vmi: MaState, start: int, end: int) -> int:
+def vma_iter_clear_gfp(mm: MmStruct, vmi: MaState, start: int, end: int) -> int:
     """Store NULL from ``start`` to before ``end``, allocating. Returns 0 or -ENOMEM."""
     mm.vma_iter_config(vmi, start, end)
     mm.kernel.mas_store_gfp(vmi, 0, GFP_KERNEL)

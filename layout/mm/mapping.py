@@ -37,12 +37,13 @@ from layout.mm.flags import (
     VM_SYNC,
     VM_WRITE,
 )
-from layout.mm.merge import MAX_MAP_COUNT, VmaMerge
+from layout.mm.merge import MAX_MAP_COUNT
 from layout.mm.place import GUARD_PAGES, MMAP_MIN_ADDR
+from layout.mm.state import VmaMerge
 from layout.tree.state import EEXIST, EINVAL, ENOMEM
 
 if TYPE_CHECKING:
-    from layout.mm.addressspace import AddressSpace
+    from layout.mm.mm_struct import MmStruct
     from layout.mm.vmas import Vma
     from layout.tree.state import MaState
 
@@ -54,7 +55,7 @@ _FLAG_BITS = (
 )
 
 
-def vm_flags_of(mm: AddressSpace, prot: int, flags: int) -> int:
+def vm_flags_of(mm: MmStruct, prot: int, flags: int) -> int:
     """calc_vm_prot_bits(), calc_vm_flag_bits(): VMA flags for mmap(), but for what files add."""
     vm_flags = prot & VM_ACCESS_FLAGS | VM_MAY_ALL | mm.def_flags
     for bit, vm_bit in _FLAG_BITS:
@@ -70,7 +71,7 @@ def vm_flags_of(mm: AddressSpace, prot: int, flags: int) -> int:
 
 
 def do_mmap(
-    mm: AddressSpace,
+    mm: MmStruct,
     address: int,
     length: int,
     prot: int,
@@ -110,7 +111,7 @@ def do_mmap(
 
 
 def mmap(
-    mm: AddressSpace,
+    mm: MmStruct,
     address: int,
     length: int,
     prot: int,
@@ -129,7 +130,7 @@ def mmap(
 
 
 def mmap_region(
-    mm: AddressSpace, address: int, length: int, flags: int, pgoff: int, file: int = 0
+    mm: MmStruct, address: int, length: int, flags: int, pgoff: int, file: int = 0
 ) -> int:
     """Map a range over whatever is there. Returns ``address``, or -ENOMEM.
 
@@ -157,7 +158,7 @@ def mmap_region(
     return address
 
 
-def _new_region(mm: AddressSpace, vmg: VmaMerge) -> bool:
+def _new_region(mm: MmStruct, vmg: VmaMerge) -> bool:
     """A VMA of its own for a range that merges with none; false without memory."""
     vmi = vmg.vmi
     vma = mm.manager.vm_area_alloc(mm.mm_mt)
@@ -185,14 +186,14 @@ def _new_region(mm: AddressSpace, vmg: VmaMerge) -> bool:
 # -- brk
 
 
-def brk(mm: AddressSpace, address: int) -> int:
+def brk(mm: MmStruct, address: int) -> int:
     """The system call: the heap's new end, or the old one if that can't be."""
     ret = _brk_locked(mm, address)
     mm.mmap_write_unlock()
     return ret
 
 
-def _brk_locked(mm: AddressSpace, address: int) -> int:
+def _brk_locked(mm: MmStruct, address: int) -> int:
     """brk() with the mmap lock held."""
     if address < mm.start_brk:
         return mm.brk_end
@@ -220,9 +221,7 @@ def _brk_locked(mm: AddressSpace, address: int) -> int:
     return mm.brk_end
 
 
-def do_brk_flags(
-    mm: AddressSpace, vmi: MaState, heap: Vma | None, address: int, length: int
-) -> int:
+def do_brk_flags(mm: MmStruct, vmi: MaState, heap: Vma | None, address: int, length: int) -> int:
     """Let the heap's VMA grow, or make a new one. Returns 0 or -ENOMEM."""
     flags = mm.data_flags | VM_ACCOUNT | mm.def_flags
     pgoff = address // mm.page_size

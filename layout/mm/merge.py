@@ -5,14 +5,14 @@ Source: mm/vma.c of Linux 6.12.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layout.mm.flags import CLOSING_OPS, VM_SPECIAL
+from layout.mm.state import VmaMerge
 from layout.tree.state import ENOMEM
 
 if TYPE_CHECKING:
-    from layout.mm.addressspace import AddressSpace
+    from layout.mm.mm_struct import MmStruct
     from layout.mm.vmas import Vma
     from layout.tree.state import MaState
 
@@ -20,26 +20,8 @@ MAX_MAP_COUNT = 65530
 """sysctl_max_map_count: VMAs that an address space may have."""
 
 
-@dataclass(slots=True)
-class VmaMerge:
-    """struct vma_merge_struct: a range to be merged with its neighbours, and what came of it."""
-
-    vmi: MaState
-    start: int
-    end: int
-    flags: int
-    pgoff: int
-    file: int = 0
-    anon_vma: int = 0
-    prev: Vma | None = None
-    next: Vma | None = None
-    vma: Vma | None = None
-    just_expand: bool = False
-    nomem: bool = False
-
-
 def vmg_vma_state(
-    mm: AddressSpace, vmi: MaState, prev: Vma | None, vma: Vma, start: int, end: int
+    mm: MmStruct, vmi: MaState, prev: Vma | None, vma: Vma, start: int, end: int
 ) -> VmaMerge:
     """VMG_VMA_STATE: a range with all that ``vma`` has."""
     pgoff = vma.vm_pgoff + (start - vma.vm_start) // mm.page_size
@@ -50,7 +32,7 @@ def vmg_vma_state(
     )
 
 
-def vma_set_range(mm: AddressSpace, vma: Vma, start: int, end: int, pgoff: int) -> None:
+def vma_set_range(mm: MmStruct, vma: Vma, start: int, end: int, pgoff: int) -> None:
     """Set where a VMA lies and what part of its file it maps."""
     vma.vm_start, vma.vm_end, vma.vm_pgoff = start, end, pgoff
 
@@ -58,19 +40,19 @@ def vma_set_range(mm: AddressSpace, vma: Vma, start: int, end: int, pgoff: int) 
 # -- what fits together
 
 
-def is_mergeable_vma(mm: AddressSpace, vmg: VmaMerge, vma: Vma) -> bool:
+def is_mergeable_vma(mm: MmStruct, vmg: VmaMerge, vma: Vma) -> bool:
     """Whether flags and file agree."""
     return vma.vm_flags == vmg.flags and vma.vm_file == vmg.file
 
 
-def is_mergeable_anon_vma(mm: AddressSpace, one: int, other: int, vma: Vma | None) -> bool:
+def is_mergeable_anon_vma(mm: MmStruct, one: int, other: int, vma: Vma | None) -> bool:
     """Whether two anon_vmas can become one; ``vma`` must not be shared with a parent."""
     if (not one or not other) and (vma is None or mm.manager.is_singular(vma)):
         return True
     return one == other
 
 
-def can_vma_merge_left(mm: AddressSpace, vmg: VmaMerge) -> bool:
+def can_vma_merge_left(mm: MmStruct, vmg: VmaMerge) -> bool:
     """Whether the range can become part of the VMA before it."""
     prev = vmg.prev
     return (
@@ -82,7 +64,7 @@ def can_vma_merge_left(mm: AddressSpace, vmg: VmaMerge) -> bool:
     )
 
 
-def can_vma_merge_right(mm: AddressSpace, vmg: VmaMerge, *, merge_left: bool) -> bool:
+def can_vma_merge_right(mm: MmStruct, vmg: VmaMerge, *, merge_left: bool) -> bool:
     """Whether the range can become part of the VMA behind it, and of the one before."""
     after = vmg.next
     pages = (vmg.end - vmg.start) // mm.page_size
@@ -100,12 +82,12 @@ def can_vma_merge_right(mm: AddressSpace, vmg: VmaMerge, *, merge_left: bool) ->
     return mm.is_mergeable_anon_vma(vmg.prev.anon_vma, after.anon_vma, None)
 
 
-def can_merge_remove_vma(mm: AddressSpace, vma: Vma) -> bool:
+def can_merge_remove_vma(mm: MmStruct, vma: Vma) -> bool:
     """Whether a VMA may disappear in a merge: it has no close function."""
     return vma.vm_ops != CLOSING_OPS
 
 
-def dup_anon_vma(mm: AddressSpace, target: Vma, source: Vma) -> tuple[int, bool]:
+def dup_anon_vma(mm: MmStruct, target: Vma, source: Vma) -> tuple[int, bool]:
     """Give a VMA that grows the anon_vma of what it grows over. Returns (errno, changed)."""
     if not source.anon_vma or target.anon_vma:
         return 0, False
@@ -119,7 +101,7 @@ def dup_anon_vma(mm: AddressSpace, target: Vma, source: Vma) -> tuple[int, bool]
 
 
 def commit_merge(
-    mm: AddressSpace,
+    mm: MmStruct,
     vmg: VmaMerge,
     adjust: Vma | None,
     remove: tuple[Vma, ...],
@@ -156,7 +138,7 @@ def commit_merge(
     return True
 
 
-def vma_expand(mm: AddressSpace, vmg: VmaMerge) -> bool:
+def vma_expand(mm: MmStruct, vmg: VmaMerge) -> bool:
     """Let ``vmg.vma`` grow to the range, over ``vmg.next`` too; false without memory."""
     vma, after = vmg.vma, vmg.next
     assert vma is not None
@@ -177,7 +159,7 @@ def vma_expand(mm: AddressSpace, vmg: VmaMerge) -> bool:
     return False
 
 
-def vma_shrink(mm: AddressSpace, vmi: MaState, vma: Vma, start: int, end: int, pgoff: int) -> int:
+def vma_shrink(mm: MmStruct, vmi: MaState, vma: Vma, start: int, end: int, pgoff: int) -> int:
     """Cut one end off a VMA. Returns 0 or -ENOMEM."""
     if vma.vm_start < start:
         mm.vma_iter_config(vmi, vma.vm_start, start)
@@ -191,7 +173,7 @@ def vma_shrink(mm: AddressSpace, vmi: MaState, vma: Vma, start: int, end: int, p
     return 0
 
 
-def vma_merge_new_range(mm: AddressSpace, vmg: VmaMerge) -> Vma | None:
+def vma_merge_new_range(mm: MmStruct, vmg: VmaMerge) -> Vma | None:
     """Let a neighbour grow over a new range, or both become one; None if none can."""
     start, end, pgoff = vmg.start, vmg.end, vmg.pgoff
     prev, after = vmg.prev, vmg.next
@@ -223,7 +205,7 @@ def vma_merge_new_range(mm: AddressSpace, vmg: VmaMerge) -> Vma | None:
     return None
 
 
-def vma_merge_existing_range(mm: AddressSpace, vmg: VmaMerge) -> Vma | None:
+def vma_merge_existing_range(mm: MmStruct, vmg: VmaMerge) -> Vma | None:
     """Merge a part of ``vmg.vma``, whose flags change, with its neighbours; None if none fits.
 
     ``vmg.nomem`` tells that memory was missing.
@@ -265,7 +247,7 @@ def vma_merge_existing_range(mm: AddressSpace, vmg: VmaMerge) -> Vma | None:
 
 
 def _merge_existing(
-    mm: AddressSpace, vmg: VmaMerge, *, merge_left: bool, merge_right: bool
+    mm: MmStruct, vmg: VmaMerge, *, merge_left: bool, merge_right: bool
 ) -> tuple[Vma | None, bool]:
     """The merge once it is known which: (the VMA that grows, whether it was done)."""
     vma, prev, after = vmg.vma, vmg.prev, vmg.next
@@ -309,7 +291,7 @@ def _merge_existing(
 
 
 def split_vma_unchecked(
-    mm: AddressSpace, vmi: MaState, vma: Vma, address: int, *, new_below: bool
+    mm: MmStruct, vmi: MaState, vma: Vma, address: int, *, new_below: bool
 ) -> int:
     """__split_vma: a new VMA for the part below ``address``, or for the rest.
 
@@ -348,7 +330,7 @@ def split_vma_unchecked(
     return 0
 
 
-def split_vma(mm: AddressSpace, vmi: MaState, vma: Vma, address: int, *, new_below: bool) -> int:
+def split_vma(mm: MmStruct, vmi: MaState, vma: Vma, address: int, *, new_below: bool) -> int:
     """Split a VMA at ``address``, if there may be one more. Returns 0 or -ENOMEM."""
     if mm.map_count >= MAX_MAP_COUNT:
         return -ENOMEM
@@ -359,7 +341,7 @@ def split_vma(mm: AddressSpace, vmi: MaState, vma: Vma, address: int, *, new_bel
 
 
 def vma_modify_flags(
-    mm: AddressSpace, vmi: MaState, prev: Vma | None, vma: Vma, start: int, end: int, flags: int
+    mm: MmStruct, vmi: MaState, prev: Vma | None, vma: Vma, start: int, end: int, flags: int
 ) -> tuple[Vma | None, int]:
     """Make a VMA of exactly that part, by merging or splitting, for flags to come.
 
@@ -383,7 +365,7 @@ def vma_modify_flags(
     return vma, 0
 
 
-def vma_merge_extend(mm: AddressSpace, vmi: MaState, vma: Vma, delta: int) -> Vma | None:
+def vma_merge_extend(mm: MmStruct, vmi: MaState, vma: Vma, delta: int) -> Vma | None:
     """Let a VMA grow at its end by ``delta`` bytes; None without memory."""
     vmg = mm.vmg_vma_state(vmi, vma, vma, vma.vm_end, vma.vm_end + delta)
     vmg.next, _ = mm.vma_iter_next_rewind(vmi)
@@ -391,7 +373,7 @@ def vma_merge_extend(mm: AddressSpace, vmi: MaState, vma: Vma, delta: int) -> Vm
     return mm.vma_merge_new_range(vmg)
 
 
-def vma_link(mm: AddressSpace, vma: Vma) -> int:
+def vma_link(mm: MmStruct, vma: Vma) -> int:
     """Store a new VMA in its range. Returns 0 or -ENOMEM."""
     vmi = mm.vma_iterator()
     mm.vma_iter_config(vmi, vma.vm_start, vma.vm_end)

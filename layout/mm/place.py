@@ -14,7 +14,7 @@ from layout.mm.flags import MAP_FIXED, MAP_HUGETLB, MAP_SHARED, VM_GROWSDOWN
 from layout.tree.state import EINVAL, ENOMEM
 
 if TYPE_CHECKING:
-    from layout.mm.addressspace import AddressSpace
+    from layout.mm.mm_struct import MmStruct
     from layout.mm.vmas import Vma
 
 MMAP_MIN_ADDR = 0x10000
@@ -24,21 +24,19 @@ GUARD_PAGES = 256
 """Pages that stay free between a growing stack and its neighbour (stack_guard_gap)."""
 
 
-def vm_start_gap(mm: AddressSpace, vma: Vma) -> int:
+def vm_start_gap(mm: MmStruct, vma: Vma) -> int:
     """Where a VMA starts with the guard below it."""
     start = vma.vm_start
     gap = GUARD_PAGES * mm.page_size if vma.vm_flags & VM_GROWSDOWN else 0
     return max(start - gap, 0)
 
 
-def vm_end_gap(mm: AddressSpace, vma: Vma) -> int:
+def vm_end_gap(mm: MmStruct, vma: Vma) -> int:
     """Where a VMA ends with the guard above it."""
     return vma.vm_end  # with a guard only where stacks grow up
 
 
-def unmapped_area(
-    mm: AddressSpace, length: int, low: int, high: int, align: int, offset: int
-) -> int:
+def unmapped_area(mm: MmStruct, length: int, low: int, high: int, align: int, offset: int) -> int:
     """The lowest free run of ``length`` from ``low`` to before ``high``, or -ENOMEM.
 
     Its address is ``offset`` modulo ``align``.
@@ -66,7 +64,7 @@ def unmapped_area(
 
 
 def unmapped_area_topdown(
-    mm: AddressSpace, length: int, low: int, high: int, align: int, offset: int
+    mm: MmStruct, length: int, low: int, high: int, align: int, offset: int
 ) -> int:
     """The highest free run of ``length`` from ``low`` to before ``high``, or -ENOMEM."""
     mask = align - 1
@@ -92,7 +90,7 @@ def unmapped_area_topdown(
         vmi.reset()
 
 
-def arch_mmap_check(mm: AddressSpace, address: int, length: int) -> int:
+def arch_mmap_check(mm: MmStruct, address: int, length: int) -> int:
     """-EINVAL if a range touches the address space's hole, else 0; only sparc64 has one."""
     hole = mm.space.hole
     if hole is None:
@@ -104,7 +102,7 @@ def arch_mmap_check(mm: AddressSpace, address: int, length: int) -> int:
 
 
 def get_unmapped_area(
-    mm: AddressSpace, address: int, length: int, flags: int, pgoff: int, file: int
+    mm: MmStruct, address: int, length: int, flags: int, pgoff: int, file: int
 ) -> int:
     """An address for ``length`` bytes, or a negative errno; ``address`` is a wish, or 0.
 
@@ -132,7 +130,7 @@ def get_unmapped_area(
     return found
 
 
-def _find_huge(mm: AddressSpace, length: int, flags: int, pgoff: int, file: int) -> int:
+def _find_huge(mm: MmStruct, length: int, flags: int, pgoff: int, file: int) -> int:
     """thp_get_unmapped_area(): an address that huge pages fit, if there is room for one; else 0."""
     size, offset = mm.space.huge_page, pgoff * mm.page_size
     if not size or flags & (MAP_FIXED | MAP_HUGETLB) or (flags & MAP_SHARED and not file):
@@ -150,7 +148,7 @@ def _find_huge(mm: AddressSpace, length: int, flags: int, pgoff: int, file: int)
     return found + (size if mm.space.topdown and not rest else rest)
 
 
-def _hint_fits(mm: AddressSpace, address: int, length: int) -> bool:
+def _hint_fits(mm: MmStruct, address: int, length: int) -> bool:
     """Whether a wished-for address is free and allowed."""
     if mm.space.task_size - length < address or address < MMAP_MIN_ADDR:
         return False
@@ -159,7 +157,7 @@ def _hint_fits(mm: AddressSpace, address: int, length: int) -> bool:
 
 
 def mm_get_unmapped_area(
-    mm: AddressSpace, address: int, length: int, flags: int, pgoff: int, file: int
+    mm: MmStruct, address: int, length: int, flags: int, pgoff: int, file: int
 ) -> int:
     """What the machine's own search gives: an address, or a negative errno.
 

@@ -15,22 +15,22 @@ from layout.tree.state import ENOMEM
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from layout.mm.addressspace import AddressSpace
+    from layout.mm.mm_struct import MmStruct
     from layout.mm.vmas import Vma
 
 
-def fork(mm: AddressSpace) -> tuple[AddressSpace, int]:
+def fork(mm: MmStruct) -> tuple[MmStruct, int]:
     """A copy of this address space, and 0; or what a failed copy left, and -ENOMEM.
 
     A failed one must be torn down with exit_mmap(), as the kernel's caller does.
     """
-    child = mm.manager.new_mm()
+    child = mm.new_mm()
     err = child.dup_mmap(mm)
     mm.mmap_write_unlock()
     return child, err
 
 
-def dup_mmap(mm: AddressSpace, old: AddressSpace) -> int:
+def dup_mmap(mm: MmStruct, old: MmStruct) -> int:
     """Become a copy of ``old``; ``mm`` is new and empty. Returns 0 or -ENOMEM.
 
     After a failure the tree is not empty: it ends in XA_ZERO_ENTRY at the VMA that could not be
@@ -39,7 +39,7 @@ def dup_mmap(mm: AddressSpace, old: AddressSpace) -> int:
     return _run(mm.dup_mmap_steps(old))
 
 
-def dup_mmap_steps(mm: AddressSpace, old: AddressSpace) -> Generator[str, None, int]:
+def dup_mmap_steps(mm: MmStruct, old: MmStruct) -> Generator[str, None, int]:
     """:func:`dup_mmap` in steps, between which readers may look at the new tree."""
     mm.mmap_base, mm.table_limit = old.mmap_base, old.table_limit
     mm.start_brk, mm.brk_end = old.start_brk, old.brk_end
@@ -77,7 +77,7 @@ def dup_mmap_steps(mm: AddressSpace, old: AddressSpace) -> Generator[str, None, 
     return err
 
 
-def seam_dup_mmap_failed(mm: AddressSpace, vma: Vma | None) -> None:
+def seam_dup_mmap_failed(mm: MmStruct, vma: Vma | None) -> None:
     """What dup_mmap() does after a failure: put XA_ZERO_ENTRY at ``vma``, where copying stopped.
 
     None: that was at the end.
@@ -89,7 +89,7 @@ def seam_dup_mmap_failed(mm: AddressSpace, vma: Vma | None) -> None:
     mm.kernel.mas_store(vmi, XA_ZERO_ENTRY)
 
 
-def _dup_vma(mm: AddressSpace, vma: Vma) -> Vma | None:
+def _dup_vma(mm: MmStruct, vma: Vma) -> Vma | None:
     """The child's copy of a VMA; None without memory."""
     new = mm.manager.vm_area_dup(vma)
     if new is None:
@@ -104,7 +104,7 @@ def _dup_vma(mm: AddressSpace, vma: Vma) -> Vma | None:
     return new
 
 
-def exit_mmap(mm: AddressSpace) -> None:
+def exit_mmap(mm: MmStruct) -> None:
     """Free all VMAs and the tree; the address space is gone after it.
 
     Stops at an XA_ZERO_ENTRY: what lies behind it is the parent's.

@@ -46,7 +46,7 @@ from layout.mm.flags import (
 from layout.tree.state import EINVAL, ENOMEM
 
 if TYPE_CHECKING:
-    from layout.mm.addressspace import AddressSpace
+    from layout.mm.mm_struct import MmStruct
     from layout.mm.vmas import Vma
     from layout.tree.state import MaState
 
@@ -69,7 +69,7 @@ _ADVICE: dict[int, tuple[int, int]] = {
 
 
 def mprotect_fixup(
-    mm: AddressSpace, vmi: MaState, vma: Vma, prev: Vma | None, start: int, end: int, flags: int
+    mm: MmStruct, vmi: MaState, vma: Vma, prev: Vma | None, start: int, end: int, flags: int
 ) -> tuple[Vma | None, int]:
     """Give a part of a VMA new flags. Returns (the VMA before the next part, errno)."""
     old = vma.vm_flags
@@ -88,14 +88,14 @@ def mprotect_fixup(
     return changed, 0
 
 
-def mprotect(mm: AddressSpace, start: int, length: int, prot: int) -> int:
+def mprotect(mm: MmStruct, start: int, length: int, prot: int) -> int:
     """The system call. Returns 0 or a negative errno; what came before an error is done."""
     ret = _mprotect_locked(mm, start, length, prot)
     mm.mmap_write_unlock()
     return ret
 
 
-def _mprotect_locked(mm: AddressSpace, start: int, length: int, prot: int) -> int:
+def _mprotect_locked(mm: MmStruct, start: int, length: int, prot: int) -> int:
     """do_mprotect_pkey() with the mmap lock held."""
     grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP)
     prot &= ~grows
@@ -141,14 +141,14 @@ def _mprotect_locked(mm: AddressSpace, start: int, length: int, prot: int) -> in
 # -- madvise
 
 
-def madvise(mm: AddressSpace, start: int, length: int, advice: int) -> int:
+def madvise(mm: MmStruct, start: int, length: int, advice: int) -> int:
     """The system call, as far as it changes VMAs. Returns 0 or a negative errno."""
     ret = _madvise_locked(mm, start, length, advice)
     mm.mmap_write_unlock()
     return ret
 
 
-def _madvise_locked(mm: AddressSpace, start: int, length: int, advice: int) -> int:
+def _madvise_locked(mm: MmStruct, start: int, length: int, advice: int) -> int:
     """do_madvise() with the mmap lock held."""
     end = start + mm.page_align(length)
     if start % mm.page_size or end > mm.ulong_max or (length and end == start):
@@ -158,7 +158,7 @@ def _madvise_locked(mm: AddressSpace, start: int, length: int, advice: int) -> i
     return mm.madvise_walk_vmas(start, end, advice)
 
 
-def madvise_walk_vmas(mm: AddressSpace, start: int, end: int, advice: int) -> int:
+def madvise_walk_vmas(mm: MmStruct, start: int, end: int, advice: int) -> int:
     """Advise each VMA of a range in turn; stops at an error. Returns 0 or a negative errno.
 
     Gaps are skipped, but for them -ENOMEM comes back at the end.
@@ -188,7 +188,7 @@ def madvise_walk_vmas(mm: AddressSpace, start: int, end: int, advice: int) -> in
 
 
 def madvise_vma_behavior(
-    mm: AddressSpace, vma: Vma, prev: Vma | None, start: int, end: int, advice: int
+    mm: MmStruct, vma: Vma, prev: Vma | None, start: int, end: int, advice: int
 ) -> tuple[Vma | None, int]:
     """Give a part of a VMA what the advice asks for. Returns as mprotect_fixup()."""
     old = vma.vm_flags
@@ -217,7 +217,7 @@ def madvise_vma_behavior(
 # -- mlock
 
 
-def mlock(mm: AddressSpace, start: int, length: int, flags: int) -> int:
+def mlock(mm: MmStruct, start: int, length: int, flags: int) -> int:
     """The system calls mlock, mlock2 and, with no ``flags``, munlock: set VM_LOCKED bits.
 
     Returns 0, -EINVAL or -ENOMEM.
@@ -229,7 +229,7 @@ def mlock(mm: AddressSpace, start: int, length: int, flags: int) -> int:
     return ret
 
 
-def apply_vma_lock_flags(mm: AddressSpace, start: int, length: int, flags: int) -> int:
+def apply_vma_lock_flags(mm: MmStruct, start: int, length: int, flags: int) -> int:
     """Set or clear VM_LOCKED on a range without gaps. Returns 0 or a negative errno."""
     end = start + length
     if end > mm.ulong_max:
@@ -256,7 +256,7 @@ def apply_vma_lock_flags(mm: AddressSpace, start: int, length: int, flags: int) 
 
 
 def mlock_fixup(
-    mm: AddressSpace, vmi: MaState, vma: Vma, prev: Vma | None, start: int, end: int, lock: int
+    mm: MmStruct, vmi: MaState, vma: Vma, prev: Vma | None, start: int, end: int, lock: int
 ) -> tuple[Vma | None, int]:
     """Give a part of a VMA other lock bits. Returns (the VMA before the next, errno)."""
     old = vma.vm_flags
@@ -271,7 +271,7 @@ def mlock_fixup(
     return changed, 0
 
 
-def mlockall(mm: AddressSpace, flags: int) -> int:
+def mlockall(mm: MmStruct, flags: int) -> int:
     """The system calls mlockall and munlockall: VM_LOCKED bits for all VMAs. Returns 0."""
     vmi = mm.vma_iterator()
     prev: Vma | None = None

@@ -26,12 +26,12 @@ from layout.mm.merge import MAX_MAP_COUNT
 from layout.tree.state import EINVAL, ENOMEM
 
 if TYPE_CHECKING:
-    from layout.mm.addressspace import AddressSpace
+    from layout.mm.mm_struct import MmStruct
     from layout.mm.vmas import Vma
 
 
 def copy_vma(
-    mm: AddressSpace, vma: Vma, address: int, length: int, pgoff: int, *, keep_source: bool
+    mm: MmStruct, vma: Vma, address: int, length: int, pgoff: int, *, keep_source: bool
 ) -> tuple[Vma | None, Vma]:
     """A VMA like ``vma`` elsewhere, merged with its neighbours there if it can be.
 
@@ -74,7 +74,7 @@ def copy_vma(
 
 
 def move_vma(
-    mm: AddressSpace, vma: Vma, old: int, old_len: int, new_len: int, new: int, flags: int
+    mm: MmStruct, vma: Vma, old: int, old_len: int, new_len: int, new: int, flags: int
 ) -> int:
     """Move part of a VMA to a free range. Returns the new address or a negative errno."""
     vm_flags = vma.vm_flags
@@ -118,7 +118,7 @@ def move_vma(
 
 
 def vma_to_resize(
-    mm: AddressSpace, address: int, old_len: int, new_len: int, flags: int
+    mm: MmStruct, address: int, old_len: int, new_len: int, flags: int
 ) -> tuple[Vma | None, int]:
     """The VMA to be moved or resized: (VMA, 0), or (None, a negative errno)."""
     vma = mm.vma_lookup(address)
@@ -137,9 +137,7 @@ def vma_to_resize(
     return vma, 0
 
 
-def mremap_to(
-    mm: AddressSpace, address: int, old_len: int, new: int, new_len: int, flags: int
-) -> int:
+def mremap_to(mm: MmStruct, address: int, old_len: int, new: int, new_len: int, flags: int) -> int:
     """Move to ``new``, over what is there (MREMAP_FIXED), or leave the old range in place."""
     task_size = mm.space.task_size
     if new % mm.page_size or new_len > task_size or new > task_size - new_len:
@@ -173,7 +171,7 @@ def mremap_to(
 
 
 def mremap(
-    mm: AddressSpace, address: int, old_len: int, new_len: int, flags: int = 0, new: int = 0
+    mm: MmStruct, address: int, old_len: int, new_len: int, flags: int = 0, new: int = 0
 ) -> int:
     """The system call: the mapping's address, or a negative errno."""
     ret = _mremap_locked(mm, address, old_len, new_len, flags, new)
@@ -182,7 +180,7 @@ def mremap(
 
 
 def _mremap_locked(
-    mm: AddressSpace, address: int, old_len: int, new_len: int, flags: int, new: int
+    mm: MmStruct, address: int, old_len: int, new_len: int, flags: int, new: int
 ) -> int:
     """mremap() with the mmap lock held."""
     known = MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP
@@ -219,7 +217,7 @@ def _mremap_locked(
     return new if new < 0 else mm.move_vma(vma, address, old_len, new_len, new, flags)
 
 
-def vma_expandable(mm: AddressSpace, vma: Vma, delta: int) -> bool:
+def vma_expandable(mm: MmStruct, vma: Vma, delta: int) -> bool:
     """Whether the range behind a VMA is free and allowed."""
     start, end = vma.vm_start, vma.vm_end + delta
     if end > mm.ulong_max or mm.find_vma_intersection(vma.vm_end, end) is not None:

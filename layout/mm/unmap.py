@@ -7,37 +7,21 @@ Source: mm/vma.c of Linux 6.12.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layout.memory.pointers import MT_FLAGS_LOCK_MASK
 from layout.memory.slab import GFP_KERNEL
 from layout.mm.merge import MAX_MAP_COUNT
+from layout.mm.state import Gathered
 from layout.tree.state import EINVAL, ENOMEM
 
 if TYPE_CHECKING:
-    from layout.mm.addressspace import AddressSpace
+    from layout.mm.mm_struct import MmStruct
     from layout.mm.vmas import Vma
     from layout.tree.state import MaState
 
 
-@dataclass(slots=True)
-class Gathered:
-    """struct vma_munmap_struct: what a range to be unmapped holds; ``detach`` is its side tree."""
-
-    vmi: MaState
-    start: int
-    end: int
-    vma: Vma | None
-    detach: MaState
-    prev: Vma | None = None
-    next: Vma | None = None
-    count: int = 0
-
-
-def init_vma_munmap(
-    mm: AddressSpace, vmi: MaState, vma: Vma | None, start: int, end: int
-) -> Gathered:
+def init_vma_munmap(mm: MmStruct, vmi: MaState, vma: Vma | None, start: int, end: int) -> Gathered:
     """Nothing gathered yet; the side tree is empty. ``vma`` is the first in the range."""
     tree = mm.manager.detach_tree
     if vma is not None:
@@ -45,7 +29,7 @@ def init_vma_munmap(
     return Gathered(vmi, start, end, vma, mm.kernel.new_state(tree))
 
 
-def _gathered_vmas(mm: AddressSpace, vms: Gathered) -> list[Vma]:
+def _gathered_vmas(mm: MmStruct, vms: Gathered) -> list[Vma]:
     """The VMAs in the side tree."""
     mm.kernel.mas_set(vms.detach, 0)
     found = []
@@ -54,7 +38,7 @@ def _gathered_vmas(mm: AddressSpace, vms: Gathered) -> list[Vma]:
     return found
 
 
-def vms_gather_munmap_vmas(mm: AddressSpace, vms: Gathered) -> int:
+def vms_gather_munmap_vmas(mm: MmStruct, vms: Gathered) -> int:
     """Split at both ends, and put the VMAs of the range into the side tree.
 
     Returns 0, or -ENOMEM with nothing gathered; what was split stays split.
@@ -87,14 +71,14 @@ def vms_gather_munmap_vmas(mm: AddressSpace, vms: Gathered) -> int:
     return 0
 
 
-def reattach_vmas(mm: AddressSpace, vms: Gathered) -> None:
+def reattach_vmas(mm: MmStruct, vms: Gathered) -> None:
     """Give up: the gathered VMAs, still in the tree, are attached again."""
     for vma in _gathered_vmas(mm, vms):
         vma.mark_detached(detached=False)
     mm.kernel.mt_destroy(vms.detach.tree)
 
 
-def vms_clean_up_area(mm: AddressSpace, vms: Gathered) -> None:
+def vms_clean_up_area(mm: MmStruct, vms: Gathered) -> None:
     """Clear the page tables of what was gathered: for the trees, walks over the side tree."""
     if not vms.count:
         return
@@ -104,7 +88,7 @@ def vms_clean_up_area(mm: AddressSpace, vms: Gathered) -> None:
     _gathered_vmas(mm, vms)
 
 
-def vms_complete_munmap_vmas(mm: AddressSpace, vms: Gathered) -> None:
+def vms_complete_munmap_vmas(mm: MmStruct, vms: Gathered) -> None:
     """Free what was gathered, and the side tree."""
     mm.map_count -= vms.count
     if not vms.count:
@@ -114,7 +98,7 @@ def vms_complete_munmap_vmas(mm: AddressSpace, vms: Gathered) -> None:
     mm.kernel.mt_destroy(vms.detach.tree)
 
 
-def vms_abort_munmap_vmas(mm: AddressSpace, vms: Gathered) -> None:
+def vms_abort_munmap_vmas(mm: MmStruct, vms: Gathered) -> None:
     """Leave a gap where what was gathered had been: its page tables are cleared."""
     if not vms.count:
         return
@@ -125,7 +109,7 @@ def vms_abort_munmap_vmas(mm: AddressSpace, vms: Gathered) -> None:
     mm.vms_complete_munmap_vmas(vms)
 
 
-def do_vmi_align_munmap(mm: AddressSpace, vmi: MaState, vma: Vma, start: int, end: int) -> int:
+def do_vmi_align_munmap(mm: MmStruct, vmi: MaState, vma: Vma, start: int, end: int) -> int:
     """Unmap a range of whole pages whose first VMA is ``vma``. Returns 0 or -ENOMEM."""
     vms = mm.init_vma_munmap(vmi, vma, start, end)
     err = mm.vms_gather_munmap_vmas(vms)
@@ -139,7 +123,7 @@ def do_vmi_align_munmap(mm: AddressSpace, vmi: MaState, vma: Vma, start: int, en
     return 0
 
 
-def do_vmi_munmap(mm: AddressSpace, vmi: MaState, start: int, length: int) -> int:
+def do_vmi_munmap(mm: MmStruct, vmi: MaState, start: int, length: int) -> int:
     """Unmap a range. Returns 0, -EINVAL or -ENOMEM."""
     task_size = mm.space.task_size
     if start % mm.page_size or start > task_size or length > task_size - start:
@@ -151,12 +135,12 @@ def do_vmi_munmap(mm: AddressSpace, vmi: MaState, start: int, length: int) -> in
     return 0 if vma is None else mm.do_vmi_align_munmap(vmi, vma, start, end)
 
 
-def do_munmap(mm: AddressSpace, start: int, length: int) -> int:
+def do_munmap(mm: MmStruct, start: int, length: int) -> int:
     """do_vmi_munmap() with an iterator of its own."""
     return mm.do_vmi_munmap(mm.vma_iterator(start), start, length)
 
 
-def munmap(mm: AddressSpace, start: int, length: int) -> int:
+def munmap(mm: MmStruct, start: int, length: int) -> int:
     """The system call. Returns 0 or a negative errno."""
     ret = mm.do_munmap(start, length)
     mm.mmap_write_unlock()

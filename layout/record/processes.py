@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.memory.errors import InputError, UsageError
-from layout.mm.manager import MemoryManager, TooManySpaces
+from layout.mm.manager import MemoryManager
+from layout.mm.shared import TooManySpaces
 from layout.record import strace
 from layout.record.agreement import Agreement, Borders, Difference
 from layout.record.space import NotUnderstood, Space

@@ -33,8 +33,8 @@ from layout.record.strace import flags, number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from layout.mm.addressspace import AddressSpace
     from layout.mm.manager import MemoryManager
+    from layout.mm.mm_struct import MmStruct
     from layout.record.strace import Call
 
 _EXTRA = {
@@ -75,7 +75,7 @@ class Space:
     does not fit, to be taken by the caller.
     """
 
-    def __init__(self, manager: MemoryManager, mm: AddressSpace) -> None:
+    def __init__(self, manager: MemoryManager, mm: MmStruct) -> None:
         self.manager = manager
         self.mm = mm
         self.users: set[int | None] = set()

@@ -19,7 +19,7 @@ class KeepsLastChild(Kernel):
 
     In 6.12 a tree in RCU mode that tracks no gaps, and whose root is full of leaves, loses two
     bytes of the last leaf's address when it is destroyed; so does a subtree of that shape. See
-    "A bug that 6.12 has" in the documentation.
+    "Bugs that 6.12 has" in the documentation.
     """
 
     def mt_clear_meta(self, node: int, mt: int) -> None:

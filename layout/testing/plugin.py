@@ -22,10 +22,20 @@ if TYPE_CHECKING:
 _PARAMETER = "_maple_arch_name"
 _MARKER = "maple_arch"
 
+REPRODUCE = ": to reproduce"
+"""How the heading of a section with a command ends."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--maple-arch``."""
-    parser.getgroup("maple-layout", "maple-layout").addoption(
+    """Add ``--maple-arch`` and ``--maple-full``."""
+    group = parser.getgroup("maple-layout", "maple-layout")
+    group.addoption(
+        "--maple-full",
+        action="store_true",
+        help="show every field of the trees of a failing test, the kernel's dump of them, and "
+        "machines that fail alike one by one",
+    )
+    group.addoption(
         "--maple-arch",
         metavar="NAMES",
         type=_machines,
@@ -47,7 +57,9 @@ def _machines(text: str) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker; let machines that fail alike be told together."""
+    if not (hasattr(config, "workerinput") or config.getoption("maple_full")):
+        config.pluginmanager.register(_Together(), "maple-layout-together")
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(*names): the machines that this test is for, named as for --maple-arch; "
@@ -149,6 +161,20 @@ def maple_tree(make_maple_tree: Recorder) -> RecordedTree:
 # -- reports
 
 
+_running: list[pytest.Item] = []
+"""The test that runs now, if one does."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Remember which test runs: what is compared in it is looked up in its trees."""
+    _running.append(item)
+    try:
+        return (yield)
+    finally:
+        _running.clear()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -158,16 +184,63 @@ def pytest_runtest_makereport(
     if report.failed and call.when != "teardown" and "layout.machine.machine" in sys.modules:
         from layout.testing.failure import sections
 
-        report.sections.extend(sections(getattr(item, "funcargs", {}).values()))
+        values = getattr(item, "funcargs", {}).values()
+        told = sections(values, full=item.config.getoption("maple_full"))
+        report.sections.extend(told)
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if told and _PARAMETER in parameters:
+            others = {name: repr(value) for name, value in parameters.items() if name != _PARAMETER}
+            vars(report).update(  # what a test's report carries from a worker to the terminal
+                maple_machine=parameters[_PARAMETER],
+                maple_test=f"{item.nodeid.partition('[')[0]} {others}",
+                maple_sections=[heading for heading, _ in told],
+            )
     return report
+
+
+class _Together:
+    """Tells machines that fail alike together: the first in whole, the others in a line."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], tuple[str, set[str]]] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Shorten the report of a test that fails as it did on another machine.
+
+        Of its sections only a reproducer stays that differs in more than the machine.
+        """
+        machine = getattr(report, "maple_machine", None)
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if machine is None or crash is None:
+            return
+        ours = set(report.maple_sections)
+        told = {text.replace(machine, "*") for heading, text in report.sections if heading in ours}
+        what = f"{crash.path}:{crash.lineno}: {crash.message}".replace(machine, "*")
+        first, before = self._first.setdefault((report.maple_test, what), (machine, told))
+        if first == machine:
+            return
+        message = crash.message.partition("\n")[0]
+        report.longrepr = f"fails on {machine} as on {first}: {message} (--maple-full: in whole)"
+        report.sections = [
+            (heading, text)
+            for heading, text in report.sections
+            if heading not in ours
+            or (heading.endswith(REPRODUCE) and text.replace(machine, "*") not in before)
+        ]
 
 
 def pytest_assertrepr_compare(
     config: pytest.Config, op: str, left: object, right: object
 ) -> list[str] | None:
-    """Explain why two trees or nodes are not equal, field by field."""
-    if op != "==" or "layout.mapletree" not in sys.modules:
+    """Explain why two trees or nodes are not equal, or what two numbers are in a test's trees."""
+    if "layout.mapletree" not in sys.modules:
         return None
-    from layout.testing.comparison import explain
+    from layout.testing.comparison import explain, explain_numbers
 
+    if isinstance(left, int) and isinstance(right, int):
+        values = [value for item in _running for value in getattr(item, "funcargs", {}).values()]
+        return explain_numbers(op, left, right, values)
+    if op != "==":
+        return None
     return explain(left, right, full=config.get_verbosity(config.VERBOSITY_ASSERTIONS) >= 2)

@@ -60,8 +60,21 @@ class Recorder:
     def _add(self, op: str, *args: int) -> None:
         self.operations.append(Operation(len(self.operations) + 1, op, args))
 
+    def of_tree(self, tree: int) -> list[Operation]:
+        """The operations on the tree at this address, in order."""
+        found, current = [], 0
+        for operation in self.operations:
+            if operation.op == "sel":
+                current = operation.args[0]
+            elif current == self.number(tree):
+                found.append(operation)
+        return found
+
     def replays(self) -> bool:
-        """Whether the trace, run on a new machine with the same code, gives the same trees."""
+        """Whether the trace, run on a new machine with the same code, gives the same trees.
+
+        They have to be made of as many nodes, handed out and freed.
+        """
         machine = self.machine
         if any(self.number(tree.address) >= TREES for tree in self.trees):
             return False
@@ -71,6 +84,9 @@ class Recorder:
                 runner.execute(operation)
                 if runner.faulted:
                     break
+            cache = runner.machine.cache
+            if (cache.allocated, cache.freed) != (machine.cache.allocated, machine.cache.freed):
+                return False
             return all(
                 _tree_bytes(machine, tree.address) == _tree_bytes(runner.machine, tree.address)
                 for tree in self.trees

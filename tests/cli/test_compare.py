@@ -47,8 +47,10 @@ def test_json(capsys, trace):
 def test_two_traces_as_images(capsys, trace, tmp_path):
     good = tmp_path / "good.trace"
     good.write_text("init 0\nstore 10 20 3001\n")
-    assert main(["compare", str(good), trace, "--arch", "sparc64"]) == 1
-    assert "pivot[0] of 1000000000, byte 8: sparc64 has f" in capsys.readouterr().out
+    assert main(["compare", str(good), trace, "--arch", "sparc64", "--first"]) == 1
+    assert "pivot[0] of 1000000000, byte 8: good.trace has f" in capsys.readouterr().out
+    assert main(["compare", str(good), trace, "--arch", "sparc64,x86_64", "--first"]) == 1
+    assert "pivot[0] of 1000000000, byte 8: sparc64 has f, x86_64 has 77" in capsys.readouterr().out
     assert main(["compare", str(good), trace, "--at", "2", "--arch", "sparc64,x86_64"]) == 0
     assert capsys.readouterr().out == "equal: 1 nodes, 1 ranges\n"
     assert main(["compare", str(good), trace, "--at", "2", "--json"]) == 0
@@ -68,8 +70,15 @@ def test_a_changed_byte_in_a_capture(capsys, tmp_path):
     bad = tmp_path / "bad.json"
     bad.write_text(json.dumps(capture))
     assert main(["compare", str(good), str(good)]) == 0
+    assert capsys.readouterr().out == "equal: 5 nodes, 32 ranges\n"
     assert main(["compare", str(good), str(bad)]) == 1
-    assert "pivot[0] of " in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "--- s390x-6.12.95-medium.json: 32 ranges, 5 nodes"
+    assert lines[1].startswith("+++ bad.json: ")
+    assert "nodes: 0 came, 0 went, 1 changed, 4 equal" in lines
+    assert [line for line in lines if line.startswith("    ")] == [
+        "    pivot[0]   byte 8    ffffff -> fffffe"
+    ]
 
 
 @pytest.mark.parametrize(

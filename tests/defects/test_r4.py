@@ -11,6 +11,7 @@ from layout.defects.scenes import play, trial
 from layout.machine.equip import equip
 from layout.machine.watch.ledger import LEDGER, ledger_of
 from layout.memory.errors import MachineFault
+from layout.mm.addressspace import AddressSpace
 from layout.mm.flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from layout.mm.manager import MemoryManager
 
@@ -107,7 +108,7 @@ def adjust(arch, spaces, *, low=True):
 
 def test_mprotect(arch):
     merged = (0, [(0, 4), (4, 16), (16, 24)])
-    assert adjust(arch, None) == merged  # the fix: one write
+    assert adjust(arch, AddressSpace) == merged  # the fix: one write
     assert adjust(arch, Adjust61, low=False) == merged
     with pytest.raises(MachineFault, match="0xffffffffffffffd2"):
         adjust(arch, Adjust61)

@@ -26,6 +26,37 @@ def test_the_model_agrees_with_what_the_kernel_does(name):
     assert len(check(trace, every=10)) == len(trace.operations())
 
 
+TOP = {"s390x": "f" * 16, "arm": "f" * 8}
+
+
+@pytest.mark.parametrize("arch", TOP)
+def test_a_reverse_search_to_the_top_that_misses_the_first_slot(arch):
+    """Kernel: -EBUSY where the room lies in the root's first slot, and there alone."""
+    top, used = TOP[arch], TOP[arch][:-1] + "b"
+    search = f"empty_area_rev 0 {top} 9\nalloc_rrange 2001 9 0 {top}\n"
+    below = f"empty_area_rev 0 {top[:-1]}e 9\n"
+    text = f"init 1\nstore {used} {used} 1001\n"
+    lines = check(Trace(text + search + below, arch))
+    assert [line["ret"] for line in lines[2:]] == [-16, -16, 0]
+    # with a second gap that is large enough, the search finds it
+    second = f"store {top[:-2]}00 {top[:-2]}0f 1001\n"
+    assert [line["ret"] for line in check(Trace(text + second + search, arch))[3:]] == [0, 0]
+
+
+class NeverFinds(Kernel):
+    """Says that there is no room, whatever there is."""
+
+    def mas_empty_area_rev(self, *_):
+        return -16
+
+
+@pytest.mark.parametrize(("low", "top"), [("0", "fffe"), ("40", "f" * 16)])
+def test_other_searches_that_miss_a_run_are_wrong(low, top):
+    machine = Machine(arches.get("s390x"), kernel=NeverFinds)
+    with pytest.raises(WrongResultError, match="ret"):
+        check(Trace(f"{SOME}empty_area_rev {low} {top} 9", "s390x"), machine)
+
+
 FILL = "".join(f"store {i:x} {i:x} {i << 1 | 1:x}\n" for i in range(15))
 SOME = "init 1\nstore 10 1f 3001\nstore 30 3f 3003\n"
 

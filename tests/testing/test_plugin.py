@@ -1,5 +1,7 @@
 """The plugin as users run it: under strict options, alone and with xdist."""
 
+import re
+
 import pytest
 
 import layout.testing.comparison
@@ -161,22 +163,135 @@ def test_a_failure_shows_the_tree(pytester):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*- maple tree fffff0000 on s390x: fields -*",
-            "*16  00 00 00 00 00 00 00 1f  pivot?1?   slot 1 is for 10-1f",
-            "*- maple tree fffff0000 on s390x: mt_dump -*",
-            "maple_tree(0000000fffff0000) flags 4, height 1 root 000000100000000e",
+            "*- maple tree fffff0000 on s390x -*",
+            "root 100000000e, flags 4 (height 1), 1 nodes, 1 ranges",
+            "leaf_64 node 1000000000, depth 0, 0-ffffffffffffffff",
+            ">*24  ff ff ff ff ff ff ff ff  pivot?2?  slot 2 is for 20-ffffffffffffffff",
+            ">*144  00 00 00 00 00 00 00 00  slot?2?   NULL",
             "*- maple tree on s390x: to reproduce -*",
+            "store 10 1f 3001",
+            "load 20",
             r"printf 'init 0\nstore 10 1f 3001\nload 20\n' | maple-layout run - --arch s390x",
         ],
         consecutive=False,
     )
 
 
+def test_in_whole_where_asked(pytester):
+    pytester.makepyfile(BROKEN)
+    result = run(pytester, "--maple-arch=s390x", "--maple-full")
+    result.stdout.fnmatch_lines(
+        [
+            "*- maple tree fffff0000 on s390x: fields -*",
+            "*16  00 00 00 00 00 00 00 1f  pivot?1?   slot 1 is for 10-1f",
+            "*- maple tree fffff0000 on s390x: mt_dump -*",
+            "maple_tree(0000000fffff0000) flags 4, height 1 root 000000100000000e",
+        ]
+    )
+
+
+MANY = """
+def test_many(maple_tree):
+    for i in range(40):
+        maple_tree.store(i << 12, (i << 12) + 0xFFF, 0xABC000 + (i << 8))
+    assert maple_tree.load(0x7800) == 0xABC500
+"""
+
+
+def test_numbers_in_hex_and_where_the_tree_has_them(pytester):
+    pytester.makepyfile(MANY)
+    result = run(pytester, "--maple-arch=s390x")
+    result.stdout.fnmatch_lines(
+        [
+            "E *11257600 == 11257088",
+            "E *0xabc700 == 0xabc500",
+            "E *0xabc700 is the entry of 0x7000-0x7fff, slot?7? of leaf 1000000800",
+            "E *0xabc500 is the entry of 0x5000-0x5fff, slot?5? of leaf 1000000800",
+        ]
+    )
+
+
+def test_small_numbers_and_truth_stay_as_they_are(pytester):
+    pytester.makepyfile("def test_it(maple_tree):\n    assert 3 == len(list(maple_tree))\n")
+    run(pytester, "--maple-arch=s390x").stdout.no_fnmatch_line("*0x3*")
+
+
+def test_machines_that_fail_alike_are_told_together(pytester):
+    pytester.makepyfile(
+        MANY
+        + """
+def test_unlike(maple_tree):
+    assert maple_tree.machine.arch.byteorder == "middle"
+"""
+    )
+    for parallel in ((), ("-n", "2")):
+        result = pytester.runpytest_subprocess(*STRICT, *parallel)
+        result.assert_outcomes(failed=6)
+        text = result.stdout.str()
+        assert text.count("pivot[7]  slot 7 is for 7000-7fff") == 1
+        assert text.count("| base64 -d | maple-layout run - --arch") == 1
+        assert len(re.findall(r"^fails on \w+ as on \w+: assert 11257600", text, re.MULTILINE)) == 2
+        for order in ("little", "big"):  # two machines fail with big
+            assert len(re.findall(f"^E .*'{order}' == 'middle'", text, re.MULTILINE)) == 1
+    text = run(pytester, "--maple-full").stdout.str()
+    assert "fails on" not in text
+    assert text.count("| base64 -d | maple-layout run - --arch") == 3
+
+
+def test_one_screen_a_machine(pytester):
+    pytester.makepyfile(MANY)
+    lines = run(pytester, "--maple-arch=sparc64", "--tb=short").outlines
+    start = next(i for i, line in enumerate(lines) if line.startswith("____"))
+    end = next(i for i, line in enumerate(lines) if "short test summary" in line)
+    rows = sum(max(1, -(-len(line) // 80)) for line in lines[start:end])
+    assert rows <= 40, rows
+
+
+def test_a_defect_is_in_the_command(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+        from layout.defects import operations
+        from layout.machine.equip import equip
+
+        class Mine(operations(["R3b"])[0]):
+            pass
+
+        @pytest.fixture
+        def maple_machine():
+            return equip("s390x", kernels=[Mine, *operations(["R1"])])
+
+        def test_it(make_maple_tree):
+            tree = make_maple_tree()
+            tree.store(0x1000, 0x1FFF, 0x3001)
+            assert 0
+        """
+    )
+    run(pytester).stdout.fnmatch_lines(
+        [
+            r"printf *| maple-layout run - --arch s390x --defect R1 --defect R3b",
+            "# The test's kernel is changed by Mine; the command's is not.",
+        ]
+    )
+
+
+def test_what_was_done_behind_the_traces_back(pytester):
+    pytester.makepyfile(
+        """
+        def test_it(maple_tree):
+            maple_tree.store(0x1000, 0x1FFF, 0x3001)
+            maple_tree.kernel.mtree_store_range(maple_tree.address, 5, 5, 0x4001)
+            assert 0
+        """
+    )
+    run(pytester, "--maple-arch=s390x").stdout.fnmatch_lines(["# This does not give the same*"])
+
+
 def test_what_passes_or_is_expected_to_fail_shows_nothing(pytester):
     pytester.makepyfile(f"import pytest\n@pytest.mark.xfail{BROKEN}{ROUND}")
     result = run(pytester, "-rA", "--maple-arch=s390x")
     result.assert_outcomes(passed=1, xfailed=1)
-    result.stdout.no_fnmatch_line("*mt_dump*")
+    result.stdout.no_fnmatch_line("*maple tree fff*")
 
 
 def test_trees_of_plain_machines_are_shown_too(pytester):
@@ -188,7 +303,7 @@ def test_trees_of_plain_machines_are_shown_too(pytester):
         """
     )
     result = run(pytester, "--maple-arch=m68k")
-    result.stdout.fnmatch_lines(["*maple tree fff00c0 on m68k: mt_dump*"])
+    result.stdout.fnmatch_lines(["*maple tree fff00c0 on m68k -*"])
     result.stdout.no_fnmatch_line("*to reproduce*")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import count, print_lines, tell
+from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.options import (
     add_action,
     add_machines,
@@ -51,15 +52,20 @@ def add(actions: Any) -> None:
         help="seconds to spend on a shorter trace; 20 if left out",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_findings(parser)
 
 
 def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.build import build
     from layout.ckernel.diff import compare
     from layout.ckernel.explain import explain
+    from layout.formats.findings import Checked, Finding
 
+    ready(args)
     source = source_of(args)
+    trace = "stdin" if args.trace == "-" else args.trace
     report: dict[str, Any] = {}
+    checked = []
     for name, operations in _on_machines(args).items():
         built = build(source, name)
         verdict = compare(built, operations, results_only=args.results)
@@ -67,6 +73,7 @@ def _act(args: argparse.Namespace) -> int:
         report[name] = entry
         entry["first_difference"] = entry["shrunk"] = None
         if verdict.mismatch is None:
+            checked.append(Checked(name, trace))
             if not args.json:
                 print(_equal(built, verdict))
             continue
@@ -79,6 +86,12 @@ def _act(args: argparse.Namespace) -> int:
         if not args.json:
             print(f"\nshrunk to {len(entry['shrunk'])} operations:")
             print("\n".join(entry["shrunk"]))
+        operation, fields = verdict.mismatch.operation, ", ".join(verdict.mismatch.fields)
+        message = f"{operation.op} on {name} differs from {source} in {fields}"
+        detail = "\n".join(entry["shrunk"])
+        finding = Finding("kernel diff", message, trace, operation.n, detail)
+        checked.append(Checked(name, trace, finding))
+    tell_findings(args, checked)
     equal = all(entry["first_difference"] is None for entry in report.values())
     left_out = sorted(source.missing_fields)
     if args.json:

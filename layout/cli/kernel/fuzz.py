@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import count, positive
+from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.options import (
     add_action,
     add_machines,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from layout.ckernel.coverage import Coverage
     from layout.ckernel.fuzz import Campaign, Found
     from layout.ckernel.source import KernelSource
+    from layout.formats.findings import Checked
 
 
 def add(actions: Any) -> None:
@@ -63,6 +65,7 @@ def add(actions: Any) -> None:
     )
     add_results_only(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_findings(parser)
 
 
 def _act(args: argparse.Namespace) -> int:
@@ -73,6 +76,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.coverage import coverage, forget
     from layout.ckernel.fuzz import Options, fuzz
 
+    ready(args)
     source = source_of(args)
     builds = []
     for name in machines(args.arch):
@@ -99,6 +103,7 @@ def _act(args: argparse.Namespace) -> int:
         print(json.dumps(_campaign_json(source, campaign, executed)))
     else:
         _print_campaign(source, campaign, executed)
+    tell_findings(args, _checked(campaign))
     return 1 if campaign.found or campaign.earlier else 0
 
 
@@ -154,6 +159,25 @@ def _campaign_json(
         "differences": [_found_json(found) for found in campaign.found],
         "found_earlier": campaign.earlier,
     }
+
+
+def _checked(campaign: Campaign) -> list[Checked]:
+    """Each kind of difference, and the machines without one."""
+    from layout.formats.findings import Checked, Finding
+    from layout.traces.trace import line_of
+
+    wrong = []
+    for found in campaign.found:
+        where = str(found.path) if found.path else f"seed {found.seed}"
+        name = f"{found.mismatch.operation.op} on {found.arch}"
+        message = f"{name} differs in {', '.join(found.mismatch.fields)} ({found.times} times)"
+        detail = "\n".join(line_of(operation) for operation in found.shrunk)
+        wrong.append(Checked(found.arch, name, Finding("kernel fuzz", message, where, 0, detail)))
+    for path in campaign.earlier:
+        finding = Finding("kernel fuzz", "found by an earlier run", path)
+        wrong.append(Checked("earlier", path, finding))
+    bad = {each.group for each in wrong}
+    return wrong + [Checked(name, "no difference") for name in campaign.on if name not in bad]
 
 
 def _found_json(found: Found) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layout.machine.machine import Machine
-from layout.machine.watch.state import StateKernel, WatchedState
+from layout.machine.watch.state import Reserve, StateKernel, Stored, WatchedState
 from layout.machine.watch.watch import Watch
 from layout.memory.errors import UsageError
 from layout.memory.node import NodeMemory
@@ -71,33 +71,6 @@ class _Nodes(NamedTuple):
 OVERWRITTEN = "completely overwritten by the next store of the same state before any read"
 SPENT = "preallocation spent by another write"
 NEVER_USED = "preallocation never used"
-
-
-class Stored(NamedTuple):
-    """A store: by whom, over what, and how often its tree had been read by then."""
-
-    label: str
-    tree: int
-    bounds: tuple[int, int]
-    reads: int
-
-
-class Reserve(NamedTuple):
-    """A preallocation: by whom, how many nodes, and the store it is for.
-
-    ``ranges`` are those that the state had before and after: a NULL's is widened. The entry
-    is None where the nodes are for any number of stores.
-    """
-
-    label: str
-    nodes: int
-    ranges: tuple[tuple[int, int], tuple[int, int]]
-    entry: int | None
-    used: int = 0
-
-    def is_for(self, bounds: tuple[int, int], entry: int) -> bool:
-        """Whether this is the store, or one of those, that the nodes are for."""
-        return self.entry is None or (bounds in self.ranges and entry == self.entry)
 
 
 class Ledger:

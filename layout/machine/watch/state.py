@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple, Protocol
 
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_ACTIVE, MaState
 
-if TYPE_CHECKING:
-    from layout.machine.watch.ledger import Reserve, Stored
-    from layout.machine.watch.sections import Sections
+
+class Stored(NamedTuple):
+    """A store: by whom, over what, and how often its tree had been read by then."""
+
+    label: str
+    tree: int
+    bounds: tuple[int, int]
+    reads: int
+
+
+class Reserve(NamedTuple):
+    """A preallocation: by whom, how many nodes, and the store it is for.
+
+    ``ranges`` are those that the state had before and after: a NULL's is widened. The entry
+    is None where the nodes are for any number of stores.
+    """
+
+    label: str
+    nodes: int
+    ranges: tuple[tuple[int, int], tuple[int, int]]
+    entry: int | None
+    used: int = 0
+
+    def is_for(self, bounds: tuple[int, int], entry: int) -> bool:
+        """Whether this is the store, or one of those, that the nodes are for."""
+        return self.entry is None or (bounds in self.ranges and entry == self.entry)
+
+
+class Onlooker(Protocol):
+    """Who is told when a state gets a node, and of every look at it."""
+
+    def bind(self, mas: WatchedState, enode: int) -> None:
+        """The state's node is now this one."""
+
+    def look(self, mas: WatchedState, enode: int) -> None:
+        """The node of an active state is used."""
 
 
 class WatchedState(MaState):
@@ -22,7 +55,7 @@ class WatchedState(MaState):
     """
 
     def __init__(self, tree: int, index: int, last: int, ulong_max: int) -> None:
-        self.sections: Sections | None = None
+        self.sections: Onlooker | None = None
         self.section = self.generation = self._enode = 0
         self.stored: Stored | None = None
         self.reserve: Reserve | None = None

@@ -1,17 +1,15 @@
-"""What a run of the corpus gave: as data, as JSON, and as JUnit XML."""
+"""What a run of the corpus gave, as data and as JSON."""
 
 from __future__ import annotations
 
-import re
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from layout.formats.findings import Checked, Finding
 
 if TYPE_CHECKING:
     from layout.testing.conformance.answer import Answer, Row
     from layout.testing.conformance.cases import Case
-
-_NOT_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd]")
 
 
 @dataclass(slots=True)
@@ -113,29 +111,17 @@ class Result:
             "failures": [failure.as_json() for failure in self.failures],
         }
 
-    def junit(self) -> bytes:
-        """The result as JUnit XML, one test case for each case."""
+    def checked(self) -> list[Checked]:
+        """Each case, with what was found."""
         failed = {failure.case: failure for failure in self.failures}
-        suite = ET.Element(
-            "testsuite",
-            name="maple-layout conformance",
-            tests=str(self.cases),
-            failures=str(len(failed)),
-            errors="0",
-            time=f"{sum(seconds for _, seconds in self.ran):.3f}",
-        )
-        for case, seconds in self.ran:
-            element = ET.SubElement(
-                suite, "testcase", classname=case.arch.name, name=case.name, time=f"{seconds:.3f}"
-            )
-            if case.name in failed:
-                failure = failed[case.name]
-                text = f"{failure.about}\n{failure.difference()}\n{failure.how_it_ended()}\n"
-                ET.SubElement(element, "failure", message=failure.cause).text = _xml(text)
-        root = ET.Element("testsuites")
-        root.append(suite)
-        return b"%s\n" % ET.tostring(root, encoding="utf-8", xml_declaration=True)
+        return [
+            Checked(case.arch.name, case.name, _finding(failed.get(case.name)), seconds)
+            for case, seconds in self.ran
+        ]
 
 
-def _xml(text: str) -> str:
-    return _NOT_XML.sub("?", text)
+def _finding(failure: Failure | None) -> Finding | None:
+    if failure is None:
+        return None
+    detail = f"{failure.about}\n{failure.difference()}\n{failure.how_it_ended()}\n"
+    return Finding("conformance", failure.cause, failure.case, detail=detail)
