@@ -10,7 +10,6 @@ from layout.images.mapped import ImageMemory, Store
 from layout.images.opening import NAMES, read_image
 from layout.images.scan import scan
 from layout.images.segments import SegmentTable
-from layout.images.treestruct import Known
 from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from arches import Arch
     from layout.images.packed import Bytes
+    from layout.images.treestruct import Known
     from layout.memory.node import NodeMemory
 
 SAMPLE = 1 << 29
@@ -62,9 +62,13 @@ def open_memory(  # noqa: PLR0913 - what the caller may know
     if kind == "memory":
         return _flat(data, source, arch, known, base or 0)
     if kind in {"trace", "kdump"}:
-        remedy = "give raw memory or a core" if kind == "trace" else (
-            "which can be decoded, but not scanned: dump anew as an ELF core "
-            "(dump-guest-memory -p FILE, makedumpfile -E)"
+        remedy = (
+            "give raw memory or a core"
+            if kind == "trace"
+            else (
+                "which can be decoded, but not scanned: dump anew as an ELF core "
+                "(dump-guest-memory -p FILE, makedumpfile -E)"
+            )
         )
         message = f"{source} is {NAMES[kind]}: {remedy}"
         raise InputError(message)
@@ -85,7 +89,7 @@ def open_memory(  # noqa: PLR0913 - what the caller may know
 def store_of(memory: NodeMemory) -> Store:
     """The bytes of memory that is not a file's."""
     if isinstance(memory, ImageMemory):
-        return memory.store
+        return memory.backing
     table, parts = SegmentTable(), bytearray()
     for arena in memory.arenas:
         if len(arena.data):

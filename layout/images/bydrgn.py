@@ -79,7 +79,7 @@ def _program(data: Bytes, source: str) -> tuple[Any, type[Exception]]:
     prog = drgn.Program()
     try:
         prog.set_core_dump(os.dup(mapped.descriptor))  # which it closes
-    except Exception as error:  # what libkdumpfile says comes as several types
+    except Exception as error:  # noqa: BLE001 - libkdumpfile's complaints come as several types
         why = " ".join(str(error).split()) or type(error).__name__
         message = f"{source} is a kdump-compressed dump that drgn can't read ({why}): {_HELP}"
         raise InputError(message) from None

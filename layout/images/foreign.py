@@ -12,15 +12,16 @@ KDUMP = (b"KDUMP   ", b"DISKDUMP")
 
 _ANEW = "or dump anew as an ELF core (QEMU's dump-guest-memory -p FILE, makedumpfile -E -d 31)"
 
+_BY_DRGN = "pip install 'maple-layout[drgn]' lets that be read"
+
 _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (
         b"makedumpfile\0",
         "a flattened kdump stream",
-        "makedumpfile -R OUT < FILE turns it into a kdump-compressed file, which is read with "
-        f"pip install 'maple-layout[drgn]'; {_ANEW}",
+        f"makedumpfile -R OUT < FILE makes a kdump-compressed file of it; {_BY_DRGN}; {_ANEW}",
     ),
-    (KDUMP[0], "a kdump-compressed dump", f"pip install 'maple-layout[drgn]' reads it; {_ANEW}"),
-    (KDUMP[1], "a diskdump or kdump-compressed dump", f"pip install 'maple-layout[drgn]'; {_ANEW}"),
+    (KDUMP[0], "a kdump-compressed dump", f"{_BY_DRGN}; {_ANEW}"),
+    (KDUMP[1], "a diskdump or kdump-compressed dump", f"{_BY_DRGN}; {_ANEW}"),
     (b"EMiL", "a LiME dump", "take it with format=raw or padded, and give --arch and --base"),
     (b"QEVM", "a saved QEMU machine", "restore it, and take dump-guest-memory -p FILE"),
     (b"LibvirtQemudSave", "a saved libvirt machine", "take virsh dump --memory-only DOMAIN FILE"),

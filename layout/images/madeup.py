@@ -96,6 +96,12 @@ def make_up_tree(memory: NodeMemory, nodes: list[int], tree: int | None, source:
         message = f"{source} shows several trees, at {known}: choose one by --tree"
         raise UsageError(message)
     node, address = next(iter(roots.items()))
+    if not node:
+        message = (
+            f"{source}: its bytes start at address 0, which is their place in a file: give "
+            "their address in memory as --base ADDR"
+        )
+        raise UsageError(message)
     mt = guess_type(memory, node)
     root = node | mt << 3 | ENODE_NULL | ROOT_NODE
     flags = height_below(memory, node, mt) << MT_FLAGS_HEIGHT_OFFSET

@@ -45,7 +45,9 @@ class Store:
     addresses are physical ones. ``excluded`` are ranges without bytes.
     """
 
-    def __init__(self, data: Bytes, table: SegmentTable, excluded: SegmentTable | None = None):
+    def __init__(
+        self, data: Bytes, table: SegmentTable, excluded: SegmentTable | None = None
+    ) -> None:
         self.data = memoryview(data)
         self.table = table
         self.excluded = excluded or SegmentTable()
@@ -65,7 +67,6 @@ class Store:
     def bytes_at(self, start: int, end: int, offset: int) -> memoryview:
         """The bytes of a segment."""
         return self.data[offset : offset + end - start]
-
 
     def parts(self, offset: int, end: int) -> Iterator[tuple[int, int]]:
         """The parts of the file from ``offset`` to before ``end`` that are no holes."""
@@ -111,17 +112,17 @@ class MappedArena(Arena):
 class ImageMemory(NodeMemory):
     """Memory whose bytes are those of a Store."""
 
-    def __init__(self, arch: Arch, profile: Profile, store: Store) -> None:
-        self.store = store
+    def __init__(self, arch: Arch, profile: Profile, backing: Store) -> None:
+        self.backing = backing
         super().__init__(arch, profile)
         self._all: list[Arena] | None = None
 
-    @property  # type: ignore[override]
+    @property
     def arenas(self) -> list[Arena]:
         """All segments, at their virtual addresses, made when they are asked for."""
         if self._all is None:
-            store, most = self.store, self.arch.ulong_max
-            found = [self._arena(row.start + store.shift & most, *row) for row in store.table]
+            backing, most = self.backing, self.arch.ulong_max
+            found = [self._arena(row.start + backing.shift & most, *row) for row in backing.table]
             self._all = sorted(found, key=lambda arena: arena.base)
         return self._all
 
@@ -130,15 +131,15 @@ class ImageMemory(NodeMemory):
         """Memory starts without any; those of the file are added by themselves."""
 
     def size(self) -> int:  # noqa: D102
-        return self.store.table.size()
+        return self.backing.table.size()
 
     def _arena(self, base: int, start: int, end: int, offset: int) -> Arena:
-        return MappedArena(base, self.store.bytes_at(start, end, offset), "a segment")
+        return MappedArena(base, self.backing.bytes_at(start, end, offset), "a segment")
 
     def arena_at(self, address: int) -> Arena | None:  # noqa: D102
-        store = self.store
-        for place in store.places(address, self.arch.ulong_max):
-            row = store.table.find(place)
+        backing = self.backing
+        for place in backing.places(address, self.arch.ulong_max):
+            row = backing.table.find(place)
             if row is not None:
                 return self._arena(address - (place - row.start), *row)
         return None
@@ -169,11 +170,11 @@ class ImageMemory(NodeMemory):
                 return Arena(address, parts, "segments side by side")
             part = self.arena_at(address + len(parts))
         missing = address + len(parts)
-        for place in self.store.places(missing, self.arch.ulong_max):
-            if self.store.excluded.find(place):
+        for place in self.backing.places(missing, self.arch.ulong_max):
+            if self.backing.excluded.find(place):
                 self.fault(EXCLUDED, address, width, doing, write=False)
         kind = "null" if address < self.arch.page_size else "unmapped"
-        self.fault(kind, address, width, doing, write=False)
+        return self.fault(kind, address, width, doing, write=False)
 
 
 class FewSegments(ImageMemory):

@@ -89,7 +89,8 @@ class Finder:
         align = min(self.arch.long_align, w)
         slots = self.slots[RANGE_64]
         # trees may lie in the kernel's image: at the top of the address space, or near 0
-        trees = {*range(low, high + 1), 0xFF if low >= 0x80 else 0, *_IMAGE_AT.get(self.arch.name, ())}
+        image = 0xFF if low >= 0x80 else 0
+        trees = {*range(low, high + 1), image, *_IMAGE_AT.get(self.arch.name, ())}
         return (
             bytes(int(v & 7 == PARENT_RANGE64 and v >> 3 < slots) for v in range(256)),
             bytes(int(v & align - 1 == ROOT_PARENT) for v in range(256)),

@@ -15,7 +15,7 @@ import tempfile
 import weakref
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from layout.images.progress import Progress
 from layout.memory.errors import InputError
@@ -61,11 +61,16 @@ def _mapped(number: int) -> memoryview:
 
 
 class _Decoder(Protocol):
-    """What the decoders of lzma and compression.zstd have in common."""
+    """What the decoders of lzma, bz2 and compression.zstd have in common."""
 
-    eof: bool
-    needs_input: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
 
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
@@ -75,7 +80,12 @@ class _Gzip:
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(wbits=31)
-        self.needs_input = True
+        self._hungry = True
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether nothing comes without more data."""
+        return self._hungry
 
     @property
     def eof(self) -> bool:
@@ -90,7 +100,7 @@ class _Gzip:
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Up to ``max_length`` bytes."""
         found = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
-        self.needs_input = not self._zlib.unconsumed_tail and len(found) < max_length
+        self._hungry = not self._zlib.unconsumed_tail and len(found) < max_length
         return found
 
 
@@ -194,17 +204,25 @@ class _Output:
             return _mapped(file.fileno())
 
 
-def _decoders(magic: bytes, source: str) -> tuple[Callable[[], _Decoder], tuple[type[Exception], ...]]:
-    """What makes a decoder, and what it raises."""
+class _Packing(NamedTuple):
+    """What makes a decoder of a format, and what it raises on damaged data."""
+
+    decoder: Callable[[], _Decoder]
+    error: type[Exception]
+
+
+def _xz() -> _Decoder:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+
+def _packing(magic: bytes, source: str) -> _Packing:
+    """The format with this magic. Raises InputError where a library is missing."""
     if magic == XZ:
-        return (
-            lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
-            (lzma.LZMAError,),
-        )
+        return _Packing(_xz, lzma.LZMAError)
     if magic == GZIP:
-        return _Gzip, (zlib.error,)
+        return _Packing(_Gzip, zlib.error)
     if magic == BZIP2:
-        return bz2.BZ2Decompressor, (OSError,)
+        return _Packing(bz2.BZ2Decompressor, OSError)
     try:
         if sys.version_info >= (3, 14):
             from compression import zstd  # noqa: PLC0415 - only what is needed
@@ -216,12 +234,12 @@ def _decoders(magic: bytes, source: str) -> tuple[Callable[[], _Decoder], tuple[
             "pip install 'maple-layout[zstd]', or unpack it with zstd -d"
         )
         raise InputError(message) from None
-    return zstd.ZstdDecompressor, (zstd.ZstdError,)
+    return _Packing(zstd.ZstdDecompressor, zstd.ZstdError)
 
 
 def _unpack(magic: bytes, head: bytes, file: BinaryIO, source: str, limit: int) -> Bytes:
     """Unpack one stream after another, never more than ``limit`` bytes in all."""
-    make, errors = _decoders(magic, source)
+    make, damage = _packing(magic, source)
     name = _NAMES[magic]
     out = _Output(source, limit)
     progress = Progress(f"unpacking {source}")
@@ -239,7 +257,7 @@ def _unpack(magic: bytes, head: bytes, file: BinaryIO, source: str, limit: int) 
                 packed = b""
                 progress.at(out.size)
             packed = (stream.unused_data or file.read(_CHUNK)).lstrip(b"\0")
-    except errors as error:
+    except damage as error:
         message = f"{source}: the {name} data is damaged ({error}): fetch the file again"
         raise InputError(message) from None
     finally:

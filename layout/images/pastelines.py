@@ -132,7 +132,7 @@ def _is_words(line: str) -> bool:
     return len(first) == 16 or (len(first) == 8 and rest.startswith("  ")) or "0x" in address
 
 
-def items(lines: Iterable[str]) -> Iterator[tuple[int, Item]]:  # noqa: C901 - one case a format
+def items(lines: Iterable[str]) -> Iterator[tuple[int, Item]]:
     """What the lines show, each with its line number from 1; other lines are left out.
 
     Raises ValueError with a line number and a reason where a line breaks off.
@@ -174,8 +174,8 @@ class _Reader:
         elif match := _NODE.fullmatch(line):
             self._node = int(match[2], 16)
         elif match := _TREE_LINE.match(line):
-            tree, flags, _, root = match.groups()
-            yield TreeText(None, int(tree, 16), int(flags, 16), _pointer(root), len(tree))
+            word = _pointer(match[4])
+            yield TreeText(None, int(match[1], 16), int(match[2], 16), word, len(match[1]))
         elif match := _NODE_LINE.match(line):
             yield _node_text(match, line)
         elif match := _STRUCT.match(line):
@@ -288,9 +288,7 @@ def struct_numbers(text: str, member: str) -> dict[int, int] | None:
     found: dict[int, int] = {}
     at = 0
     for part in match[1].split(","):
-        element = re.fullmatch(
-            r"\s*(?:\[(\d+)\] = )?(?:\([^)]*\))?(0x[0-9a-fA-F]+|\d+)\s*", part
-        )
+        element = re.fullmatch(r"\s*(?:\[(\d+)\] = )?(?:\([^)]*\))?(0x[0-9a-fA-F]+|\d+)\s*", part)
         if element:
             at = int(element[1]) if element[1] else at
             found[at] = int(element[2], 0)

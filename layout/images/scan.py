@@ -352,4 +352,3 @@ class _Scanner:
                 break
             before, count = pivot, count + 1
         return count >= 3
-

@@ -57,7 +57,9 @@ class SegmentTable:
         else:
             self._merge(zip(starts, map(add, starts, sizes), self._offsets, strict=True))
 
-    def _sweep(self, rank: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    def _sweep(  # noqa: C901 - one pass, with three reasons to go on
+        self, rank: Sequence[int]
+    ) -> Iterator[tuple[int, int, int]]:
         """The rows by address, each part of them from the row that was added first.
 
         They are sorted by now; ``rank`` has the place at which each was added.

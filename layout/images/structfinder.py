@@ -57,10 +57,10 @@ def _places(
     w = arch.word_size
     step = 1 if arch.byteorder == "little" else -1
     low = 0 if step == 1 else w - 1
-    tables = [
-        (low + i * step, bytes(int(v in {word >> 8 * i & 0xFF for word in wanted}) for v in range(256)))
-        for i in range(2)
-    ]
+    tables = []
+    for i in range(2):
+        values = {word >> 8 * i & 0xFF for word in wanted}
+        tables.append((low + i * step, bytes(int(v in values) for v in range(256))))
     progress = Progress(f"looking for trees in {source}", store.table.size())
     done = 0
     for start, end, offset in store.table:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import arches
 from layout.images.kinds import kind_of, parse_address
-from layout.images.packed import open_bytes, read_bytes
 from layout.images.opening import NAMES as _NAMES
 from layout.images.opening import read_image
+from layout.images.packed import open_bytes, read_bytes
 from layout.images.treestruct import Known
 from layout.memory.errors import InputError, UsageError
+from layout.traces.othertext import refuse_other_text
 from layout.traces.snapshot import operations, snapshot
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def read_trace(path: str) -> bytes:
     if kind != "trace":
         message = f"{source} is {_NAMES[kind]}: give a trace"
         raise InputError(message)
+    refuse_other_text(data, source)
     return data
 
 
@@ -69,6 +71,7 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
         kind = "memory"
     if kind == "trace":
         _check_trace_kernel(kernel, lock_size, config)
+        refuse_other_text(bytes(data), source)
         machine = arch or arches.get("x86_64")
         return snapshot(bytes(data), source=source, arch=machine, tree=tree, at=at)
     if at is not None:
@@ -79,8 +82,15 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
     start = None if direct_map is None else parse_address(direct_map, "--direct-map")
     known = Known(kernel, lock_size, config)
     return read_image(
-        data, source, kind, folder=folder, tree=address, arch=arch, known=known,
-        base=first, direct_map=start,
+        data,
+        source,
+        kind,
+        folder=folder,
+        tree=address,
+        arch=arch,
+        known=known,
+        base=first,
+        direct_map=start,
     )
 
 

@@ -1,4 +1,4 @@
-"""Traces: one operation per line, numbers in hex, ``#`` comments.
+"""Traces: one operation per line, numbers in hex with or without 0x, ``#`` comments.
 
 >>> [operation] = parse(["store 1000 1fff 2a01"], ulong_max=(1 << 64) - 1)
 >>> operation.op, [hex(n) for n in operation.args]
@@ -75,7 +75,7 @@ TREES = 8
 NO_LIMIT = -1
 """The first argument of ``fail -``: no more failures."""
 
-_HEX = re.compile(r"[0-9A-Fa-f]+")
+_HEX = re.compile(r"(?:0[xX])?[0-9A-Fa-f]+")
 CURSOR = frozenset(
     {"cnext", "cnext_range", "cfind", "cfind_range", "cprev", "cprev_range", "cfind_rev"}
     | {"cfind_range_rev", "cpause", "creset", "cstore", "cerase", "cwalk"}
@@ -181,7 +181,7 @@ def _parse_line(n: int, words: list[str], ulong_max: int) -> Operation:
 def _number(n: int, name: str, text: str, ulong_max: int) -> int:
     if not _HEX.fullmatch(text):
         shown = text if len(text) <= 40 else text[:40] + "..."
-        remedy = "without 0x" if text[:2].lower() == "0x" else "digits 0-9 and a-f only"
+        remedy = "digits 0-9 and a-f only"
         raise TraceError(n, f"{name} is {shown!r}, it should be a hex number, {remedy}")
     number = int(text, 16) if len(text) <= 64 else ulong_max + 1
     if number > ulong_max:
