@@ -47,7 +47,7 @@ def kind_of(data: Bytes, source: str = "input", *, binary: bool = False) -> Kind
         raise InputError(message)
     text = head.removeprefix(_BOM)
     if text.lstrip(b" \t\r\n")[:1] == b"{":
-        return _kind_of_json(bytes(data), source)
+        return _kind_of_json(data, source)
     if not _is_text(head):
         if binary:
             return "memory"
@@ -69,9 +69,9 @@ def _is_text(head: bytes) -> bool:
     return b"\0" not in head
 
 
-def _kind_of_json(text: bytes, source: str) -> Kind:
+def _kind_of_json(text: Bytes, source: str) -> Kind:
     # searched, not parsed: a file that is cut short is still told for what it is
-    if _TRANSCRIPT.match(text):
+    if _TRANSCRIPT.match(bytes(text[:_HEAD]).removeprefix(_BOM)):
         message = f"{source} is the transcript of a run: give the trace that it was made from"
         raise InputError(message)
     if _RAW_KEYS.search(text):

@@ -11,6 +11,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from layout.images.image import EXCLUDED
 from layout.images.packed import MappedFile
 from layout.images.segments import SegmentTable
 from layout.memory.memory import Arena
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.images.packed import Bytes
     from layout.memory.structs import Profile
-
-EXCLUDED = "a page that the dump leaves out"
-"""The kind of a fault at an address that the dump knows of, but has no bytes for."""
 
 _FEW = 4096
 """So many segments may be handed to compiled code as they are."""

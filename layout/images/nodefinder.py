@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layout.images.progress import Progress
 from layout.memory import structs
+from layout.memory.errors import InputError
 from layout.memory.node import NODE_SIZE, PIVOT, NodeMemory
 from layout.memory.pointers import (
     ARANGE_64,
@@ -42,6 +43,10 @@ _PATTERN = bytes(range(16))
 _ZERO = b"\1" + bytes(255)
 _IMAGE_AT = {"sparc64": (0,)}
 """Highest bytes of addresses in the kernel's image, where they are unlike those of nodes."""
+
+
+MOST_TIMES = 64
+"""How often all bytes of a file may be named by its segments, to be looked through."""
 
 
 class Found(NamedTuple):
@@ -209,7 +214,16 @@ def hits(marks: int, count: int) -> Iterator[int]:
 
 
 def walk(finder: Finder, store: Store, source: str) -> Iterator[Found]:
-    """What may be a node in the whole of ``store``, by address; holes in a file are skipped."""
+    """What may be a node in the whole of ``store``, by address; holes in a file are skipped.
+
+    Raises InputError for a table of segments that would take for ever.
+    """
+    if store.table.size() > MOST_TIMES * len(store.data):
+        message = (
+            f"{source}: its segments name the same bytes of the file more than {MOST_TIMES} "
+            "times: the table of segments is damaged, fetch the file again"
+        )
+        raise InputError(message)
     progress = Progress(f"scanning {source}", store.table.size())
     done = 0
     for start, end, offset in store.table:

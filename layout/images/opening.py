@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layout.images.packed import whole
 from layout.memory.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def read_image(  # noqa: PLR0911, PLR0913 - one a kind; what the caller may know
     if kind == "paste":
         from layout.images.paste import read_paste  # noqa: PLC0415
 
-        return read_paste(bytes(data), source, tree=tree, arch=arch, known=known, base=base)
+        return read_paste(whole(data, source), source, tree=tree, arch=arch, known=known, base=base)
     if kind == "kdump":
         from layout.images.bydrgn import read_by_drgn  # noqa: PLC0415
 
@@ -82,7 +83,7 @@ def read_image(  # noqa: PLR0911, PLR0913 - one a kind; what the caller may know
         from layout.images.raw import read_raw  # noqa: PLC0415
 
         return read_raw(
-            bytes(data),
+            whole(data, source),
             source,
             folder,
             tree=tree,
@@ -94,10 +95,10 @@ def read_image(  # noqa: PLR0911, PLR0913 - one a kind; what the caller may know
     if kind == "dump":
         from layout.images.dumpfile import read_dump  # noqa: PLC0415
 
-        return read_dump(bytes(data), source, arch=arch, tree=tree)
+        return read_dump(whole(data, source), source, arch=arch, tree=tree)
     if kind == "capture":
         from layout.images.capture import read_capture  # noqa: PLC0415
 
-        return read_capture(bytes(data), source, arch=arch, tree=tree)
+        return read_capture(whole(data, source), source, arch=arch, tree=tree)
     message = f"{source} is {NAMES[kind]}: give an image"
     raise InputError(message)

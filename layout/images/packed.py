@@ -111,6 +111,11 @@ def read_bytes(path: str) -> bytes:
     LIMIT bytes.
     """
     data, source = open_bytes(path, limit=LIMIT)
+    return whole(data, source)
+
+
+def whole(data: Bytes, source: str) -> bytes:
+    """All of ``data``, for what is read whole. Raises InputError for more than LIMIT bytes."""
     if len(data) > LIMIT:
         _too_large(source, LIMIT)
     return bytes(data)

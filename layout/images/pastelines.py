@@ -97,7 +97,7 @@ Item = Piece | Number | NodeText | StructText | TreeText
 
 def paste_format(text: str) -> str | None:
     """What prints text like this, None if no line of it shows memory."""
-    lines = [_PREFIX.sub("", line, count=1) for line in text.splitlines()[:400]]
+    lines = [_PREFIX.sub("", line[:_MOST_CHARACTERS], count=1) for line in text.split("\n")[:400]]
     for line in lines:
         found = _format_of(line.rstrip())
         if found:
@@ -139,6 +139,8 @@ def items(lines: Iterable[str]) -> Iterator[tuple[int, Item]]:
     """
     reader = _Reader()
     for n, raw in enumerate(lines, 1):
+        if len(raw) > _MOST_CHARACTERS:
+            continue
         line = _PREFIX.sub("", raw, count=1).rstrip()
         if reader.struct is not None:
             reader.struct[2].append(line)
@@ -158,6 +160,7 @@ class _Reader:
         self.struct: tuple[str, int, list[str]] | None = None
         self._last: Piece | None = None
         self._repeat = False
+        self._repeated = 0
         self._node: int | None = None
         self._read_at: int | None = None
 
@@ -198,7 +201,10 @@ class _Reader:
         last = self._last
         if self._repeat and last and address > last.address:
             gap = address - last.address - len(last.data)
-            if 0 < gap <= _MOST_REPEATED:
+            self._repeated += max(gap, 0)
+            if self._repeated > _MOST_REPEATED:
+                raise ValueError(f"lines of * stand for more than {_MOST_REPEATED >> 20} MiB")
+            if gap > 0:
                 whole = (last.data * (gap // max(len(last.data), 1) + 1))[:gap]
                 yield Piece(last.address + len(last.data), whole)
         self._repeat = False
@@ -208,8 +214,11 @@ class _Reader:
 
 
 _TYPES = {"dense": 0, "leaf_64": 1, "range_64": 2, "arange_64": 3}
-_MOST_REPEATED = 1 << 28
-"""The most bytes that a ``*`` may stand for."""
+_MOST_REPEATED = 1 << 26
+"""The most bytes that all ``*`` of a text may stand for."""
+
+_MOST_CHARACTERS = 1 << 16
+"""A longer line is none of any tool."""
 
 
 def _root_word(kind: str, node: str) -> int | None:

@@ -278,6 +278,8 @@ class _Scanner:
             mt = guess_type(self._memory, node)
         except MachineFault:
             return
+        if mt != LEAF_64 and not self._linked(one, mt):
+            return
         found = self._survey(node, mt, self._memory)
         score = self._likelihood(one, mt, found)
         if not score:
@@ -298,10 +300,8 @@ class _Scanner:
 
     def _likelihood(self, one: Found, mt: int, found: _Survey) -> float:
         """How sure it is that a node was one; 0 where little speaks for it."""
-        if len(found.nodes) > 1 and self._linked(one, mt):
-            return 0.7 if not found.problems else 0.5
         if mt != LEAF_64:
-            return 0.0
+            return 0.7 if not found.problems else 0.5
         return 0.4 if self._good_leaf(one, found) else 0.0
 
     def _linked(self, one: Found, mt: int) -> bool:

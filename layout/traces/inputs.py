@@ -9,7 +9,7 @@ import arches
 from layout.images.kinds import kind_of, parse_address
 from layout.images.opening import NAMES as _NAMES
 from layout.images.opening import read_image
-from layout.images.packed import open_bytes, read_bytes
+from layout.images.packed import open_bytes, read_bytes, whole
 from layout.images.treestruct import Known
 from layout.memory.errors import InputError, UsageError
 from layout.traces.othertext import refuse_other_text
@@ -71,9 +71,10 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
         kind = "memory"
     if kind == "trace":
         _check_trace_kernel(kernel, lock_size, config)
-        refuse_other_text(bytes(data), source)
+        text = whole(data, source)
+        refuse_other_text(text, source)
         machine = arch or arches.get("x86_64")
-        return snapshot(bytes(data), source=source, arch=machine, tree=tree, at=at)
+        return snapshot(text, source=source, arch=machine, tree=tree, at=at)
     if at is not None:
         message = f"--at is for traces, but {source} is {_NAMES[kind]}: leave it out"
         raise UsageError(message)
