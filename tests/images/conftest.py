@@ -62,7 +62,15 @@ def elf_core(arch: str, pieces: list[tuple[int, bytes]], **header: int) -> bytes
     ident = b"\x7fELF" + bytes([2, fields["data"], 1]) + bytes(9)
     head = struct.pack(
         f"{order}16sHHIQQQIHHHHHH",
-        *(ident, fields["type"], fields["machine"], 1, 0, 64 + gap, fields.get("shoff", 64 if many else 0)),
+        *(
+            ident,
+            fields["type"],
+            fields["machine"],
+            1,
+            0,
+            64 + gap,
+            fields.get("shoff", 64 if many else 0),
+        ),
         *(0, 64, 56, fields.get("phnum", 0xFFFF if many else len(pieces))),
         *(fields.get("shentsize", 64), fields.get("shnum", 0), fields.get("shstrndx", 0)),
     )
