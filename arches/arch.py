@@ -1,4 +1,4 @@
-"""What a machine is: the facts about one architecture that bytes, structs and faults need."""
+"""The facts about one architecture that bytes, structs and faults need."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ AddressRange = tuple[int, int]
 class Access:
     """One access to memory that the machine refused: ``width`` bytes at ``address``.
 
-    ``mapped`` tells of a misaligned one whether there is memory; where there is none, the
-    kernel's handler of misaligned accesses faults in its turn.
+    For a misaligned access, ``mapped`` is True if there is memory. If there is none, the kernel's
+    handler of misaligned accesses faults too.
     """
 
     kind: str
@@ -32,16 +32,15 @@ class Access:
 class UserSpace:
     """Where a 64-bit process may map memory; addresses and sizes in bytes, no randomisation.
 
-    ``task_size`` is the kernel's TASK_SIZE: mappings end at or below it. ``stack_top`` is where
-    the stack ends, ``mmap_base`` where the search for free addresses starts: downwards if
-    ``topdown``, else upwards to ``task_size``; ``unmapped_base`` is where a failed downward
-    search starts again, upwards. ``map_window`` is the end of what a process gets unless it
-    asks for more. ``hole`` is a range nobody may touch (exclusive of the guard that the kernel
-    keeps on both sides, which is included here). ``table_limits`` are the sizes at which page
-    tables get another level. ``shared_align`` is the alignment that file and shared mappings
-    need, 1 for none. ``huge_page`` is the size that large mappings are aligned to if the kernel
-    has transparent huge pages, 0 if not. ``data_exec``: heap and stack are executable unless a
-    program says otherwise.
+    ``task_size`` is the kernel's TASK_SIZE: mappings end at or below it. ``stack_top`` is where the
+    stack ends, ``mmap_base`` where the search for free addresses starts: downwards if ``topdown``,
+    else upwards to ``task_size``; ``unmapped_base`` is where a failed downward search starts again,
+    upwards. ``map_window`` is the end of the mappings of a process that does not request higher
+    addresses. ``hole`` is a range without valid addresses, including the guard that the kernel
+    keeps on both sides. ``table_limits`` are the sizes at which page tables get another level.
+    ``shared_align`` is the alignment that file and shared mappings need, 1 for none. ``huge_page``
+    is the size that large mappings are aligned to if the kernel has transparent huge pages, 0 if
+    not. ``data_exec``: heap and stack are executable unless a program says otherwise.
     """
 
     task_size: int
@@ -61,16 +60,15 @@ class UserSpace:
 class Arch:
     """One machine: byte order, widths in bytes, alignment, page size, address ranges, faults.
 
-    ``long_align`` and ``int_align`` are the alignments in bytes that the C ABI gives
-    ``unsigned long`` (and pointers) and ``int`` inside a struct. ``strict_alignment`` is true
-    where a misaligned data access traps. ``kernel_nodes`` is where slab objects such as tree
-    nodes live, ``user`` the ranges of user addresses, lowest first. ``word_fault`` returns the
-    lines that this machine's kernel prints for a refused access. ``cache_line`` is the
-    kernel's SMP_CACHE_BYTES on common processors of the kind. ``space`` says where processes
-    map memory, None where that is not known here. ``smp_lock`` is the size in bytes of
-    arch_spinlock_t in SMP kernels, 0 where there are none. Below ``lowcore`` the kernel's
-    address space holds what the processor keeps there, so that small addresses do not fault;
-    0 where nothing lies at address 0.
+    ``long_align`` and ``int_align`` are the alignments in bytes that the C ABI gives ``unsigned
+    long`` (and pointers) and ``int`` inside a struct. ``strict_alignment`` is true where a
+    misaligned data access traps. ``kernel_nodes`` is where slab objects such as tree nodes live,
+    ``user`` the ranges of user addresses, lowest first. ``word_fault`` returns the lines that this
+    machine's kernel prints for a refused access. ``cache_line`` is the kernel's SMP_CACHE_BYTES on
+    common processors of the kind. ``space`` says where processes map memory, None if unknown.
+    ``smp_lock`` is the size in bytes of arch_spinlock_t in SMP kernels, 0 where there are none.
+    Below ``lowcore`` the kernel's address space contains processor state, so small addresses do not
+    fault; 0 if there is none.
     """
 
     name: str

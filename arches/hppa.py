@@ -1,7 +1,7 @@
 """hppa (PA-RISC): big-endian, 32-bit; a misaligned data access traps.
 
-Its one atomic instruction wants an operand aligned to 16 bytes. A lock is four words, so that
-one of them is: struct maple_tree of an SMP kernel is longer than elsewhere.
+Its only atomic instruction needs an operand aligned to 16 bytes. A lock has four words, and one of
+them is aligned. So struct maple_tree of an SMP kernel is longer than on other machines.
 """
 
 from arches.arch import Access, Arch

@@ -3,6 +3,7 @@
 project = "maple-layout"
 copyright = "the maple-layout authors"  # noqa: A001 - Sphinx's name
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_parser"]
+myst_heading_anchors = 3  # [](glossary.md#data-end)
 html_theme = "furo"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -39,7 +39,7 @@ _REASONS = {
 
 
 class Range(NamedTuple):
-    """``entry`` for the indexes ``first`` to ``last``, both inclusive; 0 is no entry."""
+    """The indexes ``first`` to ``last``, both inclusive, have ``entry``; 0 means no entry."""
 
     first: int
     last: int
@@ -49,13 +49,13 @@ class Range(NamedTuple):
 class MapleTree:
     """A maple tree on a simulated machine, with the kernel's own operations underneath.
 
-    ``arch`` is a machine's name or an :class:`arches.Arch`. ``alloc_range`` makes the tree
-    track gaps, ``rcu`` makes it safe for readers; ``machine`` puts it on a machine that other
-    trees are on; ``defects`` names historical bugs for a machine of its own (see
-    :mod:`layout.defects`) and ``watch`` what is to watch that (see :mod:`layout.machine.watch`).
-    Indexes run from 0 to ``ulong_max``; entries are words, as the kernel's pointers, and 0
-    stands for no entry. Freed nodes are used again, as in a real kernel; a ``Machine(arch)`` of
-    your own keeps them to be looked at.
+    ``arch`` is a machine's name or an :class:`arches.Arch`. ``alloc_range`` makes the tree track
+    gaps. ``rcu`` makes it safe for readers without a lock. ``machine`` is an existing machine,
+    which several trees can share. ``defects`` names historical bugs for a new machine (see
+    :mod:`layout.defects`). ``watch`` lists the watches for a new machine (see
+    :mod:`layout.machine.watch`). Indexes run from 0 to ``ulong_max``. Entries are words, like the
+    kernel's pointers; 0 means no entry. Freed nodes are allocated again, as in a real kernel. A
+    tree on ``Machine(arch)`` keeps freed nodes unchanged.
 
     >>> tree = MapleTree("s390x")
     >>> tree.store(0x1000, 0x1FFF, 0xABC000)
@@ -64,14 +64,14 @@ class MapleTree:
     >>> [tuple(map(hex, r)) for r in tree]
     [('0x1000', '0x1fff', '0xabc000')]
 
-    The tree lives in bytes of the machine's memory, and its metadata too:
+    All data of the tree, including its metadata, are bytes in the machine's memory:
 
     >>> [node] = tree.nodes()
     >>> tree.machine.mem.read(node.address, 256)[248:250].hex(" ")
     '02 00'
 
-    Trees are equal if they have the same ranges in the same nodes, whatever the byte order and
-    the nodes' addresses: :meth:`difference` finds none.
+    Trees are equal if they have the same ranges in the same nodes. Byte order and the addresses of
+    nodes do not count. Then :meth:`difference` returns None.
 
     >>> tree == tree.copy()
     True
@@ -113,7 +113,7 @@ class MapleTree:
         return self.kernel.mtree_load(self.address, index)
 
     def store(self, first: int, last: int, entry: int) -> None:
-        """Store ``entry`` over ``first`` to ``last`` inclusive, whatever is there.
+        """Store ``entry`` over ``first`` to ``last`` inclusive, and replace existing entries.
 
         O(log n). Raises KernelError: EINVAL, ENOMEM. Kernel: mtree_store_range.
         """
@@ -121,7 +121,7 @@ class MapleTree:
         self._done(self.kernel.mtree_store_range(self.address, first, last, entry))
 
     def insert(self, first: int, last: int, entry: int) -> None:
-        """Store ``entry`` over ``first`` to ``last`` inclusive, if nothing is there.
+        """Store ``entry`` over ``first`` to ``last`` inclusive, if the range has no entry.
 
         O(log n). Raises KernelError: EEXIST, EINVAL, ENOMEM. Kernel: mtree_insert_range.
         """
@@ -168,8 +168,8 @@ class MapleTree:
     def ranges(self, first: int = 0, last: int | None = None) -> Iterator[Range]:
         """The ranges with entries that touch ``first`` to ``last`` inclusive, in order.
 
-        The tree may be changed between steps: each walks on from the index reached.
-        Kernel: mas_find.
+        The tree may be changed between steps: each step continues after the last range. Kernel:
+        mas_find.
         """
         limit = self.ulong_max if last is None else last
         self._check_words(first, limit)
@@ -257,7 +257,7 @@ class MapleTree:
     # -- copies, readers, preallocation
 
     def copy(self) -> Self:
-        """A tree like this one, on the same machine, in nodes of its own. O(n).
+        """A copy of this tree, on the same machine, in new nodes. O(n).
 
         Raises KernelError: ENOMEM. Kernel: mtree_dup.
         """
@@ -274,7 +274,7 @@ class MapleTree:
 
     @contextmanager
     def read_section(self) -> Iterator[None]:
-        """An RCU read section: nodes that writers replace stay as they are until it ends.
+        """An RCU read section: nodes that writers replace are not freed until it ends.
 
         Kernel: rcu_read_lock, rcu_read_unlock.
         """
@@ -288,8 +288,8 @@ class MapleTree:
     def preallocate(self, first: int, last: int, entry: int) -> Iterator[Preallocated]:
         """Nodes for one store of ``entry`` over ``first`` to ``last``, which then cannot fail.
 
-        What is not used is given back at the end. Raises KernelError: ENOMEM.
-        Kernel: mas_preallocate, mas_store_prealloc, mas_destroy.
+        Unused nodes are freed at the end. Raises KernelError: ENOMEM. Kernel: mas_preallocate,
+        mas_store_prealloc, mas_destroy.
 
         >>> tree = MapleTree()
         >>> with tree.preallocate(10, 19, 0x1001) as write:
@@ -325,16 +325,15 @@ class MapleTree:
         ]
 
     def image(self) -> Image:
-        """The tree as an image, as validators, decoders and dumps of all kinds take it."""
+        """The tree as an image, the input of validators, decoders and dumps."""
         machine = self.machine
         return Image(machine.arch, machine.profile, machine.mem, self.address, "a tree", "tree")
 
     def difference(self, other: MapleTree) -> Difference | None:
         """The first difference in meaning to another tree, in breadth-first order, or None. O(n).
 
-        Flags, nodes and all fields in use are compared as the numbers that each machine reads.
-        Nodes may lie at other addresses, and what is left over behind a node's data end does
-        not count.
+        Flags, nodes and all fields in use are compared as the numbers that each machine reads. The
+        addresses of nodes do not count, nor do old bytes behind a node's data end.
 
         >>> tree, other = MapleTree("s390x"), MapleTree("x86_64")
         >>> tree.store(10, 19, 0x1001)
@@ -351,7 +350,7 @@ class MapleTree:
         return self is other or self.difference(other) is None
 
     def dump(self, *, fields: bool = False) -> str:
-        """All nodes as hex; with ``fields`` one line for each field, and what it means."""
+        """All nodes as hex; with ``fields`` one line for each field, with its meaning."""
         visits = decode(self.machine.mem, self.address).nodes
         lines = text(self.machine.mem, self.address, visits, fields=fields)
         return "\n".join(plain(line) for line in lines)
@@ -366,7 +365,7 @@ class MapleTree:
         return printed
 
     def check(self) -> None:
-        """Let the kernel's validator look at the tree. O(n). Kernel: mt_validate.
+        """Run the kernel's validator on the tree. O(n). Kernel: mt_validate.
 
         Raises BrokenTree with the kernel's messages, which dump the tree.
         """
@@ -401,12 +400,12 @@ class MapleTree:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A node as it was when it was asked for.
+    """A copy of a node.
 
-    Its address, enum maple_type, inclusive range, depth from 0 at the root, 256 bytes in
-    memory order, and the kernel's layouts. Nodes are equal if their types, ranges and all
-    fields in use are, byte order aside: so ``tree.nodes() == before`` tells whether nodes have
-    changed. Pointers have to be the same numbers; where the nodes lie does not matter.
+    It has the address, the enum maple_type, the inclusive range, the depth (0 at the root), the 256
+    bytes in memory order, and the kernel's layouts. Nodes are equal if their types, their ranges
+    and all fields in use are equal. Byte order and the node's address do not count, but pointers
+    must be the same numbers. So ``tree.nodes() == before`` shows whether nodes have changed.
 
     >>> tree = MapleTree("s390x")
     >>> tree.store(10, 19, 0x1001)
@@ -463,7 +462,7 @@ def _sides(found: Difference | None) -> Difference | None:
 
 
 class Preallocated:
-    """Nodes in reserve for one store; ``nodes`` is how many are left, ``spent`` if it was done."""
+    """Preallocated nodes for one store; ``nodes`` counts them, ``spent`` is set by the store."""
 
     def __init__(self, tree: MapleTree, mas: MaState, entry: int) -> None:
         self._tree = tree
@@ -473,11 +472,11 @@ class Preallocated:
 
     @property
     def nodes(self) -> int:
-        """How many nodes the state holds."""
+        """The number of nodes that the state holds."""
         return self._tree.kernel.mas_allocated(self._mas)
 
     def store(self) -> None:
-        """Carry out the store that the nodes are for. Raises UsageError the second time."""
+        """Do the store for which the nodes were allocated. Raises UsageError the second time."""
         if self.spent:
             message = "the nodes of this preallocation are spent: preallocate again"
             raise UsageError(message)

@@ -37,14 +37,23 @@ def built(kernel_6_12):
 
 
 @pytest.fixture(scope="session")
-def changed_6_12(kernel_6_12, tmp_path_factory):
+def change_6_12(kernel_6_12, tmp_path_factory):
+    """6.12 with a line changed: ``change_6_12(old, new)``."""
+
+    def change(old, new):
+        root = tmp_path_factory.mktemp("linux")
+        for path in (kernel_6_12.code, kernel_6_12.header):
+            target = root / path.relative_to(kernel_6_12.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(path.read_text().replace(old, new))
+        changed = open_source(str(root))
+        assert changed.sha256 != kernel_6_12.sha256
+        return changed
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def changed_6_12(change_6_12):
     """6.12 with one line changed: a new root forgets to say where its data ends."""
-    root = tmp_path_factory.mktemp("linux")
-    forgotten = "ma_set_meta(node, maple_leaf_64, 0, slot);"
-    for path in (kernel_6_12.code, kernel_6_12.header):
-        target = root / path.relative_to(kernel_6_12.root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(path.read_text().replace(forgotten, ";"))
-    changed = open_source(str(root))
-    assert changed.sha256 != kernel_6_12.sha256
-    return changed
+    return change_6_12("ma_set_meta(node, maple_leaf_64, 0, slot);", ";")

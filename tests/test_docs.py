@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("tutorial.md", "defects.md")
+PAGES = ("tutorial.md", "glossary.md", "defects.md")
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 

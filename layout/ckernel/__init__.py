@@ -1,1 +1,1 @@
-"""The kernel's own lib/maple_tree.c, built for any machine and run beside the emulator."""
+"""Builds the kernel's own lib/maple_tree.c for any machine and compares it with the emulator."""

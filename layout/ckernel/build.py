@@ -1,8 +1,7 @@
-"""Building the harness around a kernel's maple_tree.c; what was built once is kept.
+"""Builds the harness with a kernel's maple_tree.c, and caches the builds.
 
-A build's place in the cache is the hash of all that goes into it: the kernel's two files, the
-harness, the compiler and its options. So a changed kernel is built anew, and an unchanged one
-never.
+The name of a build in the cache is the hash of all its inputs: the kernel's two files, the harness,
+the compiler and its options. So a changed kernel is built again, and an unchanged one is not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which lines of maple_tree.c the traces executed, as gcov counts them."""
+"""The lines of maple_tree.c that traces executed, as counted by gcov."""
 
 from __future__ import annotations
 

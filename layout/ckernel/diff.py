@@ -1,8 +1,8 @@
-"""Kernel against emulator: one trace, operation by operation, on one machine.
+"""Compares kernel and emulator on one trace, operation by operation, on one machine.
 
-Both say what each operation returned, what it allocated and freed, and a checksum of all
-memory, so that not a byte may differ even where the trace looks at none. A crash of the
-kernel's code equals a fault of the emulator at the same operation.
+Both print the result of each operation, its allocations and frees, and a checksum of all memory. So
+every byte must be equal, even if the trace does not show it. A crash of the kernel's code is equal
+to a fault of the emulator at the same operation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RESULTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """An operation that kernel and emulator carried out differently.
+    """An operation with different results in kernel and emulator.
 
     ``fields`` are those of the transcript that differ; ``sum`` among them is memory.
     """
@@ -54,7 +54,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a comparison ended: after so many operations, at a mismatch or not.
+    """The result of a comparison: the number of operations, and the mismatch if there is one.
 
     ``fault`` is the message of a fault that both had.
     """

@@ -1,4 +1,4 @@
-"""Running a trace on the kernel's own code: operations in, transcript lines out."""
+"""Runs a trace on the kernel's own code and reads its transcript lines."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _NO_MEMORY = 3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the kernel's code made of a trace.
+    """The result of a trace on the kernel's code.
 
-    ``lines`` end with the operation that it did not survive, if there was one: that line has a
-    ``fault``. ``failed`` tells that a validate failed; ``reports`` is what a sanitizer wrote.
+    If an operation crashes, ``lines`` end with its line, which has a ``fault``. ``failed`` is True
+    if a validate failed. ``reports`` is the output of a sanitizer.
     """
 
     lines: list[Line]

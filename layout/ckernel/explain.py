@@ -1,4 +1,4 @@
-"""Where the bytes of kernel and emulator part: the node at a mismatch, from both memories."""
+"""The first different bytes of kernel and emulator: the node at a mismatch, from both memories."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A campaign of generated traces: kernel against emulator, on many machines, for some time.
+"""A campaign of generated traces: compares kernel and emulator on many machines for some time.
 
-Every seed is one trace on one machine. What differs is made shorter and saved as a trace that
-``kernel diff`` shows again. The next seed is noted, so that a later run goes on from there.
+Every seed is one trace on one machine. A failing trace is shortened and saved as a trace for
+``kernel diff``. The next seed is saved, so that a later run continues from there.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import arches
+from layout.ckernel.cause import Cause, find_cause
 from layout.ckernel.diff import Mismatch, match, with_sums
 from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
 from layout.ckernel.shrink import shrink_mismatch
-from layout.memory.errors import InputError, MapleLayoutError
+from layout.memory.errors import InputError, MapleLayoutError, TraceError
 from layout.traces.trace import line_of
 
 if TYPE_CHECKING:
@@ -36,12 +37,16 @@ if TYPE_CHECKING:
 _SECONDS_FOR_OPERATION = 5
 _SECONDS_FOR_TRACE = 120
 
+_SHORTEST = 0.5
+"""Seconds that a trace and a shrinking get even where the time is up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a campaign does: how long, from which seed, in how many processes.
+    """The options of a campaign: duration, first seed, number of processes.
 
-    ``stop_at_first`` ends it at the first difference.
+    All of it, shrinking included, takes ``seconds``; ``stop_at_first`` ends it at the first
+    difference. Every trace is run on ``counting`` as well, a build that counts executed lines.
     """
 
     seconds: float = 60
@@ -51,11 +56,12 @@ class Options:
     results_only: bool = False
     shrink_seconds: float = 20
     stop_at_first: bool = False
+    counting: Built | None = None
 
 
 @dataclass(slots=True)
 class Trial:
-    """One seed's outcome. ``mismatch`` is None if both sides agree, ``fault`` what both had."""
+    """The outcome of one seed. ``mismatch`` is None if both agree; ``fault`` is that of both."""
 
     seed: int
     arch: str
@@ -66,13 +72,15 @@ class Trial:
     mismatch: Mismatch | None = None
     fault: str = ""
     too_long: bool = False
+    too_large: bool = False
 
 
 @dataclass(slots=True)
 class Found:
-    """A kind of difference: the first seed that showed it, and a shorter trace.
+    """One cause of differences: the first seed that showed it, and the shortest trace.
 
-    ``seconds`` is when it was found, since the start of the campaign.
+    ``kinds`` are the operations and fields that showed it, with their machines; ``times`` counts
+    traces. ``seconds`` is when it was found, since the start of the campaign.
     """
 
     arch: str
@@ -80,15 +88,24 @@ class Found:
     mismatch: Mismatch
     shrunk: list[Operation]
     seconds: float
+    cause: Cause
+    kinds: set[tuple[str, ...]]
     path: Path | None = None
     times: int = 1
+
+    @property
+    def arches(self) -> tuple[str, ...]:
+        """The machines that showed it, in alphabetical order."""
+        return tuple(sorted({kind[0] for kind in self.kinds}))
 
 
 @dataclass(slots=True)
 class Campaign:
     """The sums of a campaign; ``counts`` are operations by name, ``on`` traces by machine.
 
-    ``earlier`` are the files of what the runs before this one found.
+    Traces are ``too_long`` if they exceed the time limit, ``too_large`` if they need more nodes
+    than there is memory for. ``shrinking`` names the difference that is being shortened.
+    ``earlier`` are the files that earlier runs saved.
     """
 
     first_seed: int
@@ -97,6 +114,8 @@ class Campaign:
     operations: int = 0
     faults: int = 0
     too_long: int = 0
+    too_large: int = 0
+    shrinking: str = ""
     seconds: float = 0
     counts: Counter[str] = field(default_factory=Counter)
     on: Counter[str] = field(default_factory=Counter)
@@ -109,6 +128,7 @@ class Campaign:
         self.operations += trial.compared
         self.faults += bool(trial.fault)
         self.too_long += trial.too_long
+        self.too_large += trial.too_large
         self.counts += trial.counts
         self.on[trial.arch] += 1
 
@@ -136,7 +156,7 @@ def fuzz(
             while True:
                 while time.monotonic() < end and len(pending) < 2 * options.jobs:
                     built = builds[following % len(builds)]
-                    pending[pool.submit(_try, built, following, options)] = following
+                    pending[pool.submit(_try, built, following, options, end)] = following
                     following += 1
                 if not pending:
                     return campaign
@@ -146,7 +166,7 @@ def fuzz(
                     campaign.seconds = time.monotonic() - start
                     campaign.count(trial)
                     if trial.mismatch is not None:
-                        _note(campaign, trial, builds, options, folder)
+                        _note(campaign, trial, builds, options, folder, end, progress)
                         end = 0.0 if options.stop_at_first else end
                 campaign.next_seed = min([*pending.values(), following])
                 progress(campaign)
@@ -176,10 +196,15 @@ def _on_alarm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a
     raise _TooLong
 
 
-def _try(built: Built, seed: int, options: Options) -> Trial:
-    """Generate a trace on the emulator, run it on the kernel's code, compare."""
+def _try(built: Built, seed: int, options: Options, end: float) -> Trial:
+    """Generate a trace on the emulator, run it on the kernel's code, compare.
+
+    A trace that is not through at ``end``, of time.monotonic(), is given up.
+    """
     arch = arches.get(built.arch)
-    signal.alarm(_SECONDS_FOR_TRACE)
+    left = end - time.monotonic()
+    given_up = Trial(seed, built.arch, "", [], 0, Counter())
+    signal.setitimer(signal.ITIMER_REAL, max(_SHORTEST, min(_SECONDS_FOR_TRACE, left)))
     try:
         made = generate(seed, arch, abuse=options.abuse, without=built.source.missing_operations)
         outcome = run(
@@ -188,12 +213,16 @@ def _try(built: Built, seed: int, options: Options) -> Trial:
             sums=with_sums(built.source),
             seconds=_SECONDS_FOR_OPERATION,
         )
+        if options.counting is not None and options.counting is not built:
+            run(options.counting, made.operations, seconds=_SECONDS_FOR_OPERATION)
+    except TraceError:
+        return replace(given_up, too_large=True)
     except MapleLayoutError as error:  # one that goes from process to process as it is
         raise InputError(f"seed {seed} on {built.arch}: {error}") from None
     except _TooLong:
-        return Trial(seed, built.arch, "", [], 0, Counter(), too_long=True)
+        return replace(given_up, too_long=left >= _SECONDS_FOR_TRACE)
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
     verdict = match(
         built, made.operations, outcome.lines, made.lines, results_only=options.results_only
     )
@@ -212,40 +241,67 @@ def _try(built: Built, seed: int, options: Options) -> Trial:
 # -- what was found
 
 
-def _note(
+def _note(  # noqa: PLR0913 - all that a campaign is
     campaign: Campaign,
     trial: Trial,
     builds: Sequence[Built],
     options: Options,
     folder: Path | None,
+    end: float,
+    progress: Callable[[Campaign], None],
 ) -> None:
     """Shorten and save what is new; count what is not."""
     mismatch = trial.mismatch
     assert mismatch is not None
+    kind = (trial.arch, *mismatch.kind)
     for found in campaign.found:
-        if found.mismatch.kind == mismatch.kind and found.arch == trial.arch:
+        if kind in found.kinds:
             found.times += 1
             return
+    campaign.shrinking = f"{mismatch.operation.op} on {trial.arch}"
+    progress(campaign)
     built = next(built for built in builds if built.arch == trial.arch)
+    left = min(options.shrink_seconds, max(_SHORTEST, end - time.monotonic()))
     shrunk = shrink_mismatch(
-        built,
-        trial.operations,
-        mismatch,
-        seconds=options.shrink_seconds,
-        results_only=options.results_only,
+        built, trial.operations, mismatch, seconds=left, results_only=options.results_only
     )
-    found = Found(trial.arch, trial.seed, mismatch, shrunk, campaign.seconds)
-    campaign.found.append(found)
+    cause = find_cause(built, shrunk, replace(mismatch, operation=shrunk[-1]))
+    campaign.shrinking = ""
+    new = Found(trial.arch, trial.seed, mismatch, shrunk, campaign.seconds, cause, {kind})
+    for found in campaign.found:
+        if found.cause == cause:
+            found.times += 1
+            found.kinds.add(kind)
+            if len(shrunk) < len(found.shrunk):
+                _drop(found)
+                found.arch, found.seed, found.mismatch = new.arch, new.seed, new.mismatch
+                found.shrunk = shrunk
+                _write(found, built, folder)
+            return
+    campaign.found.append(new)
+    _write(new, built, folder)
+
+
+def _drop(found: Found) -> None:
+    """Take away the file of a longer trace."""
+    if found.path is not None:
+        found.path.unlink(missing_ok=True)
+
+
+def _write(found: Found, built: Built, folder: Path | None) -> None:
+    """Save a difference's trace."""
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    found.path = folder / f"{'-'.join(mismatch.kind)}-{trial.arch}-{trial.seed}.trace"[-200:]
+    kind = "-".join(found.mismatch.kind)
+    found.path = folder / f"{kind}-{found.arch}-{found.seed}.trace"[-200:]
     heading = (
         f"# {built.source}\n"
-        f"# on {trial.arch} differs from the emulator in: {', '.join(mismatch.fields)}\n"
-        f"# seed {trial.seed}\n"
+        f"# on {found.arch} differs from the emulator in: {', '.join(found.mismatch.fields)}\n"
+        f"# cause: {found.cause}\n"
+        f"# seed {found.seed}\n"
     )
-    lines = "".join(f"{line_of(operation)}\n" for operation in shrunk)
+    lines = "".join(f"{line_of(operation)}\n" for operation in found.shrunk)
     found.path.write_text(heading + lines)
 
 

@@ -1,4 +1,4 @@
-"""Making a trace shorter while it still shows what it is kept for."""
+"""Shortens a trace while it still shows the same difference."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where the kernel's maple tree comes from: a source tree, or Debian's source package.
+"""Finds the kernel's maple tree in a source tree or in Debian's source package.
 
-Nothing of the kernel's is part of this project. Of a Debian package three files are unpacked
-into the user's cache, once.
+This project contains no kernel source. Three files of a Debian package are unpacked into the user's
+cache, once.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _INCLUDE = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class KernelSource:
-    """One kernel's maple tree: where it lies, its version and what it has.
+    """One kernel's maple tree: its directory, its version and its features.
 
     ``sha256`` is of lib/maple_tree.c, ``includes`` are the headers that the two files ask for.
     """

@@ -1,6 +1,6 @@
-"""The emulator with a checksum of all its memory after every operation, as the harness has it.
+"""The emulator with a checksum of all its memory after every operation, as in the harness.
 
-Only what an operation wrote is summed anew, so it costs little.
+Only memory that an operation wrote is summed again, so the cost is small.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A trace as a function for the kernel's own test file: calls, and checks of what they return.
 
-The function takes an empty tree, as those of lib/test_maple_tree.c do, and leaves an empty one.
-What it checks is what the emulator returned. Operations that only look at memory have no place
-in it; one that needs an allocator that refuses can't be part of it.
+The function takes an empty tree, as those of lib/test_maple_tree.c do, and leaves an empty one. It
+checks the results of the emulator, and that mt_validate() finds no error. If this is not enough, it
+checks all ranges after each operation that changes a tree. It does not contain operations that only
+read memory, or that need failing allocations.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from layout.images.decode import decode
 from layout.machine.machine import Machine
 from layout.memory.errors import TraceError
 from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK
-from layout.traces.runner import Runner
+from layout.traces.runner import MUTATING, Runner
+from layout.traces.trace import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from arches import Arch
     from layout.traces.runner import Line
-    from layout.traces.trace import Operation
 
 LOOKS = frozenset({"dump", "memdump", "mtdump", "treemem", "prealloc_raw", "expect_raw"})
 """Operations that are left out: they show memory and change nothing that stays."""
@@ -36,10 +38,13 @@ _REFUSED = {
 }
 _WIDTH = 100
 
+MOST_BACKWARDS = 8
+"""Ranges that are looked at from the end of a tree."""
+
 
 @dataclass(slots=True)
 class TestCase:
-    """The function's name and text, and the trace lines that it leaves out."""
+    """The function's name and text, and the trace lines that it omits."""
 
     name: str
     text: str
@@ -53,11 +58,19 @@ def function_name(source: str) -> str:
     return f"check_trace_{name or 'case'}"
 
 
-def write_test(operations: Iterable[Operation], arch: Arch, name: str) -> TestCase:
-    """The test function of a trace. Raises TraceError for a line that can't be in it."""
+def write_test(
+    operations: Iterable[Operation], arch: Arch, name: str, *, closely: bool = False
+) -> TestCase:
+    """The test function of a trace; ``closely`` looks at the tree after each change.
+
+    Raises TraceError for a line that can't be in it.
+    """
     writer = _Writer(arch)
     for operation in operations:
         writer.add(operation)
+        if closely and operation.op in MUTATING:
+            writer.look_closely()
+    writer.validate()
     return TestCase(name, writer.function(name), writer.left_out)
 
 
@@ -112,6 +125,40 @@ class _Writer:
         tail = [f"\tmtree_destroy({self.tree(k)});" for k in [0, *others]]
         text = "\n".join([*head, *self.lines, *tail, "}"]) + "\n"
         return f"#if defined(CONFIG_64BIT)\n{text}#endif\n" if self.wide else text
+
+    # -- looking at trees
+
+    def validate(self) -> None:
+        """Let the kernel's own check look at all trees that it finds sound here."""
+        for number in sorted(self.trees):
+            if self._sound(number):
+                self.put(f"mt_validate({self.tree(number)});")
+
+    def look_closely(self) -> None:
+        """Check the current tree's ranges in both directions, and let the kernel validate it."""
+        if not self._sound(self.current):
+            return
+        self.put(f"mt_validate({self.tree()});")
+        top = self.arch.ulong_max
+        ranges = decode(self.runner.mem, self.runner.tree).ranges
+        found = {"ranges": [[f"{number:x}" for number in each] for each in ranges]}
+        self._iter(Operation(0, "iter", (0, top)), found)
+        self._backwards(found["ranges"])
+
+    def _sound(self, number: int) -> bool:
+        machine = self.runner.machine
+        tree = machine.tree(number)
+        valid = bool(self.runner.kernel.mt_validate(tree))
+        self.runner.kernel.log.clear()
+        return valid
+
+    def _backwards(self, ranges: list[list[str]]) -> None:
+        """The entries and where they lie, from the last to the first."""
+        self._state("ULONG_MAX", "ULONG_MAX")
+        with self._locked():
+            for first, last, entry in reversed(ranges[-MOST_BACKWARDS:]):
+                self.check("mas_find_rev(&mas, 0)", self.pointer(entry), depth=2)
+                self._place({"index": first, "last": last})
 
     # -- pieces of C
 

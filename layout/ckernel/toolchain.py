@@ -1,4 +1,4 @@
-"""Compilers and user-mode emulators: which a machine needs, and the packages they come in."""
+"""Compilers and user-mode emulators: those that a machine needs, and their packages."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _CROSS = {
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """How programs for one machine are made and started: command words without arguments."""
+    """The commands that compile and start programs for one machine, without arguments."""
 
     arch: str
     compiler: str

@@ -1,4 +1,4 @@
-"""What the verbs share: options of an input, output with or without colour, notes."""
+"""Common parts of the verbs: options of an input, output with or without colour, notes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BAD_USAGE = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line."""
+    """An argument parser whose error messages are one line."""
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and end with exit code 2."""
@@ -63,7 +63,7 @@ def add_defect(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="put a historical bug in; may be repeated (maple-layout defects lists them)",
+        help="run with a historical bug; may be repeated (maple-layout defects lists them)",
     )
 
 
@@ -75,7 +75,7 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
         "--config",
         metavar="OPTIONS",
         help="the kernel's configuration, for its spinlock_t: smp, up, debug-spinlock, lockdep, "
-        "lock-stat, rt; several with commas between",
+        "lock-stat, rt; several are separated by commas",
     )
     locks.add_argument(
         "--lock-size",
@@ -101,7 +101,7 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     add_arch(parser, "the machine")
     add_kernel(parser)
     parser.add_argument(
-        "--at", metavar="LINE", type=count, help="the trace line after which to look"
+        "--at", metavar="LINE", type=count, help="show the state after this line of the trace"
     )
     add_addresses(parser)
 

@@ -25,10 +25,10 @@ def add(verbs: Any) -> None:
     """Register the verb."""
     parser = verbs.add_parser(
         "compare",
-        help="compare what machines make of a trace, or two images",
+        help="compare the results of a trace on several machines, or two images",
         description=(
-            "With one input, run a trace on several machines in lock-step and stop at the first "
-            "difference in meaning. With two, tell all that differs between the trees in them."
+            "With one input, run a trace on several machines line by line and stop at the first "
+            "difference in meaning. With two, list all differences between the trees in them."
         ),
         allow_abbrev=False,
     )
@@ -40,10 +40,10 @@ def add(verbs: Any) -> None:
     add_kernel(parser)
     add_defect(parser)
     parser.add_argument(
-        "--at", metavar="LINE", type=count, help="of two traces: the last line to run"
+        "--at", metavar="LINE", type=count, help="with two traces: the last line to run"
     )
     parser.add_argument(
-        "--first", action="store_true", help="of two images: the first difference alone"
+        "--first", action="store_true", help="with two images: only the first difference"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

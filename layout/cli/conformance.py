@@ -1,4 +1,4 @@
-"""``maple-layout conformance``: whether a program reads maple trees out of memory right."""
+"""``maple-layout conformance``: test whether a program reads maple trees in memory correctly."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def add(verbs: Any) -> None:
     """Register the verb."""
     parser = verbs.add_parser(
         "conformance",
-        help="try a reader of maple trees on images of every shape and machine",
+        help="test a reader of maple trees on images of every shape and machine",
         description=(
             "Run COMMAND on images of maple trees, each time with the path of an ELF core and "
-            "the hex address of the struct maple_tree; or where {core} and {tree} stand in it. It "
-            'has to print a line "first last entry" in hex for each range that is not NULL, in '
-            "order. On a damaged image it has to end with another status than 0, or with a line "
-            "on stderr. Beside the core lie its types (CORE.types, ELF), symbols for volatility3 "
+            "the hex address of the struct maple_tree, or in place of {core} and {tree}. It "
+            'must print a line "first last entry" in hex for each range that is not NULL, in '
+            "order. On a damaged image it must end with a status other than 0, or with a line on "
+            "stderr. Further files are the core's types (CORE.types, ELF), symbols for volatility3 "
             "(CORE.isf) and a list of its segments (CORE.json)."
         ),
         allow_abbrev=False,
@@ -42,7 +42,7 @@ def add(verbs: Any) -> None:
         metavar="TEXT",
         action="append",
         default=[],
-        help="only cases whose name holds TEXT, or matches it as a shell pattern; repeatable",
+        help="only cases whose name contains TEXT, or matches it as a shell pattern; repeatable",
     )
     parser.add_argument(
         "--jobs", metavar="N", type=count, default=os.cpu_count() or 1, help="readers at a time"
@@ -53,18 +53,18 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--hide-zero",
         action="store_true",
-        help="the reader leaves out XA_ZERO entries, as the kernel's mt_find() does",
+        help="the reader omits XA_ZERO entries, as the kernel's mt_find() does",
     )
     parser.add_argument(
         "--entries",
         action="store_true",
-        help="the reader prints one entry a line and no ranges: compare the entries alone",
+        help="the reader prints one entry per line and no ranges: compare only the entries",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--keep",
         metavar="DIR",
-        help="keep the files of cases that fail; without a COMMAND, write those of all cases",
+        help="keep the files of failed cases; without a COMMAND, write those of all cases",
     )
     parser.add_argument("--list", action="store_true", help="list the cases, and run none")
     add_findings(parser)

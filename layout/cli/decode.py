@@ -16,7 +16,7 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser(
         "decode",
         help="list the ranges and entries of a tree in real memory",
-        description="List the ranges of a tree that hold something, in order.",
+        description="List the ranges of a tree that have an entry, in order.",
         allow_abbrev=False,
     )
     add_input(parser, "IMAGE")

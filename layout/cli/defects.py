@@ -23,8 +23,8 @@ def add(verbs: Any) -> None:
         "defects",
         help="list the kernel's historical bugs, or show one on every machine",
         description=(
-            "Without NAME: list the bugs that can be put back. With it: run the bug's trigger "
-            "with it and without it, and say whether it shows as history says."
+            "Without NAME: list the historical bugs. With it: run the bug's trigger "
+            "with and without the bug, and compare the outcome with the documented one."
         ),
         allow_abbrev=False,
     )
@@ -32,7 +32,7 @@ def add(verbs: Any) -> None:
         "name", metavar="NAME", nargs="?", help="a defect such as R1, or a bug with variants: R3"
     )
     parser.add_argument(
-        "--arch", metavar="A,B,...", help="the machines, those of the defect if left out"
+        "--arch", metavar="A,B,...", help="the machines; the default is those of the defect"
     )
     parser.add_argument(
         "--trace", action="store_true", help="print the trigger as a trace and do nothing else"

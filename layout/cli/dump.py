@@ -18,8 +18,8 @@ def add(verbs: Any) -> None:
     """Register the verb."""
     parser = verbs.add_parser(
         "dump",
-        help="show the nodes of a tree, byte by byte",
-        description="Show every node of a tree, breadth first, in real bytes.",
+        help="show the nodes of a tree as bytes",
+        description="Show the bytes of every node of a tree, breadth first.",
         allow_abbrev=False,
     )
     add_input(parser)

@@ -27,12 +27,16 @@ def add(verbs: Any) -> None:
         "--format",
         choices=FORMATS,
         required=True,
-        help="elf: an ELF core, and its types in FILE.types; raw: bytes, and FILE.json that says "
-        "where they lie; drgn, gdb: a script, and FILE.core with its types; isf: symbols for "
+        help="elf: an ELF core, and its types in FILE.types; raw: bytes, and FILE.json with "
+        "their addresses; drgn, gdb: a script, and FILE.core with its types; isf: symbols for "
         "volatility3, FILE.core, and FILE.py that lists the tree",
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", required=True, help="the file to write; others beside it"
+        "-o",
+        "--output",
+        metavar="FILE",
+        required=True,
+        help="the file to write; further files get the same prefix",
     )
 
 

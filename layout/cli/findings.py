@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def add_findings(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     group = parser.add_argument_group("findings for other programs")
-    group.add_argument("--junit", metavar="FILE", help="write what was found as JUnit XML")
-    group.add_argument("--sarif", metavar="FILE", help="write what was found as SARIF 2.1.0")
+    group.add_argument("--junit", metavar="FILE", help="write the findings as JUnit XML")
+    group.add_argument("--sarif", metavar="FILE", help="write the findings as SARIF 2.1.0")
     group.add_argument(
         "--github", action="store_true", help="print GitHub's annotation lines on stderr"
     )

@@ -84,7 +84,7 @@ def _run(words: list[str]) -> int:
         "--version",
         action=_Version,
         nargs=0,
-        help="show the version, and what carries out the work",
+        help="show the version, and whether compiled or Python code runs",
     )
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
     # a verb's module is loaded only when it is needed: to run it, or to list all
@@ -97,7 +97,7 @@ def _run(words: list[str]) -> int:
 
 
 class _Version(argparse.Action):
-    """Prints the version and whether operations are compiled, which only this option asks for."""
+    """Prints the version, and whether operations are compiled."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from layout import compiled

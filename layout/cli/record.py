@@ -1,4 +1,4 @@
-"""``maple-layout record``: a log of strace, or /proc/PID/maps, becomes a trace."""
+"""``maple-layout record``: make a trace from a log of strace or from /proc/PID/maps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser(
         "record",
         help="make a trace of a real program: from a log of strace or from /proc/PID/maps",
-        description="Carry out the memory calls of a log (strace -f -o LOG -e trace=%memory,"
+        description="Run the memory calls of a log (strace -f -o LOG -e trace=%memory,"
         "execve,clone,clone3,fork,vfork,exit_group PROGRAM) as Linux does and write the tree "
         "operations as a trace. The log is one of an x86_64 machine; the trace runs on every "
         "64-bit one.",
@@ -34,7 +34,7 @@ def add(verbs: Any) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("log", metavar="LOG", nargs="?", help="a log of strace, packed by xz or not")
     what.add_argument("--from-maps", metavar="FILE", help="a copy of /proc/PID/maps to start from")
-    parser.add_argument("--pid", metavar="P", type=count, help="the process; all if left out")
+    parser.add_argument("--pid", metavar="P", type=count, help="the process; the default is all")
     parser.add_argument(
         "--maps",
         metavar="FILE",

@@ -1,4 +1,4 @@
-"""``maple-layout run``: carry out a trace on one machine and print its transcript."""
+"""``maple-layout run``: run a trace on one machine and print its transcript."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def add(verbs: Any) -> None:
     """Register the verb."""
     parser = verbs.add_parser(
         "run",
-        help="carry out a trace on a simulated machine and print the transcript",
-        description="Carry out every operation of a trace over raw node bytes; one JSON line each.",
+        help="run a trace on a simulated machine and print the transcript",
+        description="Run every operation of a trace on raw node bytes; one JSON line each.",
         allow_abbrev=False,
     )
     parser.add_argument("trace", metavar="TRACE", help="a trace, packed by xz or not; - is stdin")
-    add_arch(parser, "the machine, x86_64 if left out")
+    add_arch(parser, "the machine (default x86_64)")
     add_defect(parser)
     parser.add_argument(
         "--check",
         action="store_true",
-        help="report every access to bytes of a node that are not what they are read as, "
+        help="report every access to bytes of a node that hold another field, "
         "and states used in another RCU read section",
     )
     parser.add_argument(
         "--ledger",
         action="store_true",
-        help="tell what each operation cost in nodes and written bytes, and what was in vain",
+        help="show the cost of each operation in nodes and written bytes, and unnecessary work",
     )
     add_findings(parser)
 

@@ -1,4 +1,4 @@
-"""``maple-layout struct``: how a kernel struct lies in memory, and whether it does."""
+"""``maple-layout struct``: the layout of a kernel struct, and its comparison with other sources."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add(verbs: Any) -> None:
     """Register the verb."""
     parser = verbs.add_parser(
         "struct",
-        help="show how a struct lies in memory, or prove it against a file",
+        help="show the layout of a struct, or compare it with a file",
         description="Show a struct's members with offsets and sizes in bytes, as pahole does; "
         "or compare them with a file's type information, or with another machine or kernel.",
         allow_abbrev=False,
@@ -38,7 +38,7 @@ def add(verbs: Any) -> None:
         "name",
         metavar="NAME",
         nargs="*",
-        help="maple_node, struct maple_node, enum maple_type; left out, all are compared by "
+        help="maple_node, struct maple_node, enum maple_type; without it all are compared by "
         "--check and --diff, and written by --format c and json",
     )
     what = parser.add_mutually_exclusive_group()
@@ -58,11 +58,11 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--format",
         choices=FORMATS,
-        help="as pahole prints it (the default), a C header with static assertions, a Kaitai "
+        help="pahole's format (the default), a C header with static assertions, a Kaitai "
         "Struct file, or JSON",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_arch(parser, "the machine, x86_64 if left out; an ELF file says itself what it is of")
+    add_arch(parser, "the machine (default x86_64, or that of the ELF file)")
     add_kernel(parser)
 
 

@@ -1,4 +1,4 @@
-"""``maple-layout validate``: every violation in a tree, wherever it comes from."""
+"""``maple-layout validate``: every violation in a tree from any source."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def add(verbs: Any) -> None:
         "validate",
         help="list every violation in a tree",
         description=(
-            "List every violation in a tree: node and byte offset, rule, what is expected and "
-            "what is found, the kernel's check that would trip, and the likely cause."
+            "List every violation in a tree: node and byte offset, rule, the expected value and "
+            "the value found, the kernel's check that would fail, and the likely cause."
         ),
         allow_abbrev=False,
     )

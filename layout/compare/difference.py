@@ -1,9 +1,9 @@
 """The first difference in meaning between two nodes, trees or results.
 
-Byte order alone is no difference: fields are compared as the numbers that each machine reads.
-Where both machines run the same trace their nodes lie at the same addresses. Two images may
-also hold the same tree at other addresses: then pointers are equal if they point to nodes at
-the same place in their trees.
+Fields are compared as the numbers that each machine reads, so byte order alone is no difference. If
+both machines run the same trace, their nodes have the same addresses. Two images can contain the
+same tree at different addresses. Then pointers are equal if they point to nodes at the same
+position in their trees.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ IGNORED = frozenset({"pad", "tail"})
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs between two sides, called ``arches``.
+    """A difference between two sides, whose names are ``arches``.
 
-    ``node`` and ``offset`` (bytes in the node) tell where, if it is in a node; ``field`` is a
-    field of a struct or of a transcript line, ``values`` what each side has. ``sides`` are the
-    memory and node of each side, to be shown; pointers to the same of ``places`` are equal.
+    ``node`` and ``offset`` (bytes in the node) are the place, if it is in a node. ``field`` is a
+    field of a struct or of a transcript line, ``values`` the values of both sides. ``sides`` are
+    the memory and node of each side, for output. Pointers to the same position in ``places`` are
+    equal.
     """
 
     arches: tuple[str, str]
@@ -59,7 +60,7 @@ class Difference:
 
 
 class Places:
-    """Which nodes of one image lie at the same place in the tree as which of the other."""
+    """Maps the nodes of two images that have the same position in their trees."""
 
     def __init__(self, a: Image, b: Image, nodes: Iterable[tuple[Visit, Visit]]) -> None:
         self._roots = (a.tree | ROOT_PARENT, b.tree | ROOT_PARENT)

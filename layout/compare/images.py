@@ -1,8 +1,8 @@
-"""Everything that differs between the trees of two images: words of the tree, ranges, nodes.
+"""All differences between the trees of two images: words of the tree, ranges, nodes.
 
-Where both images have the tree at one address (two dumps of a running system, a trace at two
-lines) a node is the same node if its address is. Otherwise nodes are matched by their place: depth
-and range. Byte order alone is no difference: fields are compared as the numbers that machines read.
+If both images have the tree at the same address (two dumps of a running system, a trace at two
+lines), nodes are matched by address. Otherwise they are matched by depth and range. Fields are
+compared as the numbers that machines read, so byte order alone is no difference.
 """
 
 from __future__ import annotations

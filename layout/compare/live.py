@@ -1,4 +1,4 @@
-"""Whether a node is in a tree just now: up its parents to the root, and down again."""
+"""Tests whether a node is in a tree: up its parents to the root, and down again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running one trace on several machines in lock-step, up to the first difference in meaning."""
+"""Runs one trace on several machines line by line, up to the first difference in meaning."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _LAST_WORD = re.compile(r"( contents: .*) [0-9a-f]+$", re.MULTILINE)
 
 @dataclass(slots=True)
 class Comparison:
-    """What a comparison found: the first difference, if any, and how much was compared.
+    """The result of a comparison: the first difference, if any, and the amount of data compared.
 
-    ``nodes`` were handed out, ``height`` is the greatest that the current tree had.
-    ``swapped_bytes`` counts the bytes of these nodes that differ between the first machine and
-    the others though they mean the same. ``bad`` tells that the machines agree on a fault or a
-    failed validate.
+    ``nodes`` is the number of allocated nodes, ``height`` the greatest height of the current tree.
+    ``swapped_bytes`` counts the bytes of these nodes that differ between the first machine and the
+    others but have the same meaning. ``bad`` is True if the machines agree on a fault or a failed
+    validate.
     """
 
     operations: int = 0

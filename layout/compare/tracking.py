@@ -1,4 +1,4 @@
-"""Memory that remembers which nodes were written, for comparing machines in lock-step."""
+"""Memory that records which nodes were written, for the comparison of machines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TrackingMemory(NodeMemory):
-    """Notes which 256-byte aligned addresses are written to."""
+    """Records which 256-byte aligned addresses are written to."""
 
     twin = "CoreTracking"
 

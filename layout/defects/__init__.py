@@ -1,9 +1,9 @@
-"""Historical bugs of the maple tree, each at a switch: one small file a bug.
+"""Historical bugs of the maple tree, which can be enabled: one small file for each.
 
-A defect is a subclass of :class:`layout.tree.kernel.Kernel` that puts the old code back in
-place of single operations, with its story, its trigger and how that must look on each machine.
-The correct code does not import them. :func:`operations` gives what
-:func:`layout.machine.equip.equip` puts into a machine.
+A defect is a subclass of :class:`layout.tree.kernel.Kernel` that replaces single operations by the
+old code. It has a description, a trigger and the expected outcome on each machine. The correct code
+does not import defects. :func:`operations` returns the classes for
+:func:`layout.machine.equip.equip`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a defect is: the code it puts back, what triggers it, and how that must look."""
+"""The description of a defect: its old code, its trigger, and the expected outcome."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SHOWN_ON = ("x86_64", "s390x", "sparc64")
 
 @dataclass(frozen=True, slots=True)
 class Shows:
-    """What a trigger gives on one machine.
+    """The outcome of a trigger on one machine.
 
-    ``detail`` is what was seen there and is not seen without the defect; ``checker`` are the
-    kinds of report that the access checker makes.
+    ``detail`` is the observed difference from the run without the defect. ``checker`` are the kinds
+    of report that the access checker makes.
     """
 
     outcome: Outcome
@@ -32,13 +32,13 @@ class Shows:
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One historical bug at a switch.
+    """One historical bug.
 
-    ``kernels`` says which versions had it, ``fix`` is the commit or message that ended it (None
-    where the public record gave neither), ``source`` how it is known, ``changes`` what is
-    different from the correct code, ``kernel`` the operations to put in place. ``trace`` is the
-    trigger as a trace if it can be one; ``scene`` plays it. ``shows`` is keyed by architecture;
-    ``elsewhere`` tells whether the scene can play on other machines.
+    ``kernels`` names the versions that had it. ``fix`` is the commit or message that fixed it, None
+    if the public record has neither. ``source`` describes the evidence, ``changes`` the difference
+    from the correct code. ``kernel`` has the replaced operations. ``trace`` is the trigger as a
+    trace, if that is possible; ``scene`` runs it. The keys of ``shows`` are architectures.
+    ``elsewhere`` is True if the scene can run on other machines.
     """
 
     id: str

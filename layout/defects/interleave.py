@@ -1,8 +1,8 @@
-"""Interleaved tasks: every order in which the steps of readers and writers can happen.
+"""Interleaved tasks: runs the steps of readers and writers in every possible order.
 
-A task is a generator that yields the name of each step and carries it out when it is resumed, as
-:func:`layout.mm.fault.lock_vma_under_rcu_steps` does. A play is a machine with its tasks; since a
-generator runs once, every order gets a play of its own.
+A task is a generator that yields the name of each step and executes it when it is resumed, as
+:func:`layout.mm.fault.lock_vma_under_rcu_steps` does. A play is a machine with its tasks. A
+generator runs only once, so every order needs a new play.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_STEPS = 1000
 
 
 class Until(NamedTuple):
-    """A step that has to wait: it is not taken before ``ready()`` is true."""
+    """A step that must wait: it does not run before ``ready()`` is true."""
 
     name: str
     ready: Callable[[], bool]
@@ -34,7 +34,7 @@ Task = Generator[str | Until, None, Any]
 
 
 class Play(NamedTuple):
-    """A machine, ready, and its tasks by name, none of which has been started."""
+    """A machine and its tasks by name; no task has started."""
 
     machine: Machine
     tasks: dict[str, Task]
@@ -42,7 +42,7 @@ class Play(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step that was carried out: whose, its name, and the reports of what watches."""
+    """An executed step: its task, its name, and the reports of watches."""
 
     task: str
     name: str
@@ -53,8 +53,9 @@ class Step:
 class Run:
     """One play from beginning to end.
 
-    ``results`` is what the tasks returned; ``fault`` what stopped the machine, in its last step;
-    ``stuck`` the tasks that waited for ever. ``choices`` is the order as numbers of tasks.
+    ``results`` are the return values of the tasks. ``fault`` is the fault that stopped the machine
+    in the last step. ``stuck`` are tasks that wait forever. ``choices`` is the order as numbers of
+    tasks.
     """
 
     machine: Machine

@@ -1,6 +1,6 @@
-"""The iteration of 2022, before 6.6 wrote it anew: what R1 and D5 are defects of.
+"""The iteration of 2022, which 6.6 replaced, with the code of R1 and D5.
 
-As it stands here it is right; each defect leaves out one test.
+The code here is correct; each defect omits one test.
 """
 
 from __future__ import annotations

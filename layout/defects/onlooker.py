@@ -1,4 +1,4 @@
-"""An onlooker of single accesses: lets a scene act between a writer's steps."""
+"""An observer of single accesses: runs code of a scene between a writer's steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a defect shows: its trigger with it and without it, and what is different."""
+"""Tests whether a defect shows: runs its trigger with and without it, and compares the outcomes."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _SHOWN = 8
 class Trial:
     """A defect's trigger on one machine.
 
-    ``outcome`` and ``detail`` are those with the defect, ``checker`` the kinds of report that
-    the access checker makes, ``correct`` the outcome without the defect. ``wrong_byte`` is the
-    first byte of a node that the defect left different, ``ledger`` what the operations cost,
-    ``schedules`` the orders of interleaved tasks in which it shows, ``expected`` what history
-    says.
+    ``outcome`` and ``detail`` are those with the defect, ``checker`` the kinds of report that the
+    access checker makes, ``correct`` the outcome without the defect. ``wrong_byte`` is the first
+    byte of a node that the defect left different, ``ledger`` what the operations cost,
+    ``schedules`` the orders of interleaved tasks in which it shows, ``expected`` the documented
+    outcome.
     """
 
     arch: str

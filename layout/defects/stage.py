@@ -1,4 +1,4 @@
-"""A stage: one machine, with or without a defect, on which a scene plays and is watched."""
+"""A stage: one machine, with or without a defect, on which a scene runs with watches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What is wrong in how many of all orders of some tasks, and the first of them, in columns."""
+    """The number of orders of some tasks with an error, and the first of them in columns."""
 
     name: str
     wrong: str
@@ -41,12 +41,12 @@ class Schedule:
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen on all machines of a scene.
+    """The observations on all machines of a scene.
 
-    ``results`` is in order what operations returned and what the scene said; ``leaks`` what was
-    not given back, ``faults`` what stopped a machine, ``broken`` what the kernel's validator
-    says of the trees at the end, ``schedules`` the orders of interleaved tasks that went wrong,
-    ``kinds`` the kinds of report made in them.
+    ``results`` are the return values of operations and the statements of the scene, in order.
+    ``leaks`` are nodes that were not freed, ``faults`` the faults that stopped a machine,
+    ``broken`` the messages of the kernel's validator at the end. ``schedules`` are the orders of
+    interleaved tasks with an error, ``kinds`` the kinds of report made in them.
     """
 
     results: list[str] = field(default_factory=list)

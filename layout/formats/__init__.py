@@ -1,1 +1,1 @@
-"""Declared layouts against what a kernel's or an object file's own type information says."""
+"""Type information of kernels and object files, and files for compilers and debuggers."""

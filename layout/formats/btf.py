@@ -1,8 +1,8 @@
 """BTF, the kernel's compact type format: raw, as in /sys/kernel/btf/vmlinux.
 
-Source: Documentation/bpf/btf.rst. A header, then types numbered from 1 in one stream, then
-strings. Each type starts with three 32-bit words (name, info, size or type), and what follows
-them depends on its kind. The file is in its machine's byte order; the magic tells which.
+Source: Documentation/bpf/btf.rst. A header, then types numbered from 1 in one stream, then strings.
+Each type starts with three 32-bit words (name, info, size or type). The data after them depends on
+its kind. The file has its machine's byte order, which the magic shows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Structs as a C header that states every size and offset for the compiler to check.
+"""Structs as a C header with static assertions of every size and offset.
 
-The header needs nothing of the kernel. It compiles only where the compiler lays all out as
-declared, so it is for the machine that it was made for.
+The header needs no kernel header. It compiles only if the compiler's layout equals the declared
+one, so it is valid only for its machine.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """DWARF in object files and kernels, read with pyelftools.
 
-A kernel has thousands of compilation units. Those of the maple tree's own source are read
-first, and reading ends where every wanted name has been found.
+A kernel has thousands of compilation units. Those of the maple tree's own source are read first.
+Reading ends when every wanted name has been found.
 """
 
 from __future__ import annotations

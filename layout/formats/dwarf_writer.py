@@ -1,7 +1,7 @@
 """A file of types for debuggers, without a compiler: DWARF 4 made from the declared structs.
 
-Debuggers take from it every struct and enum of a kernel profile, under its C name, with the
-machine's own offsets. Tags, attributes and forms are those of the DWARF standard.
+It contains every struct and enum of a kernel profile, with its C name and the machine's own
+offsets. Tags, attributes and forms are those of the DWARF standard.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _uleb(value: int) -> bytes:
 class _Info:
     """The section .debug_info.
 
-    Types are known by their C spelling and written once asked for; references come last.
+    Types are identified by their C spelling and written on first use; references come last.
     """
 
     def __init__(self, profile: Profile) -> None:

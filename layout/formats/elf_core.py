@@ -1,9 +1,9 @@
-"""ELF files: cores that gdb, drgn and crash open, and the frame around a file of types.
+"""ELF files: cores that gdb, drgn and crash open, and the ELF headers of a file of types.
 
-A core has one PT_LOAD segment for each run of memory, physical addresses as the virtual ones
-(volatility3 maps by them), and the notes that programs insist on, empty: NT_AUXV for ``drgn -c``,
-NT_PRSTATUS for gdb, which crashes over cores of mips without one. For m68k and hppa gdb also
-wants to be told that this is Linux.
+A core has one PT_LOAD segment for each run of memory. Physical addresses equal the virtual ones
+(volatility3 maps by them). It has the notes that programs require, empty: NT_AUXV for ``drgn -c``,
+NT_PRSTATUS for gdb, which crashes on cores of mips without one. For m68k and hppa gdb also needs a
+mark that this is Linux.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Findings for programs that gather them: JUnit XML, SARIF 2.1.0, GitHub's annotation lines."""
+"""Findings for other programs: JUnit XML, SARIF 2.1.0, GitHub's annotation lines."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, found by the check called ``rule``.
+    """One error that the check ``rule`` found.
 
-    ``file`` is the input, ``line`` its line from 1, 0 where lines say nothing; ``detail`` is what
-    there is to add to the one line of ``message``.
+    ``file`` is the input, ``line`` its line from 1, or 0 if a line is not meaningful. ``message``
+    is one line; ``detail`` adds to it.
     """
 
     rule: str

@@ -1,4 +1,4 @@
-"""What type information says of structs and enums, whichever format it came in."""
+"""Structs and enums from type information, independent of its format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FoundMember:
 class FoundStruct:
     """A struct or union: its size in bytes, members of unnamed structs and unions included.
 
-    ``align`` is its alignment in bytes, None where it is not told, as in BTF and DWARF.
+    ``align`` is its alignment in bytes, None if it is unknown, as in BTF and DWARF.
     """
 
     size: int
@@ -49,9 +49,9 @@ class FoundEnum:
 class TypeInfo:
     """The structs and enums of one file, by name.
 
-    ``source`` names the file and its format for messages; ``word_size`` is the size of
-    unsigned long in bytes, None where the file does not say. A name that stands for several
-    different structs has them all, in the order of the file.
+    ``source`` names the file and its format for messages; ``word_size`` is the size of unsigned
+    long in bytes, None if the file does not contain it. If several different structs have the same
+    name, all are listed, in the order of the file.
     """
 
     source: str

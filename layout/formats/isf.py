@@ -1,7 +1,7 @@
 """Symbols for volatility3: its Intermediate Symbol Format, JSON, made from the declared structs.
 
-Members of unnamed structs and unions stand at their offsets in the struct around them, as
-volatility3's own converter has them. The only symbol is ``maple_tree``, the tree of the image.
+Members of unnamed structs and unions have their offsets in the enclosing struct, as from
+volatility3's own converter. The only symbol is ``maple_tree``, the tree of the image.
 """
 
 from __future__ import annotations

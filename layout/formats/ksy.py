@@ -1,7 +1,7 @@
-"""A struct as a Kaitai Struct file: a description from which readers in many languages are made.
+"""A struct as a Kaitai Struct file, from which readers in many languages are generated.
 
 The struct starts at the first byte of the stream. Members of unions are instances, which are read
-when asked for: which of them mean something, the pointer to the node tells, not the node.
+on demand: the pointer to the node determines which of them are valid, not the node.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def kaitai(profile: Profile, name: str) -> Iterator[str]:
 
 
 class _Writer:
-    """Writes types; collects those that they need, and the enums."""
+    """Writes types, and collects the types and enums that they use."""
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile

@@ -1,4 +1,4 @@
-"""Two layouts side by side: declared against found in a file, or two declared ones."""
+"""Compares two layouts: a declared one with one found in a file, or two declared ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ENUM_SIZE = 4
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One difference: what it is of (``size``, or a member or enumerator), and both sides.
+    """One difference: its subject (``size``, or a member or enumerator), and both sides.
 
     A side is None where it has no such member.
     """
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A struct or enum on both sides; ``missing`` says on which side it does not exist."""
+    """A struct or enum on both sides; ``missing`` names the side that lacks it."""
 
     name: str
     rows: tuple[Row, ...] = ()

@@ -1,4 +1,4 @@
-"""Struct layouts as pahole prints them, and as JSON."""
+"""Struct layouts in pahole's format, and as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INT_SIZE = 4
 
 
 class _Tally(NamedTuple):
-    """What the total line of a struct says: counts, and bytes of holes and padding."""
+    """The numbers of a struct's total line: counts, and bytes of holes and padding."""
 
     members: int
     holes: int

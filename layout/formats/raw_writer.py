@@ -1,10 +1,10 @@
-"""Raw memory: the bytes of all segments one after another, and JSON that says what lies where.
+"""Raw memory: the bytes of all segments in sequence, and JSON with their addresses.
 
-The JSON is what ``layout.images.raw`` reads: ``arch``, ``byteorder``, ``word_size`` and
-``page_size`` in bytes, ``kernel``, ``lock_size``, ``config`` (empty, or what the lock follows
-from), ``tree`` (the address of the struct
-maple_tree), ``memory`` (a file beside the JSON), and ``segments``: ``address`` and, in bytes,
-``offset`` in that file and ``size``. Addresses are hex without 0x.
+``layout.images.raw`` reads the JSON: ``arch``, ``byteorder``, ``word_size`` and ``page_size`` in
+bytes, ``kernel``, ``lock_size``, ``config`` (empty, or the configuration that determines the lock),
+``tree`` (the address of the struct maple_tree), ``memory`` (a file in the same directory), and
+``segments``: ``address`` and, in bytes, ``offset`` in that file and ``size``. Addresses are hex
+without 0x.
 """
 
 from __future__ import annotations

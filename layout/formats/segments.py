@@ -1,4 +1,4 @@
-"""The memory of an image as segments: what every export is made of."""
+"""The memory of an image as segments, from which every export is made."""
 
 from __future__ import annotations
 

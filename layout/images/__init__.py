@@ -1,1 +1,1 @@
-"""Trees in files: captures, cores and dumps, and what they hold."""
+"""Trees in files: reads, decodes and validates captures, cores and dumps."""

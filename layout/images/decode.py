@@ -1,7 +1,7 @@
 """Decoding the tree in an image: its ranges and entries, as far as they can be read.
 
-The walk keeps a list of what is still to be visited, never visits a node twice and never goes
-deeper than ma_flags can say, so it ends on any memory.
+The walk keeps a list of nodes to visit. It visits no node twice and goes no deeper than ma_flags
+can represent. So it ends on any memory.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _TYPE_BITS = 0x78
 
 @dataclass(slots=True)
 class Decoded:
-    """What a tree holds.
+    """The content of a tree.
 
-    ``height`` is what ma_flags say, in nodes. ``ranges`` are (first, last, entry), both ends
-    inclusive, in order, NULL entries left out. ``nodes`` are in breadth-first order. The tree
-    is ``complete`` if ``problems`` is empty; else ``ranges`` is what could be read. It is
-    ``cyclic`` if a node was met twice.
+    ``height`` is that of ma_flags, in nodes. ``ranges`` are (first, last, entry), both ends
+    inclusive, in order, without NULL entries. ``nodes`` are in breadth-first order. The tree is
+    ``complete`` if ``problems`` is empty; otherwise ``ranges`` has the readable part. It is
+    ``cyclic`` if a node was found twice.
     """
 
     flags: int

@@ -1,4 +1,4 @@
-"""An image: memory that holds a maple tree, wherever it came from."""
+"""An image: memory that contains a maple tree, from any source."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ EXCLUDED = "a page that the dump leaves out"
 class Image:
     """Memory of one machine, and the address ``tree`` of the struct maple_tree in it.
 
-    ``source`` names the file, ``kind`` is one of trace, capture, core, dump, raw,
-    paste, raw memory, kdump. ``notes`` tell
-    what had to be decided while reading, one line each.
+    ``source`` names the file, ``kind`` is one of trace, capture, core, dump, raw, paste, raw memory
+    and kdump. ``notes`` are the assumptions made while reading, one line each.
     """
 
     arch: Arch

@@ -1,4 +1,4 @@
-"""JSON from a file, read with care: each value knows its place, so that errors can name it."""
+"""JSON from a file: each value has its path, so that errors can name it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 40
 class Json:
     """A value in a JSON file; ``where`` is its path, as in ``nodes[3].addr``.
 
-    Every method that finds something else than asked for raises InputError.
+    A method raises InputError if the value has another type or range than requested.
     """
 
     __slots__ = ("source", "value", "where")

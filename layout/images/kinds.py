@@ -1,4 +1,4 @@
-"""Files of any kind: what is in one decides what it is, its name does not."""
+"""Files of any kind: the content determines the kind, not the name."""
 
 from __future__ import annotations
 

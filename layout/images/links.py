@@ -1,4 +1,4 @@
-"""The words that link the nodes of a tree, down and up, and what can be wrong with them."""
+"""The words that link the nodes of a tree, down and up, and their checks."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class GaveUpError(Exception):
 class Place:
     """A word that points to a node: at byte ``offset`` of ``holder``, as its slot ``slot``.
 
-    The node is at ``depth`` (1 for the root) and covers ``minimum`` to ``maximum``, the latter
-    None if not known; ``exact`` is whether ``minimum`` is known and no mere lower bound.
+    The node is at ``depth`` (1 for the root) and covers ``minimum`` to ``maximum``; ``maximum`` is
+    None if unknown. ``exact`` is False if ``minimum`` is only a lower bound.
     """
 
     word: int
@@ -62,10 +62,10 @@ class Place:
 
 
 class Links:
-    """Checks of pointers to nodes and of parent words, while a tree is walked.
+    """Checks of pointers to nodes and of parent words, during the walk of a tree.
 
-    ``inner`` is the type that nodes above the leaves have, ``height`` the tree's in nodes,
-    ``seen`` the addresses of the nodes visited, ``visits`` their number.
+    ``inner`` is the type of the nodes above the leaves, ``height`` that of the tree in nodes,
+    ``seen`` the addresses of the visited nodes, ``visits`` their number.
     """
 
     def __init__(self, mem: NodeMemory, tree: int) -> None:

@@ -1,4 +1,4 @@
-"""The rules that one node's own bytes can break, its parent word and gaps left aside."""
+"""The rules for the bytes of a single node, except its parent word and gaps."""
 
 from __future__ import annotations
 

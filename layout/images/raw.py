@@ -1,4 +1,4 @@
-"""Raw memory: a file of bytes, and JSON beside it that says at which addresses they lie."""
+"""Raw memory: a file of bytes, and a JSON file with their addresses."""
 
 from __future__ import annotations
 

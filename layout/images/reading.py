@@ -1,8 +1,8 @@
-"""How the words of a node that may be damaged are best understood: where its data ends.
+"""Finds the data end of a node that may be damaged.
 
-The metadata, the pivots and what lies behind them each say where a node's data ends. Where
-they disagree, every end that one of them names is tried, and the one with the fewest
-contradictions is taken; so one damaged word is one violation, and not all that follow from it.
+The metadata, the pivots and the words behind them each determine a data end. If they disagree, each
+of these ends is tried, and the one with the fewest contradictions is taken. So one damaged word is
+one violation, without its consequences.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _TYPE_TAGS = {mt << 3 | ENODE_NULL for mt in (LEAF_64, RANGE_64, ARANGE_64)}
 class Reading(NamedTuple):
     """A node of type ``type`` that covers ``minimum`` to ``maximum``, and how it was read.
 
-    ``end`` is the last slot in use, ``kernel_end`` what the kernel takes for it. ``trusted``
-    are the pivots in use that are in order, by their offsets; ``meta_read`` is whether the
-    kernel looks for the end in the metadata. ``cost`` counts the contradictions.
+    ``end`` is the last slot in use, ``kernel_end`` the one that the kernel uses. ``trusted`` are
+    the pivots in use that are in order, by their offsets. ``meta_read`` is True if the kernel reads
+    the end from the metadata. ``cost`` counts the contradictions.
     """
 
     node: int

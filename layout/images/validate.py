@@ -1,8 +1,8 @@
-"""A forgiving validator: every violation in a tree from anywhere, not only the first.
+"""A validator for damaged trees: finds every violation in any image, not only the first.
 
-The walk keeps the path from the root and the set of nodes seen, never visits a node twice and
-never goes deeper than ma_flags can say, so it ends on any memory. Where words contradict each
-other, those that fewest others speak against are believed (``layout.images.reading``).
+The walk keeps the path from the root and the set of visited nodes. It visits no node twice and goes
+no deeper than ma_flags can represent. So it ends on any memory. Where words contradict each other,
+it takes the reading with the fewest contradictions (``layout.images.reading``).
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def check(mem: NodeMemory, tree: int) -> Report:
 
 @dataclass(slots=True)
 class _Frame:
-    """A node above the leaves whose slots from ``slot`` on are still to be visited.
+    """A node above the leaves; its slots from ``slot`` on are not visited yet.
 
-    ``gaps`` are the largest NULL ranges below the slots before, None where that is not known.
+    ``gaps`` are the largest NULL ranges below the earlier slots, None if unknown.
     """
 
     reading: Reading

@@ -1,4 +1,4 @@
-"""What can be wrong with a tree: the rules, and the record of one violation."""
+"""The rules for a valid tree, and the record of one violation."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ class Rule(StrEnum):
 class Violation:
     """One rule broken at byte ``offset`` of the node (or struct maple_tree) at ``node``.
 
-    ``expected`` and ``actual`` are text, numbers in them hex, but slot numbers and heights
-    decimal. ``kernel_check`` is the function of lib/maple_tree.c (6.12) whose check would
-    trip in mt_validate(), empty where it would see nothing. ``cause`` is the likely cause,
-    empty where none is recognisable.
+    ``expected`` and ``actual`` are text. Numbers in them are hex, except slot numbers and heights,
+    which are decimal. ``kernel_check`` is the function of lib/maple_tree.c (6.12) whose check would
+    fail in mt_validate(); it is empty if no check would fail. ``cause`` is the likely cause; it is
+    empty if none is recognisable.
     """
 
     node: int

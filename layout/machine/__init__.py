@@ -1,1 +1,1 @@
-"""A simulated machine of one architecture, and what stands in front of it to watch or replace."""
+"""A simulated machine of one architecture, and the classes that watch it or replace its parts."""

@@ -1,14 +1,14 @@
-"""One place to put a machine together: what watches it, which operations are replaced.
+"""Creates a machine with watches and with replaced operations.
 
-The plain code knows nothing of checks or defects. They come as classes in front of it, and
-this is their order, outermost first:
+The plain code does not import checks or defects. They are subclasses. Their order is, outermost
+first:
 
-1. what watches (see :mod:`layout.machine.watch.watch`), in the order given,
+1. the watches (see :mod:`layout.machine.watch.watch`), in the order given,
 2. the kernels given: defects, in this order,
 3. the plain kernel.
 
-So what watches sees what a defect does, and a defect that calls ``super()`` gets the next
-defect or the correct code. Watches stand in front of memory, node cache and machine as well.
+So a watch observes the effects of a defect. A defect that calls ``super()`` calls the next defect
+or the correct code. Watches also subclass memory, node cache and machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A simulated machine: memory, node cache and kernel code of one architecture, ready for use."""
+"""A simulated machine: memory, node cache and kernel operations of one architecture."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _TREE_AREA = 0x10000
 class Machine:
     """One machine with eight empty trees.
 
-    Tree ``k`` lies at ``tree_base + k * 0x40``, node ``i`` at ``node_base + i * 0x100``, where
-    traces have them unless ``node_base``, a multiple of 64 KiB, says otherwise. What watches
-    accesses or replaces operations comes in as another class of memory or kernel, what watches
-    allocations as another class of node cache. Unless ``reuse_nodes`` is set every node is handed
-    out once, so that freed ones can be looked at. A plain machine runs the compiled operations
-    where there are any, unless ``in_python`` asks for the Python ones, which can be replaced on
-    a single kernel or memory.
+    Tree ``k`` lies at ``tree_base + k * 0x40``, node ``i`` at ``node_base + i * 0x100``.
+    ``node_base`` is a multiple of 64 KiB; its default is the address that traces use. ``memory``,
+    ``kernel`` and ``cache`` are classes. A subclass of memory watches accesses, one of kernel
+    replaces operations, one of cache watches allocations. Without ``reuse_nodes`` every node is
+    allocated only once, so freed nodes keep their bytes. A plain machine runs compiled operations
+    if they were built. ``in_python`` selects the Python ones, which can be replaced on a single
+    kernel or memory.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, and where they lie
@@ -51,7 +51,7 @@ class Machine:
     ) -> None:
         self.arch = arch
         self.memory_class = memory
-        """What was asked for; a compiled twin may stand in for it."""
+        """The requested class; a compiled class may replace it."""
         self._kernel_class = kernel
         self.profile = structs.profile(arch)
         if node_base is None:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree of exceptions with fields and advice.
+"""All errors of this project, as one hierarchy of exceptions.
 
 InputError and UsageError end a command with exit code 2; MachineFault and BrokenTree with 1.
 """
@@ -15,7 +15,7 @@ class UsageError(MapleLayoutError):
 
 
 class InputError(MapleLayoutError):
-    """A file can't be read as what it should be. The message names the place and the remedy."""
+    """A file does not have the expected format. The message names the place and the remedy."""
 
 
 class TraceError(InputError):
@@ -42,10 +42,10 @@ class KernelError(MapleLayoutError):
 class MachineFault(MapleLayoutError):  # noqa: N818 - what the machine did, in its own terms
     """The simulated machine stopped the kernel.
 
-    ``kind`` is one of unmapped, misaligned, null, double free, bad free, livelock, bug;
-    ``address`` the failing address, ``width`` the bytes of the access (0 where there was
-    none), ``arch`` the machine's name, ``doing`` what was being read or written, and
-    ``message`` what that machine's kernel prints.
+    ``kind`` is one of unmapped, misaligned, null, double free, bad free, livelock, bug; ``address``
+    is the failing address, ``width`` the bytes of the access (0 if there was none), ``arch`` the
+    machine's name, ``doing`` the object of the access, and ``message`` the message of that
+    machine's kernel.
     """
 
     def __init__(  # noqa: PLR0913 - the six facts of a fault

@@ -1,8 +1,8 @@
-"""The machine's memory: byte arenas at virtual addresses, and the faults of touching anything else.
+"""The machine's memory: byte arenas at virtual addresses, and faults at all other addresses.
 
-Reads and writes go through the machine's byte order and alignment rules; nothing is kept
-outside the bytes. One arena, the *near* one, is looked at first: it holds the nodes of a
-running emulator. A node's bytes exist once something was written there.
+Reads and writes use the machine's byte order and alignment rules. All data is in the bytes. One
+arena, the *near* one, is searched first: it contains the nodes of a running emulator. The bytes of
+a node are created at the first write.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ZEROS = bytes(CELL)
 
 
 class Arena:
-    """Bytes mapped from ``base`` to before ``end``; ``name`` says what they are."""
+    """Bytes mapped from ``base`` to before ``end``; ``name`` describes them."""
 
     __slots__ = ("base", "data", "end", "name")
 
@@ -61,9 +61,9 @@ class Arena:
 
 
 class CellArena(Arena):
-    """An arena in cells of 256 bytes, of which only those exist that were written to.
+    """An arena in cells of 256 bytes. A cell is created at the first write to it.
 
-    ``cells`` holds their bytes by their addresses; all others are zero.
+    ``cells`` has the bytes of the cells by address; all others are zero.
     """
 
     __slots__ = ("cells",)

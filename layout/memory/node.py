@@ -1,9 +1,9 @@
-"""Reading and writing the bytes of one node: the only place that knows where its fields lie.
+"""Reads and writes the fields of one node. Only this module contains their offsets.
 
-Reads and writes name the field and run over memory: pivot 15 of a node that has 15 is where the
-machine would look for it, and so is slot 40. Offsets come from the declared structs. ``mt`` is
-the node's type (enum maple_type). A tool may read a node as a tuple of words in one go
-(:meth:`NodeMemory.read_node`); the kernel's operations do not.
+An access names the field and its index. The index is not limited: pivot 15 of a node with 15
+pivots, or slot 40, is at the address that the machine would use. Offsets come from the declared
+structs. ``mt`` is the node's type (enum maple_type). A tool can read a whole node as a tuple of
+words (:meth:`NodeMemory.read_node`); the kernel's operations do not.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Words = tuple[int, ...]
 class NodeMemory(Memory):
     """Memory that holds maple nodes and trees of one kernel profile.
 
-    ``twin`` names the class of :mod:`layout.compiled.twin` that stands in for this one; a
-    subclass has none unless it says so itself.
+    ``twin`` names the compiled class of :mod:`layout.compiled.twin` that can replace this one. A
+    subclass has none unless it sets the attribute itself.
     """
 
     twin: ClassVar[str] = "CoreMemory"
@@ -355,7 +355,7 @@ class NodeMemory(Memory):
 
 
 class Behind:
-    """Words at an address, each read when it is asked for: more than a node has, or elsewhere."""
+    """Words at an address, each read on access: outside of a node, or beyond its end."""
 
     def __init__(self, mem: NodeMemory, address: int, doing: str) -> None:
         self._mem = mem

@@ -1,8 +1,7 @@
-"""What the words of one node say: which slots are in use, for which ranges, and what is wrong.
+"""Interprets the words of one node: the slots in use, their ranges, and contradictions.
 
-Nothing in the node is believed blindly: the pivots are followed, and the metadata, where there
-is any, has to agree with them. Readers of images and annotated dumps share this view; the
-kernel's own code does not use it.
+The pivots determine the slots in use. The metadata, if there is any, must agree with them. Readers
+of images and annotated dumps share this view. The kernel's own code does not use it.
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ class Visit(NamedTuple):
 class NodeView:
     """One node that covers ``minimum`` to ``maximum``, both inclusive.
 
-    ``end`` is the last slot in use as the kernel takes it, ``has_meta`` whether the node has
-    room for metadata, ``meta_read`` whether the kernel would find ``end`` there. ``ranges``
-    holds the slots in use as far as the pivots make sense, ``problems`` what does not.
+    ``end`` is the last slot in use according to the kernel. ``has_meta`` is True if the node has
+    metadata, ``meta_read`` if the kernel reads ``end`` there. ``ranges`` has the slots in use as
+    far as the pivots are valid. ``problems`` lists the contradictions.
     """
 
     address: int

@@ -1,8 +1,8 @@
-"""Node memory for the Python leg: the accessors that operations call most, unrolled.
+"""Fast node memory for the Python code: the most frequent accessors, unrolled.
 
-They give what :class:`layout.memory.node.NodeMemory` gives, without a call inside a call: a node
-that was written to is looked up by its address, and whatever else there is goes the usual way.
-Who watches accesses stands in front of NodeMemory, not of this.
+They return the same as those of :class:`layout.memory.node.NodeMemory`, with fewer calls: a node
+that was written to is found by its address. All other accesses use the general methods. Watches
+subclass NodeMemory, not this class.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The node cache: the kernel's slab allocator as the trace machine has it, and its RCU queue.
+"""The node cache: a model of the kernel's slab allocator, and its RCU queue.
 
-Nodes are handed out in address order, zero-filled, and by default never reused, so a freed
-node keeps its last bytes. Requests can be made to fail. Each operation's allocation calls
-and frees are logged in order.
+Nodes are allocated in address order and zero-filled. By default they are never reused, so a freed
+node keeps its last bytes. Requests can be made to fail. Each operation's allocation calls and frees
+are logged in order.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class NodeCache:
     """kmem_cache "maple_node": node ``i`` lies at ``base + i * 256``.
 
     Without a base it maps no memory, for code that only reads. With ``reuse`` freed nodes are
-    handed out again, last freed first, with their old bytes, as the kernel's allocator does.
-    ``allocated`` and ``freed`` count requests; ``freed_map`` has a byte for every node that
-    there is, 1 if it is free.
+    allocated again, last freed first, with their old bytes, as by the kernel's allocator.
+    ``allocated`` and ``freed`` count requests. ``freed_map`` has a byte for every existing node, 1
+    if it is free.
     """
 
     def __init__(self, mem: NodeMemory, base: int | None, *, reuse: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Address spaces over the tree: VMAs as structs in the machine's memory, and what Linux does there.
+"""Address spaces: VMAs as structs in the machine's memory, in a tree, with Linux's operations.
 
 The entries of the tree are addresses of struct vm_area_struct. One module per subject; functions
 keep their kernel names, and return errnos negative. :class:`~layout.mm.addressspace.AddressSpace`

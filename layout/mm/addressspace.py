@@ -1,9 +1,9 @@
-"""An address space: what it holds, and the table of all that can be done to it.
+"""An address space: its state, and the table of its operations.
 
-The operations are functions of the modules named in the table, whose first argument is the
-address space. They call one another as its methods, so a subclass replaces an operation for all
-callers by a method of that name. A name that begins with ``seam_`` is not the kernel's: such a
-step is apart only so that a subclass may replace it.
+The operations are functions of the modules named in the table. Their first argument is the address
+space. They call one another as its methods, so a subclass replaces an operation for all callers
+with a method of that name. A name that starts with ``seam_`` is not the kernel's: it is a separate
+function only so that a subclass can replace it.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ MM_MT_FLAGS = 0x303
 class AddressSpace(MmStruct):
     """A process's memory map: VMAs in the tree at ``mm_mt``. Made by MemoryManager.new_mm().
 
-    System calls (mmap, munmap, mprotect, mremap, brk, madvise, mlock) take and return what the
-    kernel's do; numbers are bytes. Iterating gives the VMAs in order.
+    System calls (mmap, munmap, mprotect, mremap, brk, madvise, mlock) have the arguments and
+    results of the kernel's; numbers are bytes. Iteration yields the VMAs in order.
 
-    ``mm_mt`` is the address of the tree; it stands for the mm_struct's too, in ``vm_mm``.
-    ``map_count`` counts VMAs, ``mm_lock_seq`` the times the mmap lock was taken for writing.
-    ``mmap_base`` may be set to where a real process had it. ``table_limit`` is how far the page
-    tables reach: on s390x it grows when a mapping goes beyond. The heap lies from ``start_brk``
-    to ``brk_end``; ``data_flags`` are VM_DATA_DEFAULT_FLAGS, ``def_flags`` what mlockall() has
-    asked for new VMAs.
+    ``mm_mt`` is the address of the tree; ``vm_mm`` also has this address, because there is no
+    mm_struct. ``map_count`` counts VMAs, ``mm_lock_seq`` counts write locks of the mmap lock.
+    ``mmap_base`` can be set to that of a real process. ``table_limit`` is the end of the range of
+    the page tables; on s390x a mapping beyond it increases it. The heap is from ``start_brk`` to
+    ``brk_end``. ``data_flags`` are VM_DATA_DEFAULT_FLAGS, ``def_flags`` the flags that mlockall()
+    set for new VMAs.
     """
 
     def __init__(self, manager: Shared, number: int) -> None:

@@ -1,4 +1,4 @@
-"""Page faults: readers without a lock, VMAs that get an anon_vma, stacks that grow.
+"""Page faults: readers without a lock, new anon_vmas, growth of stacks.
 
 Source: mm/memory.c, mm/rmap.c, mm/mmap.c, and find_mergeable_anon_vma() of mm/vma.c, Linux 6.12.
 """

@@ -1,4 +1,4 @@
-"""The flags of mappings, as the kernel's headers number them for most machines.
+"""The flags of mappings, with the values of most machines in the kernel's headers.
 
 Source: include/linux/mm.h, include/uapi/asm-generic/mman.h.
 """

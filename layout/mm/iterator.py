@@ -1,7 +1,7 @@
 """The VMA iterator: a maple state, and one tree operation per function.
 
 Iterators are :class:`~layout.tree.state.MaState`; ends of ranges are exclusive. A function that
-gives a VMA gives None where the tree has NULL.
+returns a VMA returns None for NULL in the tree.
 
 Source: mm/vma.h, include/linux/mm.h of Linux 6.12.
 """

@@ -1,4 +1,4 @@
-"""The memory management of one machine: where its address spaces are made."""
+"""The memory management of one machine, which creates its address spaces."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class MemoryManager(Shared):
-    """Makes the address spaces of a machine, and has what they share.
+    """Makes the address spaces of a machine, and has their common data.
 
-    ``spaces`` is the class of new address spaces, if one is to behave as another kernel's.
+    ``spaces`` is the class of new address spaces, for the behaviour of another kernel.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""New mappings: mmap and brk. Nothing limits them but their number: no rlimits, no overcommit.
+"""New mappings: mmap and brk. Their number is the only limit: no rlimits, no overcommit.
 
 Source: mm/mmap.c of Linux 6.12.
 """

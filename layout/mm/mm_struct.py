@@ -1,7 +1,6 @@
-"""What operations see of an address space: the fields, and every operation with its signature.
+"""The interface of an address space: its fields, and every operation with its signature.
 
-:class:`layout.mm.addressspace.AddressSpace` is the class that has them; mypy holds the two against
-each other.
+:class:`layout.mm.addressspace.AddressSpace` implements it; mypy checks this.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class MmStruct(Protocol):
-    """struct mm_struct, and what can be done to it. Lengths and addresses are bytes."""
+    """struct mm_struct and its operations. Lengths and addresses are bytes."""
 
     manager: Shared
     number: int

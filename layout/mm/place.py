@@ -1,8 +1,7 @@
-"""Where a new mapping goes: the search through the tree's gaps, by each machine's rules.
+"""Finds the address of a new mapping: a search of the tree's gaps with each machine's rules.
 
-Addresses are not randomised. Files are taken to lie on a file system that aligns large mappings
-to huge pages, as ext4 does.
-Source: mm/mmap.c, mm/huge_memory.c, arch/x86/kernel/sys_x86_64.c, arch/s390/mm/mmap.c,
+Addresses are not randomised. Large mappings of files are aligned to huge pages, as by ext4. Source:
+mm/mmap.c, mm/huge_memory.c, arch/x86/kernel/sys_x86_64.c, arch/s390/mm/mmap.c,
 arch/sparc/kernel/sys_sparc_64.c.
 """
 

@@ -1,4 +1,4 @@
-"""Copying an address space for a new process, and tearing one down.
+"""Copies an address space for a new process, and removes one at exit.
 
 Source: dup_mmap() of kernel/fork.c and exit_mmap() of mm/mmap.c, Linux 6.12.
 """

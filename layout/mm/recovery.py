@@ -1,7 +1,7 @@
-"""Forks that fail without a trace: how kernels of 2026 clean up after themselves.
+"""The recovery of a failed fork in kernels of 2026, which leaves an empty tree.
 
-Before, as in 6.12, dup_mmap() left a marker and the parent's VMAs: :mod:`layout.mm.process`. What
-it does now is described here after the change that took the marker out, not after its code.
+Earlier kernels such as 6.12 leave a marker and the parent's VMAs: :mod:`layout.mm.process`. This
+module follows the description of the change that removed the marker, not its code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class EmptyAfterFailure(AddressSpace):
-    """An address space that a failed fork leaves empty, before the lock is dropped."""
+    """An address space that a failed fork empties before it releases the lock."""
 
     def seam_dup_mmap_failed(self, vma: Vma | None) -> None:
         """Free the copies, which lie below ``vma``, and the tree; None: all were copied."""

@@ -1,4 +1,4 @@
-"""Moving and resizing mappings: mremap.
+"""Moves and resizes mappings: mremap.
 
 Source: mm/mremap.c and copy_vma() of mm/vma.c, Linux 6.12.
 """

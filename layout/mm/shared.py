@@ -1,4 +1,4 @@
-"""What the address spaces of one machine share: VMAs, files, anon_vmas, and failures to order."""
+"""Common data of a machine's address spaces: VMAs, files, anon_vmas, and injected failures."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ class TooManySpaces(UsageError):  # noqa: N818 - a finding about a log or a scen
 class Shared:
     """The memory management of one machine, below its address spaces.
 
-    Each address space has one of the machine's trees 0 to 6, tree 7 is the one that munmap
-    gathers VMAs in. ``files`` and anon_vmas are numbers that stand for the kernel's objects.
-    ``steps`` lists the steps that may fail in an address space operation, in order;
-    ``fail_step(n)`` makes the n-th from now fail, as if memory ran out there. (Failing
-    allocations of nodes are ordered from ``machine.cache``.)
+    Each address space has one of the machine's trees 0 to 6. munmap gathers VMAs in tree 7.
+    ``files`` and anon_vmas are numbers instead of the kernel's objects. ``steps`` lists the steps
+    of an operation that can fail, in order. ``fail_step(n)`` makes the n-th step from now fail with
+    a lack of memory. (``machine.cache`` makes allocations of nodes fail.)
     """
 
     def __init__(self, machine: Machine, *, reuse_vmas: bool = False) -> None:

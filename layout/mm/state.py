@@ -1,4 +1,4 @@
-"""What calls of the memory management keep while they run."""
+"""The structs that operations of the memory management have on their stack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class VmaMerge:
-    """struct vma_merge_struct: a range to be merged with its neighbours, and what came of it."""
+    """struct vma_merge_struct: a range to be merged with its neighbours, and the result."""
 
     vmi: MaState
     start: int
@@ -30,7 +30,7 @@ class VmaMerge:
 
 @dataclass(slots=True)
 class Gathered:
-    """struct vma_munmap_struct: what a range to be unmapped holds; ``detach`` is its side tree."""
+    """struct vma_munmap_struct: the VMAs of a range to unmap; ``detach`` is their tree."""
 
     vmi: MaState
     start: int

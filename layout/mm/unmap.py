@@ -1,6 +1,6 @@
-"""Taking VMAs out of an address space.
+"""Removes VMAs from an address space.
 
-They are split, gathered in a tree of their own, cut out, then freed.
+They are split, gathered in a separate tree, removed, then freed.
 
 Source: mm/vma.c of Linux 6.12.
 """

@@ -1,4 +1,4 @@
-"""struct vm_area_struct in the machine's memory: one VMA's fields, and the cache they come from."""
+"""struct vm_area_struct in the machine's memory: the fields of a VMA, and the cache of VMAs."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class _Word:
 class Vma:
     """The struct vm_area_struct at ``address``: each attribute reads and writes its bytes.
 
-    Any address makes a Vma; where nothing is mapped, touching a field is a MachineFault, as in
-    the kernel. ``vm_end`` is exclusive; ``vm_pgoff`` counts pages. Two are equal if their
-    addresses are.
+    A Vma can have any address. If nothing is mapped there, an access to a field raises
+    MachineFault, as in the kernel. ``vm_end`` is exclusive; ``vm_pgoff`` counts pages. Two Vmas are
+    equal if their addresses are equal.
     """
 
     __slots__ = ("address", "cache")
@@ -102,10 +102,10 @@ class Vma:
 
 
 class VmaCache:
-    """kmem_cache "vm_area_struct": VMAs in an arena of their own, in address order.
+    """kmem_cache "vm_area_struct": VMAs in a separate arena, in address order.
 
-    Freed ones keep their bytes and, unless ``reuse`` is set, are not handed out again.
-    ``live`` holds the addresses in use.
+    Freed VMAs keep their bytes. They are allocated again only if ``reuse`` is set. ``live`` has the
+    addresses in use.
     """
 
     def __init__(self, machine: Machine, *, reuse: bool = False) -> None:

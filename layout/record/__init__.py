@@ -1,1 +1,1 @@
-"""Real programs: logs of strace and /proc/PID/maps, made into traces through the mm layer."""
+"""Makes traces of real programs from logs of strace and /proc/PID/maps, through the mm layer."""

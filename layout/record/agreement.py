@@ -1,4 +1,4 @@
-"""Comparing an address space with what /proc/PID/maps said of it at some moment."""
+"""Compares an address space with a copy of /proc/PID/maps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Borders(NamedTuple):
 
 
 class Agreement:
-    """A running comparison: only what a call touched is looked at again after it."""
+    """A continuous comparison: after a call, only the pages that it changed are compared again."""
 
     def __init__(self, maps: list[Mapping]) -> None:
         self.maps = maps

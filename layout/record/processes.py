@@ -1,4 +1,4 @@
-"""A log's processes: who shares an address space with whom, and which call comes when."""
+"""The processes of a log: their shared address spaces, and the order of their calls."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _given(call: Call, space: Space) -> tuple[int, int] | None:
 
 
 class _ForkWasEarlier(Exception):  # noqa: N818 - a finding
-    """A fork that lasted for some lines copied before a call that returned meanwhile."""
+    """A fork took effect before a call that returned during the fork."""
 
     def __init__(self, begun: int) -> None:
         super().__init__(begun)

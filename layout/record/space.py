@@ -1,6 +1,6 @@
-"""One address space of a log: calls that succeeded, carried out by the mm layer as they came out.
+"""One address space of a log: the mm layer repeats the successful calls with their results.
 
-The log says what the kernel did, so addresses are taken from results, not searched for.
+Addresses are taken from the results in the log, not searched for.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _CL_LOCK = {"MLOCK_ONFAULT": 1, "MCL_CURRENT": 1, "MCL_FUTURE": 2, "MCL_ONFAULT"
 
 
 class NotUnderstood(Exception):  # noqa: N818 - a finding about a line
-    """A call whose arguments make no sense, or which the log leaves too much out for."""
+    """A call with invalid arguments, or for which the log has too little information."""
 
 
 class Space:

@@ -1,4 +1,4 @@
-"""Logs of strace: lines become calls, whatever options strace had and whatever interrupts them."""
+"""Logs of strace: makes calls from lines, for all options of strace and with interruptions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Call:
 
 @dataclass(slots=True)
 class Log:
-    """What a log says: calls in the order of their results, and the lines not understood."""
+    """The content of a log: calls in the order of their results, and the lines not understood."""
 
     calls: list[Call] = field(default_factory=list)
     unknown: list[tuple[int, str]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The tree operations of the mm layer, written down as lines of a trace while they happen."""
+"""Records the tree operations of the mm layer as lines of a trace."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How things look: hex, fields, the kernel's text, struct layouts."""
+"""Text output: hex, fields, the kernel's text, struct layouts."""

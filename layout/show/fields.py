@@ -1,7 +1,7 @@
-"""The fields of one node, named as the declared structs name them, and what each one means.
+"""The fields of one node, with the names of the declared structs and their meaning.
 
-``node_fields`` is the data; text, JSON and comparisons are made from it. Together the fields
-cover all 256 bytes of a node, each byte once.
+``node_fields`` returns the data for text, JSON and comparisons. Together the fields cover all 256
+bytes of a node, each byte once.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ UNUSED_TEXT = "unused"
 
 
 class NodeField(NamedTuple):
-    """One field of a node: offset and size in bytes, and what is there.
+    """One field of a node: offset and size in bytes, and its content.
 
-    ``raw`` is in memory order, ``value`` the number that the machine reads there.
+    ``raw`` is in memory order, ``value`` is the number that the machine reads.
     """
 
     name: str
@@ -50,7 +50,7 @@ class NodeField(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a field lies: ``kind`` is its name without its index, ``number`` that, or -1."""
+    """The place of a field: ``kind`` is its name without its index, ``number`` the index, or -1."""
 
     kind: str
     number: int

@@ -1,4 +1,4 @@
-"""Bytes as ``hexdump -C`` shows them, at their virtual addresses.
+"""Bytes in the format of ``hexdump -C``, with their virtual addresses.
 
 >>> for line in hexdump(0x1000, bytes(range(60, 80)), digits=8):
 ...     print(plain(line))

@@ -1,4 +1,4 @@
-"""Lines of text with styles: what renderers return, so that colour stays the caller's choice."""
+"""Lines of text with styles. Renderers return these; the caller decides about colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What testers use: a pytest plugin, strategies and state machines for hypothesis.
+"""Tools for tests: a pytest plugin, strategies and state machines for hypothesis.
 
-Nothing is imported here: each module is imported by those who use it.
+This module imports nothing. Import the modules that you use.
 """

@@ -1,4 +1,4 @@
-"""Running a trace against a plain model: every result and every tree has to be what it should.
+"""Runs a trace and compares every result and every tree with a plain model.
 
 >>> trace = Trace('''
 ... init 0
@@ -47,7 +47,7 @@ class Trace:
 
     @classmethod
     def of(cls, operations: Iterable[Operation], arch: str) -> Trace:
-        """The trace of these operations, whatever their line numbers."""
+        """The trace of these operations, without regard to their line numbers."""
         return cls("".join(f"{operation}\n" for operation in operations), arch)
 
     def operations(self) -> list[Operation]:
@@ -64,7 +64,7 @@ class Trace:
 
 
 class WrongResultError(AssertionError):
-    """An operation whose result, or the tree after it, is not what the model says."""
+    """An operation whose result, or the tree after it, differs from the model."""
 
 
 def check(trace: Trace, machine: Machine | None = None, *, every: int = 1) -> list[Line]:
@@ -80,11 +80,12 @@ def check(trace: Trace, machine: Machine | None = None, *, every: int = 1) -> li
 
 
 class CheckedRunner(Runner):
-    """A Runner that holds each line against a model of each tree.
+    """A Runner that compares each line with a model of each tree.
 
-    What it knows: results of all operations on ranges and entries, and after them the ranges
-    of every tree, the kernel's own validator, and that no node is lost. Of operations on the
-    cursor it knows where they start, and that what they find is there and nothing was skipped.
+    It checks the results of all operations on ranges and entries. After them it checks the ranges
+    of every tree, runs the kernel's own validator, and checks that no node is lost. For operations
+    on the cursor it knows the start. It checks that each range found exists and that none was
+    skipped.
     """
 
     def __init__(self, machine: Machine, *, every: int = 1) -> None:
@@ -106,7 +107,7 @@ class CheckedRunner(Runner):
         return self.models[self._number]
 
     def execute(self, operation: Operation) -> Line:
-        """Carry out one operation. Raises WrongResultError; UsageError for ``poke``."""
+        """Run one operation. Raises WrongResultError; UsageError for ``poke``."""
         if operation.op == "poke":
             message = "a trace that overwrites bytes (poke) can't be held against a model"
             raise UsageError(message)
@@ -303,7 +304,7 @@ class CheckedRunner(Runner):
         return start
 
     def _overlooked(self, start: int, high: int) -> bool:
-        """Whether a reverse search misses this run: see "Bugs that 6.12 has"."""
+        """Whether a reverse search misses this run: see "Bugs in Linux 6.12"."""
         root = self.mem.ma_root(self.tree)
         if high != self.machine.arch.ulong_max or not xa_is_node(root):
             return False
@@ -436,7 +437,7 @@ class CheckedRunner(Runner):
         self._equal(line, "entry", before[-1] if before else 0)
 
     def _check_found(self, line: Line) -> None:
-        """What a cursor found is there: an entry, and the range around it."""
+        """Check that the entry and the range that a cursor found exist."""
         if entry := int(line["entry"], 16):
             found = (int(line["index"], 16), int(line["last"], 16), entry)
             if self.models[self._cursor_tree].at(found[0]) != found:

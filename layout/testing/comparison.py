@@ -1,4 +1,4 @@
-"""What ``assert a == b`` tells: the fields of nodes that differ, the places of numbers."""
+"""The output of ``assert a == b``: fields of nodes that differ, and the slots of numbers."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _name(node: Node) -> str:
 def _told(what: str, found: Difference | None, *, full: bool) -> list[str]:
     if found is None:  # equal now: they have changed since they were compared
         return [what, "", "no field differs any more"]
-    told = [plain(line) for line in lines(found)]
+    told = [plain(line) for line in lines(found, full=full)]
     if not full:
         fields = [line for line in told if line.startswith("!")]
         told = [heading(found), *fields]

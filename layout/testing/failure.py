@@ -1,4 +1,4 @@
-"""What a failing test tells of its trees: the way to the slot concerned, and how to get there."""
+"""The report of a failing test on its trees: the path to the slot concerned, and the trace."""
 
 from __future__ import annotations
 

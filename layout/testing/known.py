@@ -1,4 +1,4 @@
-"""What Linux 6.12 itself gets wrong, so that random tests can look for something else."""
+"""Known bugs of Linux 6.12 itself, which random tests avoid."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class KeepsLastChild(Kernel):
-    """The kernel's code, but for a destroyed node's last child, which keeps its address.
+    """The kernel's code, except that a destroyed node's last child keeps its address.
 
-    In 6.12 a tree in RCU mode that tracks no gaps, and whose root is full of leaves, loses two
-    bytes of the last leaf's address when it is destroyed; so does a subtree of that shape. See
-    "Bugs that 6.12 has" in the documentation.
+    6.12 has a bug in the destruction of a tree in RCU mode that tracks no gaps, and whose root is
+    full of leaves: two bytes of the last leaf's address are cleared. A subtree of that shape has
+    the same bug. See "Bugs in Linux 6.12" in the documentation.
     """
 
     def mt_clear_meta(self, node: int, mt: int) -> None:

@@ -1,4 +1,4 @@
-"""Which machines to test on, as words: names, aliases and groups, joined by commas.
+"""Selects the machines to test on: names, aliases and groups, separated by commas.
 
 >>> select("be,64bit")[:3]
 ('hppa', 'm68k', 'mips')

@@ -1,4 +1,4 @@
-"""Trees that are right and look odd, and single damaged bytes: what readers get wrong.
+"""Valid but unusual trees, and single damaged bytes, which readers often read wrongly.
 
 >>> odd = stale_tail("s390x", 0, 0x1001)
 >>> odd.ranges[0], odd.oddity
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class Odd(NamedTuple):
-    """A tree that every reader has to read as ``ranges``: (first, last, entry), NULL left out.
+    """A tree that every reader must read as ``ranges``: (first, last, entry), without NULL.
 
-    ``held`` are dead nodes, as encoded pointers: the tree has them no more, but readers that
-    are on their way may. Their parent word points to themselves, which tells such readers to
-    start again.
+    ``held`` are dead nodes, as encoded pointers. They are no longer part of the tree, but
+    concurrent readers may still have their addresses. The parent word of a dead node points to the
+    node itself; then a reader must start again.
     """
 
     tree: MapleTree
@@ -76,7 +76,7 @@ def last_word_is_metadata(arch: str | Arch, first: int, entry: int) -> Odd:
 
 
 def stale_tail(arch: str | Arch, first: int, entry: int) -> Odd:
-    """Behind the data end there are pivots and entries of earlier times, as older kernels leave."""
+    """Behind the data end there are old pivots and entries, as older kernels leave them."""
     tree = _filled(arch, first, entry, 5)
     odd = _odd(tree, "stale tail")
     mem, [leaf] = tree.machine.mem, tree.nodes()
@@ -88,7 +88,7 @@ def stale_tail(arch: str | Arch, first: int, entry: int) -> Odd:
 
 
 def dead_nodes(arch: str | Arch, first: int, entry: int) -> Odd:
-    """A writer has replaced nodes that readers in a read section still hold; it is not over."""
+    """A writer has replaced nodes that readers in an open read section still hold."""
     tree = _filled(arch, first, entry, 3 * _slots(arch), rcu=True)
     tree.machine.rcu_read_lock()
     mas = tree.state(first)
@@ -116,7 +116,7 @@ class Corruption(NamedTuple):
         mem.write_u8(self.node + self.offset, self.now, "a byte to damage")
 
     def undo(self, mem: NodeMemory) -> None:
-        """Put back what was there."""
+        """Restore the byte."""
         mem.write_u8(self.node + self.offset, self.was, "a byte to mend")
 
     def __str__(self) -> str:

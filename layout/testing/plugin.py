@@ -1,7 +1,7 @@
 """The pytest plugin: trees on several machines as fixtures, and reports that show their bytes.
 
-pytest loads this module whenever maple-layout is installed, so what it needs is imported where
-it is used first.
+pytest loads this module whenever maple-layout is installed. So it imports other modules only where
+they are first used.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """One line: the version, and the machines that are asked for."""
+    """One line: the version and the selected machines."""
     return f"maple-layout: {metadata.version('maple-layout')}, on {','.join(_wanted(config))}"
 
 
@@ -83,7 +83,7 @@ def _wanted(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what uses ``maple_arch`` on each machine."""
+    """Run each test that uses ``maple_arch`` on each machine."""
     # the parameter has a name of its own: who overrides maple_arch does not ask for it
     if _PARAMETER not in metafunc.fixturenames:
         return
@@ -137,7 +137,7 @@ def maple_arch(_maple_arch_name: str) -> str:
 
 @pytest.fixture
 def maple_machine(maple_arch: str) -> Machine:
-    """A new simulated machine. Freed nodes are kept, to be looked at."""
+    """A new simulated machine, which keeps freed nodes."""
     from layout.machine.machine import Machine
     from layout.testing.machines import find
 
@@ -154,7 +154,7 @@ def make_maple_tree(maple_machine: Machine) -> Recorder:
 
 @pytest.fixture
 def maple_tree(make_maple_tree: Recorder) -> RecordedTree:
-    """An empty MapleTree that remembers what is done to it, for the report if the test fails."""
+    """An empty MapleTree that records its operations, for the report if the test fails."""
     return make_maple_tree()
 
 

@@ -1,7 +1,7 @@
-"""Trees that write down what is done to them, as a trace.
+"""Trees that record their operations as a trace.
 
-What is done through ``tree.kernel``, the machine's memory or its node cache is not seen;
-``replays`` tells whether a trace leads to the same trees without it.
+Calls through ``tree.kernel``, and changes of the machine's memory or its node cache, are not
+recorded. ``replays`` returns whether the trace gives the same trees without them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Makes trees on one machine, and keeps the trace of what is done to all of them.
+    """Makes trees on one machine, and records the trace of all their operations.
 
     >>> import arches
     >>> recorder = Recorder(Machine(arches.get("s390x")))
@@ -104,7 +104,7 @@ def _tree_bytes(machine: Machine, tree: int) -> list[tuple[int, bytes]]:
 
 
 class RecordedTree(MapleTree):
-    """A MapleTree whose operations ``recorder`` writes down, before each is carried out."""
+    """A MapleTree whose operations ``recorder`` records, each before it runs."""
 
     def __init__(self, recorder: Recorder, *, alloc_range: bool = False, rcu: bool = False) -> None:
         super().__init__(machine=recorder.machine, alloc_range=alloc_range, rcu=rcu)

@@ -1,4 +1,4 @@
-"""A state machine for hypothesis: random operations on a tree, held against a plain model.
+"""A state machine for hypothesis: random operations on a tree, compared with a plain model.
 
 >>> import arches
 >>> from layout.machine.machine import Machine
@@ -62,10 +62,10 @@ _refusals = st.tuples(st.integers(0, 3), st.integers(1, 3))
 
 
 class MapleTreeMachine(RuleBasedStateMachine):
-    """Operations on one tree at a time; after each step the trees have to be what they should.
+    """Operations on one tree at a time; after each step all trees are compared with their models.
 
-    Set ``arch`` (a machine's name), ``alloc_range`` and ``rcu``; override :meth:`make_machine`
-    for another kernel or memory. Rules of your own do their operations with :meth:`do`.
+    Set ``arch`` (a machine's name), ``alloc_range`` and ``rcu``. Override :meth:`make_machine` for
+    another kernel or memory. Your own rules run operations with :meth:`do`.
     """
 
     arch = "x86_64"
@@ -73,7 +73,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
     rcu = False
 
     def make_machine(self) -> Machine:
-        """The machine to work on: that of ``arch``, without the bug that 6.12 has."""
+        """The machine to use: that of ``arch``, without the known bug of 6.12."""
         return sound_machine(self.arch)
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
         self.do("init", flags | (MT_FLAGS_USE_RCU if self.rcu else 0))
 
     def do(self, op: str, *args: int) -> Line:
-        """Carry out one line of a trace on the current tree. Raises WrongResultError."""
+        """Run one line of a trace on the current tree. Raises WrongResultError."""
         operation = Operation(len(self.operations) + 1, op, args)
         self.operations.append(operation)
         self._sound = False  # unless what follows comes back
@@ -103,12 +103,12 @@ class MapleTreeMachine(RuleBasedStateMachine):
         return min(max(ends[-1 - which % len(ends)] + beside, 0), self.top)
 
     def trace(self) -> Trace:
-        """What was done so far."""
+        """The trace of all operations so far."""
         return Trace.of(self.operations, self.arch)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is in the current tree."""
+        """Whether the current tree is empty."""
         return not self.runner.model.ranges
 
     def _last(self, first: int, size: int) -> int:
@@ -156,7 +156,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
 
     @rule(first=_index, size=_size, entry=_entry)
     def insert(self, first: int, size: int, entry: int) -> None:
-        """Store where nothing is."""
+        """Store into a free range."""
         self.do("insert", first, self._last(first, size), entry)
 
     @rule(first=_index, size=_size, entry=_entry_or_null)
@@ -171,7 +171,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
 
     @rule(at=_index, steps=st.integers(0, 3), entry=_entry_or_null)
     def store_at_a_cursor(self, at: int, steps: int, entry: int) -> None:
-        """Find a range and store over just that."""
+        """Find a range and store over exactly that range."""
         if self._found(at, steps):
             self.do("cstore", entry)
 
@@ -206,7 +206,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
     @precondition(lambda self: self._number < TREES - 2)
     @rule()
     def continue_with_a_copy(self) -> None:
-        """Copy the tree, destroy it, go on with the copy."""
+        """Copy the tree, destroy it, continue with the copy."""
         self._number += 1
         self.do("dup", self._number)
         self.do("destroy")
@@ -223,28 +223,28 @@ class MapleTreeMachine(RuleBasedStateMachine):
     def store_with_little_memory(
         self, first: int, size: int, entry: int, limit: tuple[int, int]
     ) -> None:
-        """A store that is refused nodes leaves the tree as it was."""
+        """A store whose allocation fails does not change the tree."""
         self.do("fail", *limit)
         self.do("storenw", first, self._last(first, size), entry)
         self.do("fail", NO_LIMIT)
 
     @rule(first=_index, size=_size, entry=_entry_or_null)
     def store_that_has_to_block(self, first: int, size: int, entry: int) -> None:
-        """A store for which memory has to be waited for."""
+        """A store that must wait for memory."""
         self.do("failnw", 0)
         self.do("store", first, self._last(first, size), entry)
         self.do("failnw", NO_LIMIT)
 
     @rule(at=_index, limit=_refusals)
     def erase_with_little_memory(self, at: int, limit: tuple[int, int]) -> None:
-        """An erase asks until it has what it needs, or gives up whole."""
+        """An erase repeats its request until it has all nodes, or fails without a change."""
         self.do("fail", *limit)
         self.do("erase", at)
         self.do("fail", NO_LIMIT)
 
     @rule(granted=st.integers(0, 40))
     def copy_with_little_memory(self, granted: int) -> None:
-        """A copy that is refused nodes leaves nothing behind."""
+        """A copy whose allocation fails frees all its nodes."""
         copy = TREES - 1
         self.do("fail", granted)
         self.do("dup", copy)
@@ -280,7 +280,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
 
     @rule(at=_index, moves=_moves)
     def move_a_cursor(self, at: int, moves: list[tuple[str, int | None]]) -> None:
-        """Step forward and backward; None is as far as there is."""
+        """Step forward and backward; None means no limit."""
         self.do("cset", at)
         for op, limit in moves:
             if is_stuck(self.runner.cursor):

@@ -1,6 +1,6 @@
-"""Hypothesis strategies: machines, numbers at the edges that matter, traces and trees.
+"""Hypothesis strategies: machines, numbers at critical limits, traces and trees.
 
-Everything shrinks: machines towards x86_64, numbers towards 0, traces towards few short lines.
+All values shrink: machines to x86_64, numbers to 0, traces to few short lines.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ if TYPE_CHECKING:
     from layout.traces.trace import Operation
 
 SMALL = 400
-"""Indexes below this are drawn most: there trees get full of small ranges."""
+"""Most indexes are drawn below this limit, so that trees contain many small ranges."""
 
 PAGES = 120
 """Multiples of the page size are drawn up to this one."""
 
 
 def architectures(*names: str) -> SearchStrategy[str]:
-    """Names of machines: those that ``select(*names)`` gives; without names the usual three."""
+    """Names of machines: those of ``select(*names)``; without names the three default ones."""
     return st.sampled_from(select(*(names or DEFAULT)))
 
 
@@ -164,7 +164,7 @@ KINDS = (
     *("store", "fill", "erase", "insert", "prealloc", "read", "cursor", "alloc", "bulk"),
     *("dup", "destroy", "rcu", "fail"),
 )
-"""What traces are made of; ``alloc`` is for trees that track gaps, the others leave it out."""
+"""The kinds of operations in traces; ``alloc`` is only for trees that track gaps."""
 
 
 @st.composite
@@ -177,7 +177,7 @@ def traces(  # noqa: PLR0913 - what a trace may be made of
     alloc_range: bool | None = None,
     rcu: bool | None = None,
 ) -> Trace:
-    """Traces for a machine that are right on every kernel: no state is used when it is stale.
+    """Traces for a machine that are valid on every kernel: no stale state is used.
 
     A trace is some steps of the kinds in ``only``; a step is one line or some that belong
     together, such as ``fill``: contiguous ranges in order. ``alloc_range`` and ``rcu`` say what
@@ -197,7 +197,7 @@ def _choice(draw: DrawFn, given: bool | None) -> bool:  # noqa: FBT001 - an opti
 
 
 def operations(arch: str = "x86_64") -> SearchStrategy[Operation]:
-    """Single lines of a trace that may stand anywhere in it: stores, erases and reads."""
+    """Single lines that are valid anywhere in a trace: stores, erases and reads."""
     steps = _steps(arch, ("store", "erase", "insert", "prealloc", "read"))
     return steps.map(lambda step: assemble(arch, 0, [step])[-1])
 
@@ -211,7 +211,7 @@ def trees(
     alloc_range: bool | None = None,
     rcu: bool | None = None,
 ) -> RecordedTree:
-    """Trees of all shapes, on a machine of their own; a failing example prints how each grew."""
+    """Trees of all shapes, each on a new machine; a failing example prints their operations."""
     kinds = ("store", "fill", "erase", "alloc")
     trace = draw(traces(arch, only=kinds, max_steps=max_steps, alloc_range=alloc_range, rcu=rcu))
     note(f"a tree of {trace!r}")
@@ -233,7 +233,7 @@ def trees(
 
 
 def images(arch: str = "x86_64") -> SearchStrategy[Odd]:
-    """Trees that are right but look odd, with the ranges that every reader has to find."""
+    """Valid but unusual trees, with the ranges that every reader must find."""
     machine = find(arch)
     last = machine.ulong_max - 8 * profile(machine).sizes.slots[LEAF_64]
     first = indexes(arch).map(lambda index: min(index, last))
@@ -243,7 +243,7 @@ def images(arch: str = "x86_64") -> SearchStrategy[Odd]:
 
 @st.composite
 def corruptions(draw: DrawFn, tree: MapleTree) -> Corruption:
-    """Single bytes of a tree's nodes and what to overwrite them with; nothing is written yet.
+    """Single bytes of a tree's nodes with a new value; the value is not written yet.
 
     All fields of a node are as likely, metadata and unused ones among them.
     """

@@ -1,1 +1,1 @@
-"""Traces in, transcripts and differences out."""
+"""Reads traces, runs them, and writes transcripts."""

@@ -1,4 +1,4 @@
-"""Inputs of the verbs: a trace is run, a capture, core or dump is read; each gives an image."""
+"""Inputs of the verbs: runs a trace, or reads a capture, core or dump; the result is an image."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from layout.memory.pointers import xa_is_zero
 
 
 class Model:
-    """What a tree should hold. Ranges are inclusive; every method looks at all of them.
+    """The expected content of a tree. Ranges are inclusive; every method examines all of them.
 
     ``top`` is the largest index, ULONG_MAX of the machine.
 

@@ -1,7 +1,7 @@
-"""A whole trace carried out, and its transcript as bytes: the way of ``maple-layout run``.
+"""Runs a whole trace and writes its transcript as bytes, for ``maple-layout run``.
 
-On a compiled machine the lines that long traces are made of are read, carried out and written
-without a Python object; all others go through :class:`layout.traces.runner.Runner`.
+On a compiled machine, compiled code reads, runs and writes the most frequent lines without Python
+objects. :class:`layout.traces.runner.Runner` runs all others.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def next_line(lines: Replay, data: bytes) -> tuple[int, str]:
 
 
 class Stream:
-    """Carries out the lines of a trace.
+    """Runs the lines of a trace.
 
-    ``last`` is the line of the operation that ended the run with a fault, if one did.
+    ``last`` is the line of the operation that ended the run with a fault, if there was one.
     """
 
     def __init__(self, runner: Runner, data: bytes, source: str = "") -> None:

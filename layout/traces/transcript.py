@@ -1,4 +1,4 @@
-"""Transcripts: JSON lines, and what makes two of them equal."""
+"""Transcripts: JSON lines, and their comparison."""
 
 from __future__ import annotations
 

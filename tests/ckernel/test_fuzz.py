@@ -1,11 +1,13 @@
+import time
 from collections import Counter
 
 import pytest
 
+from layout.ckernel import fuzz as fuzzing
 from layout.ckernel.build import COVERAGE, build
 from layout.ckernel.coverage import coverage, forget
 from layout.ckernel.fuzz import Options, fuzz
-from layout.memory.errors import InputError
+from layout.memory.errors import InputError, TraceError
 from layout.traces.trace import parse
 
 pytestmark = pytest.mark.kernel
@@ -67,3 +69,36 @@ def test_coverage_is_counted(built, tmp_path):
     assert 0.5 < found.executed / found.lines < 1
     assert "mas_store" not in found.never
     assert Counter(found.never).most_common(1)[0][1] == 1
+
+
+def test_one_bug_is_one_cause_on_all_machines(changed_6_12, built, tmp_path):
+    for arch in ("x86_64", "s390x"):
+        built(arch)
+    builds = [build(changed_6_12, arch) for arch in ("x86_64", "s390x")]
+    campaign = fuzz(builds, Options(seconds=8, seed=100), tmp_path, quiet)
+    first = campaign.found[0]
+    assert first.cause == ("meta.end", "mas_root_expand")
+    assert first.arches == ("s390x", "x86_64")
+    assert first.times > len(campaign.found)
+    assert len(first.shrunk) <= 2
+    assert len(list(tmp_path.glob("*.trace"))) == len(campaign.found)
+
+
+def test_the_time_is_kept_while_traces_are_made_shorter(changed_6_12, built):
+    built("x86_64")
+    start = time.monotonic()
+    shown = []
+    options = Options(seconds=3, shrink_seconds=60)
+    fuzz([build(changed_6_12, "x86_64")], options, None, lambda c: shown.append(c.shrinking))
+    assert time.monotonic() - start < 3 + 4
+    assert any(shown)
+
+
+def test_a_trace_without_room_is_left_out(built, monkeypatch):
+    def large(_seed, _arch, **_options):
+        raise TraceError(1, "more nodes than there is room for")
+
+    monkeypatch.setattr(fuzzing, "generate", large)
+    campaign = fuzz([built("x86_64")], Options(seconds=0.3), None, quiet)
+    assert campaign.too_large == campaign.traces > 0
+    assert campaign.found == []

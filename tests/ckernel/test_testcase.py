@@ -70,9 +70,9 @@ load 15
 """
 
 
-def case(text, arch="x86_64"):
+def case(text, arch="x86_64", **options):
     machine = arches.get(arch)
-    return write_test(parse(text.split("\n"), machine.ulong_max), machine, "check_it")
+    return write_test(parse(text.split("\n"), machine.ulong_max), machine, "check_it", **options)
 
 
 def test_calls_and_checks():
@@ -91,6 +91,7 @@ def test_calls_and_checks():
         "\t\tMT_BUG_ON(mt, index != 0x21UL);\n"
         "\t}\n"
         "\tMT_BUG_ON(mt, mtree_load(mt, 0x99UL) != NULL);\n"
+        "\tmt_validate(mt);\n"
         "\tmtree_destroy(mt);\n"
         "}\n"
     )
@@ -130,9 +131,20 @@ def test_it_compiles_and_passes_in_the_harness(kernel_6_12, built):
     built("x86_64")
     used = {line.split()[0] for line in EVERYTHING.splitlines()}
     assert set(OPERATIONS) - used == {"fail", "failnw", "poke", "rcu_lock", "rcu_unlock"}
-    found = case(EVERYTHING)
-    assert len(found.left_out) == 6
-    assert run_test(build(kernel_6_12, "x86_64", test=found)) == ""
+    for closely in (False, True):
+        found = case(EVERYTHING, closely=closely)
+        assert len(found.left_out) == 6
+        assert run_test(build(kernel_6_12, "x86_64", test=found)) == ""
+
+
+def test_looking_closely():
+    plain, close = (
+        case("store 1 2 3001\nerase 1\nload 1\n", closely=c).text for c in (False, True)
+    )
+    assert plain.count("mt_validate(mt);") == 1
+    assert close.count("mt_validate(mt);") == 3  # after each change, and at the end
+    assert close.count("{ 1, 2, 0x3001UL },") == 1
+    assert close.count("mas_find_rev(&mas, 0) != (void *)0x3001UL") == 1
 
 
 @pytest.mark.kernel

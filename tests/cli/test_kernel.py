@@ -1,6 +1,7 @@
 """``maple-layout kernel``, as a user sees it."""
 
 import json
+import re
 
 import pytest
 
@@ -114,21 +115,32 @@ def test_fuzz(run, tmp_path, changed_6_12, built):
     code, out, err = run(*words, "--time", "1", "--json")
     found = json.loads(out)
     assert (code, found["equal"], found["differences"]) == (0, True, [])
+    assert 0.3 < found["coverage"]["executed"] / found["coverage"]["lines"] < 1
     assert "next seed" in err
     code, out, _ = run(*words, "--time", "1", "--source", changed)
     assert code == 1
-    assert "x86_64: store differs in" in out
-    [path] = list(out_dir.glob("store-*.trace"))[:1]
+    assert "\nmeta.end, mas_root_expand: " in out
+    assert " on x86_64\n  store differs in " in out
+    [path] = list(out_dir.glob("store-*.trace"))
+    assert "# cause: meta.end, mas_root_expand\n" in path.read_text()
     code, out, _ = run("kernel", "diff", path, "--arch", "x86_64", "--source", changed)
     assert code == 1
 
 
-@pytest.mark.parametrize(
-    "words", [["--jobs", "0"], ["--time", "x"], ["--coverage", "--arch", "s390x"]]
-)
-def test_wrong_use_of_fuzz(run, words, request):
-    if "--coverage" in words:
-        request.getfixturevalue("built")("s390x")
+@pytest.mark.kernel
+def test_lines_are_counted_also_where_another_machine_was_asked_for(run, tmp_path, built):
+    built("s390x")
+    words = ["kernel", "fuzz", "--arch", "s390x", "--out", tmp_path, "--time", "1"]
+    code, out, _ = run(*words)
+    assert code == 0
+    assert re.search(r"no difference in \d+ of \d+ lines of maple_tree.c executed", out)
+    assert "functions never entered: " in out
+    code, out, _ = run(*words, "--no-coverage")
+    assert out.endswith("no difference\n")
+
+
+@pytest.mark.parametrize("words", [["--jobs", "0"], ["--time", "x"], ["--arch", "s390y"]])
+def test_wrong_use_of_fuzz(run, words):
     code, out, err = run("kernel", "fuzz", *words)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
@@ -155,3 +167,28 @@ def test_a_test_is_checked(run, trace, built, kernel_6_12):
     code, _, err = run("kernel", "test", trace, "--arch", "s390x", "--check")
     assert code == 0
     assert f"passes, on s390x with Linux {kernel_6_12.version}" in err
+
+
+@pytest.mark.kernel
+def test_a_test_that_cannot_show_the_difference_says_so(run, trace, built, change_6_12):
+    """A leaf's metadata has a gap that nobody reads."""
+    built("x86_64")
+    end = "ma_set_meta(node, maple_leaf_64, 0, slot);"
+    changed = change_6_12(end, end.replace("0, slot", "1, slot"))
+    code, out, err = run("kernel", "test", trace, "--check", "--source", changed.root)
+    assert code == 0
+    assert "mt_validate(mt);" in out
+    assert "passes, on x86_64 with " in err
+    assert "but kernel and emulator differ where no caller can see it: " in err
+    assert "meta.gap of 1000000000, byte 249: kernel has 1, emulator has 0" in err
+
+
+@pytest.mark.kernel
+def test_a_test_fails_on_the_kernel_that_its_trace_is_of(run, tmp_path, built, changed_6_12):
+    built("x86_64")
+    trace = tmp_path / "t.trace"
+    trace.write_text("store fffe fffe 3001\n")
+    code, out, err = run("kernel", "test", trace, "--check", "--source", changed_6_12.root)
+    assert code == 1
+    assert "\tmt_validate(mt);\n\tmtree_destroy(mt);\n" in out
+    assert "fails: BUG at mas_validate_limits" in err

@@ -39,7 +39,7 @@ def test_a_tree_in_the_kernels_image(raw):
     assert (found.complete, len(found.ranges)) == (True, 3)
 
 
-def test_virtual_memory_by_its_base(tmp_path, make_core):
+def test_virtual_memory_by_its_base(tmp_path):
     capture = json.loads((MEMORY.parent / "captures" / "x86_64-6.12.117-sleep.json").read_text())
     base = 0xFFFF888000000000
     pieces = [

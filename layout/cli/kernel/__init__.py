@@ -1,4 +1,4 @@
-"""``maple-layout kernel``: the kernel's own C code, built and run beside the emulator."""
+"""``maple-layout kernel``: build the kernel's own C code and compare it with the emulator."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def add(verbs: Any) -> None:
         "kernel",
         help="build and run a kernel's own maple_tree.c, and compare it with the emulator",
         description=(
-            "Try a kernel's own lib/maple_tree.c, unmodified, on any machine that Debian has a "
-            "compiler and a qemu-user for."
+            "Test a kernel's own lib/maple_tree.c, unmodified, on any machine for which Debian has "
+            "a compiler and a qemu-user."
         ),
         allow_abbrev=False,
     )

@@ -1,4 +1,4 @@
-"""``maple-layout kernel diff``: the kernel's own code against the emulator, on a trace."""
+"""``maple-layout kernel diff``: compare the kernel's own code with the emulator on a trace."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def add(actions: Any) -> None:
         _act,
         help="compare the kernel's own code with the emulator on a trace",
         description=(
-            "Carry out a trace on the kernel's own code and on the emulator: every operation's "
-            "result and every byte of memory has to be equal. At the first difference both "
+            "Run a trace on the kernel's own code and on the emulator: every operation's "
+            "result and every byte of memory must be equal. At the first difference both "
             "nodes are shown, and a shorter trace that shows it too."
         ),
     )
@@ -49,7 +49,7 @@ def add(actions: Any) -> None:
         metavar="S",
         type=count,
         default=20,
-        help="seconds to spend on a shorter trace; 20 if left out",
+        help="seconds to spend on a shorter trace; the default is 20",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_findings(parser)

@@ -1,12 +1,13 @@
-"""``maple-layout kernel fuzz``: the kernel's own code against the emulator, on generated traces."""
+"""``maple-layout kernel fuzz``: compare the kernel's own code with the emulator on many traces."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from layout.cli.common import count, positive
+from layout.cli.common import count, positive, tell
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.options import (
     add_action,
@@ -15,11 +16,9 @@ from layout.cli.kernel.options import (
     machines,
     source_of,
 )
-from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
-    import argparse
-
+    from layout.ckernel.build import Built
     from layout.ckernel.coverage import Coverage
     from layout.ckernel.fuzz import Campaign, Found
     from layout.ckernel.source import KernelSource
@@ -35,33 +34,37 @@ def add(actions: Any) -> None:
         help="compare the kernel's own code with the emulator on generated traces",
         description=(
             "Generate traces, each from a number, and compare the kernel's own code with the "
-            "emulator on them, on one machine after the other. What differs is made shorter and "
-            "saved. The same command goes on where it ended."
+            "emulator on them, on the machines in turn. Failing traces are shortened and "
+            "saved. The same command continues with the next number."
         ),
     )
     add_machines(parser, "all whose compiler and qemu are installed")
     parser.add_argument(
-        "--time", metavar="S", type=count, default=60, help="seconds; 60 if left out"
+        "--time", metavar="S", type=count, default=60, help="seconds; the default is 60"
     )
     parser.add_argument(
-        "--seed", metavar="N", type=count, default=0, help="the first number; 0 if left out"
+        "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
     )
     parser.add_argument(
-        "--jobs", metavar="J", type=positive, default=1, help="processes; 1 if left out"
+        "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
         default="kernel-fuzz",
-        help="where differences and the next number are kept; ./kernel-fuzz if left out",
+        help="directory for differences and the next number; the default is ./kernel-fuzz",
     )
     parser.add_argument(
         "--abuse",
         action="store_true",
-        help="also what the kernel's code is known not to survive, such as a stale cursor",
+        help="also generate input that is known to crash the kernel's code, such as a stale cursor",
     )
     parser.add_argument(
-        "--coverage", action="store_true", help="tell which lines of maple_tree.c were executed"
+        "--coverage",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="count the lines of maple_tree.c that were executed; every trace runs once more "
+        "where no machine asked for is this computer's own",
     )
     add_results_only(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -71,21 +74,17 @@ def add(actions: Any) -> None:
 def _act(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from layout.ckernel import toolchain
-    from layout.ckernel.build import COVERAGE, PLAIN, build
+    from layout.ckernel.build import build
     from layout.ckernel.coverage import coverage, forget
     from layout.ckernel.fuzz import Options, fuzz
 
     ready(args)
     source = source_of(args)
-    builds = []
-    for name in machines(args.arch):
-        counted = args.coverage and toolchain.is_native(name)
-        builds.append(build(source, name, COVERAGE if counted else PLAIN))
-    native = next((built for built in builds if built.mode == COVERAGE), None)
-    if args.coverage and native is None:
-        message = "--coverage counts on this computer's own architecture: add it to --arch"
-        raise UsageError(message)
+    native = _counting(source) if args.coverage else None
+    builds = [
+        native if native and native.arch == name else build(source, name)
+        for name in machines(args.arch)
+    ]
     if native:
         forget(native)
     options = Options(
@@ -94,6 +93,7 @@ def _act(args: argparse.Namespace) -> int:
         jobs=args.jobs,
         abuse=args.abuse,
         results_only=args.results,
+        counting=native,
     )
     progress = Progress()
     campaign = fuzz(builds, options, Path(args.out), progress)
@@ -107,8 +107,20 @@ def _act(args: argparse.Namespace) -> int:
     return 1 if campaign.found or campaign.earlier else 0
 
 
+def _counting(source: KernelSource) -> Built | None:
+    """A build for this computer that counts lines; None, and a word why, where there is none."""
+    from layout.ckernel import toolchain
+    from layout.ckernel.build import COVERAGE, build
+
+    name = next((arch for arch in toolchain.available() if toolchain.is_native(arch)), None)
+    if name is not None:
+        return build(source, name, COVERAGE)
+    tell("executed lines are not counted: this computer's own compiler is missing")
+    return None
+
+
 class Progress:
-    """One line on stderr: renewed on a terminal, else written every ten seconds."""
+    """One line on stderr: updated on a terminal, else written every ten seconds."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -116,14 +128,16 @@ class Progress:
 
     def __call__(self, campaign: Campaign) -> None:
         """Tell how far the campaign is."""
-        if campaign.seconds < self._next:
+        if campaign.seconds < self._next and not (self._terminal and campaign.shrinking):
             return
         self._next = campaign.seconds + (0.2 if self._terminal else 10)
         text = (
             f"{campaign.seconds:.0f} s: {campaign.traces} traces, "
-            f"{campaign.operations} operations, {len(campaign.found)} kinds of difference, "
+            f"{campaign.operations} operations, {len(campaign.found)} causes of difference, "
             f"next seed {campaign.next_seed}"
         )
+        if campaign.shrinking:
+            text += f"; making a trace shorter that differs in {campaign.shrinking}"
         print(f"\r{text} " if self._terminal else text, end="", file=sys.stderr, flush=True)
         if not self._terminal:
             print(file=sys.stderr)
@@ -150,6 +164,7 @@ def _campaign_json(
         "operations": dict(campaign.counts.most_common()),
         "equal_faults": campaign.faults,
         "too_long": campaign.too_long,
+        "too_large": campaign.too_large,
         "coverage": executed
         and {
             "lines": executed.lines,
@@ -170,7 +185,7 @@ def _checked(campaign: Campaign) -> list[Checked]:
     for found in campaign.found:
         where = str(found.path) if found.path else f"seed {found.seed}"
         name = f"{found.mismatch.operation.op} on {found.arch}"
-        message = f"{name} differs in {', '.join(found.mismatch.fields)} ({found.times} times)"
+        message = f"{found.cause}: {found.times} traces on {', '.join(found.arches)}"
         detail = "\n".join(line_of(operation) for operation in found.shrunk)
         wrong.append(Checked(found.arch, name, Finding("kernel fuzz", message, where, 0, detail)))
     for path in campaign.earlier:
@@ -185,6 +200,8 @@ def _found_json(found: Found) -> dict[str, Any]:
 
     return {
         "arch": found.arch,
+        "arches": list(found.arches),
+        "cause": {"field": found.cause.field, "function": found.cause.function or None},
         "seed": found.seed,
         "op": found.mismatch.operation.op,
         "fields": list(found.mismatch.fields),
@@ -208,16 +225,19 @@ def _print_campaign(source: KernelSource, campaign: Campaign, executed: Coverage
         print(f"{campaign.faults} traces ended in the same fault on both sides")
     if campaign.too_long:
         print(f"{campaign.too_long} traces took too long and were given up")
+    if campaign.too_large:
+        print(f"{campaign.too_large} traces needed more nodes than there is room for")
     if executed:
         print(executed)
         print(f"functions never entered: {', '.join(executed.never) or 'none'}")
     for found in campaign.found:
+        traces = "1 trace" if found.times == 1 else f"{found.times} traces"
+        print(f"{found.cause}: {traces} on {', '.join(found.arches)}")
         print(
-            f"{found.arch}: {found.mismatch.operation.op} differs in "
-            f"{', '.join(found.mismatch.fields)} ({found.times} times), "
-            f"{len(found.shrunk)} operations: {found.path}"
+            f"  {found.mismatch.operation.op} differs in {', '.join(found.mismatch.fields)}, "
+            f"shortest trace {len(found.shrunk)} lines: {found.path}"
         )
     for path in campaign.earlier:
         print(f"found by an earlier run: {path}")
     if not campaign.found and not campaign.earlier:
-        print("no difference")
+        print("no difference" + (f" in {executed}" if executed else ""))

@@ -20,7 +20,7 @@ def add_action(actions: Any, name: str, act: Any, **texts: str) -> argparse.Argu
     parser.add_argument(
         "--deb",
         metavar="PACKAGE",
-        help="an installed Debian package of a kernel's source; linux-source-6.12 if left out",
+        help="an installed Debian package of a kernel's source; the default is linux-source-6.12",
     )
     parser.set_defaults(act=act)
     return parser
@@ -33,7 +33,7 @@ def add_trace(parser: argparse.ArgumentParser) -> None:
 
 def add_machines(parser: argparse.ArgumentParser, default: str) -> None:
     """Add ``--arch`` for several machines."""
-    parser.add_argument("--arch", metavar="A,B,...", help=f"the machines; {default} if left out")
+    parser.add_argument("--arch", metavar="A,B,...", help=f"the machines; the default is {default}")
 
 
 def source_of(args: argparse.Namespace) -> KernelSource:
@@ -63,5 +63,5 @@ def add_results_only(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results",
         action="store_true",
-        help="compare what callers see, not states, allocations and memory",
+        help="compare only results for callers, not states, allocations and memory",
     )

@@ -23,11 +23,11 @@ def add(actions: Any) -> None:
         actions,
         "run",
         _act,
-        help="carry out a trace on the kernel's own code and print its transcript",
-        description="Carry out a trace on the kernel's own code; one JSON line an operation.",
+        help="run a trace on the kernel's own code and print its transcript",
+        description="Run a trace on the kernel's own code; print one JSON line for each operation.",
     )
     add_trace(parser)
-    add_arch(parser, "the machine, x86_64 if left out")
+    add_arch(parser, "the machine (default x86_64)")
     parser.add_argument(
         "--sanitize", action="store_true", help="with address and undefined behaviour sanitizers"
     )

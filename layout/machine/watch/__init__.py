@@ -1,1 +1,1 @@
-"""What watches a machine from outside: memory, node cache and kernel code that take notes."""
+"""Watches: subclasses of memory, node cache and kernel that record what a machine does."""

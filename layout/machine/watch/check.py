@@ -1,8 +1,8 @@
-"""The access checker: judges every read of a node by what the bytes were last written as.
+"""The access checker: compares each read of a node with the field that was last written there.
 
-Reads that the kernel makes first and judges afterwards are declared on the functions that make
-them, see :mod:`layout.tree.peeks`. Everything else that is not what it is read as is reported,
-whether or not its value does any harm on this machine.
+The kernel makes some reads first and tests the value afterwards. These are declared on the
+functions that make them, see :mod:`layout.tree.peeks`. All other reads of bytes that hold another
+field are reported, even if the value does no harm on this machine.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _OTHERS = {8: ("x86_64", "s390x", "sparc64"), 4: ("i386", "mips")}
 
 
 class CheckedMemory(HistoryMemory):
-    """Node memory that reports accesses to bytes that are something else.
+    """Node memory that reports accesses to bytes that hold another field.
 
     ``reports`` are those of the operation that :meth:`begin` started last.
     """
@@ -195,7 +195,7 @@ def _accessor(frame: FrameType | None) -> tuple[str, dict[str, str]]:
 
 
 class CheckedCache(NodeCache):
-    """A node cache whose nodes are, for its memory, in use or free."""
+    """A node cache that tells its memory which nodes are in use and which are free."""
 
     mem: CheckedMemory
 

@@ -1,8 +1,8 @@
-"""Memory that keeps every byte's history: what was written there last, and by which operation.
+"""Memory with a history for every byte: as which field it was last written, by which operation.
 
-Reads and writes are those of :class:`layout.memory.node.NodeMemory`; each names the field it
-means, so what is read can be held against what was written. Bytes outside the nodes have no
-history, nor have nodes that were put in place whole (``Machine.restore``).
+Reads and writes are those of :class:`layout.memory.node.NodeMemory`. Each names a field, so a read
+can be compared with the last write. Bytes outside the nodes have no history. Nodes that were
+written as a whole (``Machine.restore``) have none either.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class View:
 
 
 class WatchedRun(Behind):
-    """Fields of a node, with its history when they were read: each is judged when it is used."""
+    """Fields of a node, with its history when they were read: each is checked when it is used."""
 
     def __init__(
         self, memory: HistoryMemory, node: int, offset: int, a_tag: int, plain: Pivots
@@ -66,9 +66,9 @@ def _run(a_tag: int, width: int, count: int) -> array[int]:
 
 
 class HistoryMemory(NodeMemory):
-    """Node memory with a shadow, which hands what looks odd to :meth:`judge`.
+    """Node memory with a shadow, which passes mismatches to :meth:`judge`.
 
-    The memory mixes with others that watch: every method calls the next one.
+    It can be combined with other watches: every method calls ``super()``.
     """
 
     def __init__(self, arch: Arch, profile: Profile) -> None:

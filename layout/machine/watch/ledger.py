@@ -1,7 +1,7 @@
-"""The ledger: what each operation cost in nodes and in written bytes, and what was in vain.
+"""The ledger: the cost of each operation in nodes and written bytes, and unnecessary work.
 
-An operation is a line of a trace, or, outside of traces, a call into the kernel that no other
-call makes. docs/watching.md defines every figure.
+An operation is a line of a trace. Outside of traces it is a call of a kernel operation by the user,
+not by another operation. docs/watching.md defines every figure.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ _SPANS = 1 << 12
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What one operation cost.
+    """The cost of one operation.
 
-    ``number`` is its line in the trace, or a count from 1. Nodes: ``requested`` from the node
-    cache and handed out, ``refused`` by it, ``used`` in a tree, ``given_back`` unused, ``freed``
-    in all. Each byte, word and cache line counts once, however often it was written.
+    ``number`` is its line in the trace, or a count from 1. Counts of nodes are ``requested`` (from
+    the node cache, and allocated), ``refused`` by it, ``used`` in a tree, ``given_back`` unused,
+    and ``freed`` in total. Each byte, word and cache line counts once, even if it was written more
+    often.
     """
 
     number: int
@@ -74,7 +75,7 @@ NEVER_USED = "preallocation never used"
 
 
 class Ledger:
-    """The accounts of all operations so far, and the one that is open."""
+    """The accounts of all operations so far, and that of the current operation."""
 
     def __init__(self, arch: Arch) -> None:
         self.accounts: list[Account] = []
@@ -227,7 +228,7 @@ def units(spans: Iterable[Span], unit: int) -> int:
 
 
 class LedgerMemory(NodeMemory):
-    """Memory that notes which bytes of nodes are written."""
+    """Memory that records which bytes of nodes are written."""
 
     def __init__(self, arch: Arch, profile: Profile) -> None:
         self.ledger = Ledger(arch)
@@ -259,7 +260,7 @@ class LedgerMemory(NodeMemory):
 
 
 class LedgerCache(NodeCache):
-    """A node cache that notes what it hands out, refuses and gets back."""
+    """A node cache that records which nodes it allocates, refuses and gets back."""
 
     mem: LedgerMemory
 
@@ -281,10 +282,10 @@ class LedgerCache(NodeCache):
 
 
 class LedgerKernel(StateKernel):
-    """Kernel code whose outermost calls are operations, and which notes what nodes become.
+    """Kernel code whose outermost calls are operations, and which records the use of nodes.
 
-    The calls at the end of this module are wrapped; those made by kernel code itself are not
-    looked at.
+    The functions at the end of this module are wrapped. Calls from kernel code itself are not
+    recorded.
     """
 
     mem: LedgerMemory

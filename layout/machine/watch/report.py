@@ -1,4 +1,4 @@
-"""A report: one access that broke a rule, with where, what, who wrote it and who reads it."""
+"""A report: one access that broke a rule, with its place, the field, the writer and the reader."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ STEP = ("_", "seam_", "<listcomp>", "<genexpr>")
 class Report:
     """One broken rule.
 
-    ``node`` is the node's address and ``offset`` the first odd byte in it; ``read_as`` and
+    ``node`` is the node's address and ``offset`` the first wrong byte in it. ``read_as`` and
     ``written_as`` name fields. ``operation`` and ``written_by`` are numbers of operations (a
-    trace's lines), ``written_by`` None for bytes that nobody wrote; ``function`` is the kernel
-    function that reads. ``value`` is the word as this machine reads it, and ``means`` what
-    the same fields read as on machines of either byte order.
+    trace's lines); ``written_by`` is None for bytes that were never written. ``function`` is the
+    kernel function that reads. ``value`` is the word as this machine reads it. ``means`` has the
+    values of the same bytes on machines of either byte order.
     """
 
     kind: str

@@ -1,8 +1,8 @@
-"""RCU read sections: which one a maple state got its node in, and what became of that node.
+"""RCU read sections: the section in which a maple state got its node, and that node's history.
 
-A node is only sure to stay while the read section in which it was found goes on. A state that
-is used in another section, or after its node was freed, is reported as a stale maple state,
-whether or not the memory looks right by chance.
+A node is certain to exist only during the read section in which it was found. A state that is used
+in another section, or after its node was freed, is reported as a stale maple state, even if the
+bytes are still valid by chance.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ POISON_FREE, POISON_END = 0x6B, 0xA5
 
 
 class History:
-    """What happened to a node: ``generation`` counts how often it was handed out and freed."""
+    """The history of a node: ``generation`` counts its allocations and frees."""
 
     __slots__ = ("events", "freed_by", "generation", "state")
 
@@ -50,8 +50,8 @@ class History:
 class Sections:
     """The read sections of a machine, the histories of its nodes, and the reports.
 
-    Sections are numbered from 1. Each task has at most one, however deep its locks are nested;
-    ``task`` names the one that runs.
+    Sections are numbered from 1. Each task has at most one section, even if its locks are nested.
+    ``task`` names the running task.
     """
 
     def __init__(self) -> None:
@@ -163,7 +163,7 @@ def _of_kernel(frame: FrameType) -> bool:
 
 
 class SectionCache(NodeCache):
-    """A node cache that tells the histories what is handed out and freed."""
+    """A node cache that records allocated and freed nodes in the histories."""
 
     sections: Sections
 
@@ -183,20 +183,20 @@ class SectionCache(NodeCache):
 
 
 class PoisonCache(NodeCache):
-    """A node cache that poisons what it gets back, as SLUB does with slub_debug=P.
+    """A node cache that poisons freed nodes, as SLUB does with slub_debug=P.
 
-    Whoever watches accesses is not told.
+    Watches of accesses do not see these writes.
     """
 
     def free(self, node: int) -> None:
-        """NodeCache.free(), and the bytes are gone."""
+        """NodeCache.free(); the bytes are overwritten."""
         super().free(node)
         poison = bytes([POISON_FREE]) * (NODE_SIZE - 1) + bytes([POISON_END])
         self.mem.poison(node, poison)
 
 
 class SectionKernel(StateKernel):
-    """Kernel code whose states know their section, and whose callbacks wait for readers.
+    """Kernel code whose states record their section, and whose callbacks wait for readers.
 
     A callback waits for the sections that were open when it was queued, not for later ones.
     """
@@ -247,9 +247,9 @@ class SectionKernel(StateKernel):
 class SectionMachine(ReportingMachine):
     """A machine whose tasks, read sections and grace periods are watched.
 
-    With ``manual_grace`` callbacks run in :meth:`grace` alone: not at the end of an operation,
-    nor with the last reader's section. Outside a trace operations are counted from 1; each ends
-    with :meth:`quiesce`.
+    With ``manual_grace`` callbacks run only in :meth:`grace`, not at the end of an operation, and
+    not at the end of the last reader's section. Outside a trace, operations are counted from 1, and
+    each ends with :meth:`quiesce`.
     """
 
     kernel: SectionKernel
@@ -297,20 +297,20 @@ class SectionMachine(ReportingMachine):
         return done
 
     def held_up(self) -> bool:
-        """Whether callbacks wait for grace(); each waits for its own readers anyway."""
+        """Whether callbacks wait for grace(); each waits for its readers in any case."""
         return self.manual_grace
 
     def grace(self) -> int:
-        """A grace period ends for all callbacks that no section holds up; returns how many."""
+        """End the grace period of all callbacks that wait for no section; returns their number."""
         return self.kernel.run_rcu()
 
     def hand_over(self, mas: MaState) -> None:
-        """Let the state be used in the current section: who calls this vouches for its node."""
+        """Allow the state in the current section; the caller guarantees that its node exists."""
         if isinstance(mas, WatchedState):
             mas.section = self.sections.current
 
     def restore(self, saved: Saved) -> None:
-        """Machine.restore(); what happened to the nodes since then is not known."""
+        """Machine.restore(); the histories of the nodes are dropped."""
         super().restore(saved)
         self.kernel.waits.clear()
         self.sections.nodes.clear()

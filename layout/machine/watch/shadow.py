@@ -1,4 +1,4 @@
-"""The shadow of the nodes: for every byte, as what it was last written, and by which operation.
+"""The shadow of the nodes: for each byte the field and the operation of its last write.
 
 A *tag* is a kind of field and its index; tags of a word's bytes are all alike.
 """
@@ -20,10 +20,10 @@ KINDS = (
 (ALLOC_TOTAL, ALLOC_COUNT, ALLOC_REQUEST, ALLOC_SLOT) = range(15, 19)
 
 DATA = frozenset({PIVOT, SLOT, GAP})
-"""Kinds of which only those up to the node's data end are in use."""
+"""Kinds of fields that are in use only up to the node's data end."""
 
 SINGLE_BYTES = frozenset({NEVER, ZEROED, META_END, META_GAP, PARENT_SLOT, SLOT_LEN, ALLOC_COUNT})
-"""Kinds whose bytes lie alike in memory whatever the byte order is."""
+"""Kinds whose bytes in memory do not depend on the byte order."""
 
 _INDEXED = frozenset({PIVOT, SLOT, GAP, ALLOC_SLOT})
 _INDEX_BITS = 9
@@ -52,7 +52,7 @@ def name(a_tag: int) -> str:
 
 
 def group(a_tag: int) -> str:
-    """What a report calls such fields: both metadata bytes are "metadata"."""
+    """The name of such fields in a report: both metadata bytes are "metadata"."""
     kind = kind_of(a_tag)
     return "metadata" if kind in {META_END, META_GAP} else KINDS[kind]
 
@@ -82,17 +82,17 @@ class Shadow:
         self.operation = 0
 
     def begin(self, operation: int) -> None:
-        """What is written from now on is written by this operation."""
+        """Attribute all writes from now on to this operation."""
         self.operation = operation
         self._writer = array("I", [operation])
 
     def grow(self, count: int) -> None:
-        """Append bytes that nobody wrote."""
+        """Append bytes that were never written."""
         self.tags.extend(tags(tag(NEVER), 1) * count)
         self.writers.extend(array("I", [0]) * count)
 
     def forget(self, size: int) -> None:
-        """Start anew with ``size`` bytes of unknown history."""
+        """Start again with ``size`` bytes of unknown history."""
         self.tags = tags(tag(UNKNOWN), 1) * size
         self.writers = array("I", [0]) * size
 
@@ -102,6 +102,6 @@ class Shadow:
         self.writers[at : at + len(new)] = self._writer * len(new)
 
     def copied(self, to: int, at: int, width: int) -> None:
-        """Bytes were copied with what they mean."""
+        """Bytes were copied; their tags are copied too."""
         self.tags[to : to + width] = self.tags[at : at + width]
         self.writers[to : to + width] = self._writer * width

@@ -1,4 +1,4 @@
-"""States of callers that remember where they come from and what was done with them."""
+"""States of callers that record their origin and their use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from layout.tree.state import MA_ACTIVE, MaState
 
 
 class Stored(NamedTuple):
-    """A store: by whom, over what, and how often its tree had been read by then."""
+    """A store: its operation, its range, and the number of reads of its tree before it."""
 
     label: str
     tree: int
@@ -18,10 +18,10 @@ class Stored(NamedTuple):
 
 
 class Reserve(NamedTuple):
-    """A preallocation: by whom, how many nodes, and the store it is for.
+    """A preallocation: its operation, the number of nodes, and the store that it is for.
 
-    ``ranges`` are those that the state had before and after: a NULL's is widened. The entry
-    is None where the nodes are for any number of stores.
+    ``ranges`` are those of the state before and after: the range of a NULL is widened. The entry is
+    None if the nodes are for any number of stores.
     """
 
     label: str
@@ -46,12 +46,12 @@ class Onlooker(Protocol):
 
 
 class WatchedState(MaState):
-    """A state with room for notes.
+    """A state with additional records.
 
-    ``stored`` is the last store through it and ``reserve`` the preallocation that it holds, for
-    the ledger. ``section`` is the read section in which it got its node, 0 for none, and
-    ``generation`` the node's at that time, for ``sections``, which is told of every look at the
-    node of an active state.
+    For the ledger, ``stored`` is the last store through it and ``reserve`` the preallocation that
+    it holds. ``section`` is the read section in which it got its node, 0 for none. ``generation``
+    is the node's at that time. ``sections`` gets a call for each read of ``node`` in an active
+    state.
     """
 
     def __init__(self, tree: int, index: int, last: int, ulong_max: int) -> None:
@@ -75,7 +75,7 @@ class WatchedState(MaState):
             self.sections.bind(self, enode)
 
     def copy(self) -> MaState:
-        """MaState.copy(): the same node, of the same section; notes of the ledger stay behind."""
+        """MaState.copy(): the same node and section, without the records of the ledger."""
         new = WatchedState(self.tree, self.index, self.last, 0)
         new.assign(self)
         return new
@@ -89,8 +89,8 @@ class WatchedState(MaState):
 
 
 class StateKernel(Kernel):
-    """Kernel code whose callers' states have room for notes."""
+    """Kernel code that gives callers states with additional records."""
 
     def new_state(self, tree: int, index: int = 0, last: int | None = None) -> WatchedState:
-        """Kernel.new_state(), with room for notes."""
+        """Kernel.new_state(), with additional records."""
         return WatchedState(tree, index, index if last is None else last, self.ulong_max)

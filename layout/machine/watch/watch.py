@@ -1,4 +1,4 @@
-"""A watch: classes that stand in front of a machine's parts and take notes."""
+"""A watch: subclasses of a machine's parts that record accesses and calls."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What watches one thing: for each part of a machine a class that calls ``super()``.
+    """One watch: for each part of a machine a class whose methods call ``super()``.
 
-    Several watches together are one class for each part, so constructors pass on all arguments.
+    Several watches are combined into one class for each part, so constructors pass on all
+    arguments.
     """
 
     machine: type[Machine] = Machine
@@ -33,7 +34,7 @@ class ReportingMachine(Machine):
 
     @property
     def reports(self) -> list[Report]:
-        """All reports so far of this watch and those behind it."""
+        """All reports so far of this watch and of those that ``super()`` reaches."""
         return []
 
 

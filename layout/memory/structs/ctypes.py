@@ -1,7 +1,7 @@
 """C structs declared in construct: members are placed by the machine's alignment rules.
 
-Each member is a construct field whose ``docs`` hold its C type. Offsets, sizes and alignment
-are read back from the construct declaration by :func:`describe`; nothing states them twice.
+Each member is a construct field whose ``docs`` hold its C type. :func:`describe` reads offsets,
+sizes and alignment from the construct declaration; they are not stated anywhere else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A struct as the machine's compiler lays it out; sizes and offsets in bytes."""
+    """The layout of a struct on a machine; sizes and offsets in bytes."""
 
     name: str
     size: int

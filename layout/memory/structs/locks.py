@@ -1,4 +1,4 @@
-"""Kernel configuration: what spinlock_t is, and with it where a tree's flags and root lie.
+"""Kernel configuration: the layout of spinlock_t, which determines the offsets in maple_tree.
 
 Source: spinlock_types.h, spinlock_types_raw.h, spinlock_types_up.h, lockdep_types.h, rtmutex.h and
 rbtree_types.h in include/linux of 6.12, and asm/spinlock_types.h of each architecture. The size of

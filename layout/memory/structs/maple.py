@@ -24,7 +24,7 @@ VERSIONS = ("6.1", "6.12", "6.18", "7.2")
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many slots each kind of node has; the rest follows from it."""
+    """The number of slots of each kind of node; all else follows from it."""
 
     node_slots: int
     range64_slots: int

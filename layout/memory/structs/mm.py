@@ -1,4 +1,4 @@
-"""struct vm_area_struct, declared once for every machine: what a process's tree points to.
+"""struct vm_area_struct, declared once for every machine; the entries of a process's tree.
 
 Source: include/linux/mm_types.h of Linux 6.12. Which members there are depends on the kernel's
 configuration: CONFIGS has one for each machine that the captured kernels' VMAs fit in size

@@ -1,4 +1,4 @@
-"""Conformance of readers: images of every shape of tree, and whether a reader reads them right.
+"""Conformance of readers: tests whether a reader reads images of every shape of tree correctly.
 
 A reader is a program (``layout.testing.conformance.command``) or a Python callable:
 

@@ -1,4 +1,4 @@
-"""What a reader answered: its ranges, and how it ended."""
+"""The answer of a reader: its ranges, and its exit status."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ENTRY = re.compile(_SIGNED)
 
 @dataclass(slots=True)
 class Answer:
-    """``rows`` as the reader gave them; ``status`` is 0, or says how it failed.
+    """``rows`` are the lines of the reader; ``status`` is 0, or describes the failure.
 
     ``said`` is the last line of its errors, ``strange`` the first line that could not be
-    understood. ``stopped`` says why a reader had to be stopped, and is empty if it ended.
+    understood. ``stopped`` is the reason if the reader was stopped, and empty if it ended.
     """
 
     rows: list[Row] = field(default_factory=list)

@@ -26,7 +26,7 @@ class OutOfTimeError(BaseException):
 
 
 class CaseMemory:
-    """The memory of a case, and what a debugger would know of the kernel."""
+    """The memory of a case, and the facts about the kernel that a debugger has."""
 
     def __init__(self, built: Built, seconds: float) -> None:
         image = built.image

@@ -1,6 +1,6 @@
 """The corpus: every shape on every machine, other kernels' trees, real captures, damage.
 
-A case is cheap until it is built; building one takes a millisecond to a quarter of a second.
+A case is built on demand, which takes a millisecond to a quarter of a second.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LEFT_OUT_IN = "6.1"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """An image, and the ranges in it; of a file of it only the first ``kept`` part is there."""
+    """An image, and the ranges in it; a file of it has only the first ``kept`` part."""
 
     image: Image
     expected: Ranges
@@ -50,9 +50,9 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One image that a reader is tried on; ``about`` says what is special about it.
+    """One image to test a reader; ``about`` describes its special property.
 
-    ``damaged`` ones only have to be noticed.
+    If the image is ``damaged``, a reader must only detect this.
     """
 
     name: str

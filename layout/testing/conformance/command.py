@@ -41,8 +41,8 @@ _CORE, _TREE = "{core}", "{tree}"
 class Commands:
     """Runs a command over cases, several at a time.
 
-    In ``command`` {core} and {tree} stand for the core's path and the tree's address; without
-    them they are appended. ``keep`` is a directory that takes the files of cases that fail.
+    The core's path and the tree's address replace {core} and {tree} in ``command``; without these
+    they are appended. ``keep`` is a directory for the files of failed cases.
     """
 
     def __init__(

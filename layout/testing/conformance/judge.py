@@ -1,16 +1,19 @@
-"""Whether an answer is right, and if it is not, which mistake would have given just that.
+"""Compares an answer with the expected one, and finds the mistake that gives a wrong answer.
 
 A mistake is a reader of ``layout.testing.conformance.suspects``. It explains a failure if it gives
-exactly the same answer. Often several do; then those come first that also pass the cases that
-the reader passed, and of them the one that explains most of the failures.
+exactly the same answer, or the same rows printed in another known way. If several do, those come
+first that also pass the cases that the reader passed. Of these, the one that explains most failures
+comes first. If none does, ``layout.testing.conformance.evidence`` searches the image's bytes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layout.memory.pointers import XA_ZERO_ENTRY
+from layout.testing.conformance.evidence import find_evidence
+from layout.testing.conformance.printings import PRINTINGS
 from layout.testing.conformance.result import Failure
 from layout.testing.conformance.suspects import SUSPECTS
 
@@ -31,11 +34,21 @@ _SMALL = 64
 """Passed cases of up to so many ranges are held against a mistake."""
 
 
+class Mistake(NamedTuple):
+    """A simulated mistake, and how it prints what it found, if not as it should."""
+
+    suspect: type[Reader]
+    how: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.suspect.CAUSE}; {self.how}" if self.how else self.suspect.CAUSE
+
+
 class Judge:
     """Judges the answers of one reader.
 
-    ``hide_zero`` leaves XA_ZERO ranges out of what is expected; with ``entries`` only entries
-    are compared, for readers that tell no ranges; ``seconds`` is how long a reader may take.
+    With ``hide_zero`` the expected ranges do not contain XA_ZERO. With ``entries`` only entries are
+    compared, for readers that print no ranges. ``seconds`` is the time limit of a reader.
     """
 
     def __init__(
@@ -46,7 +59,7 @@ class Judge:
         self.seconds = seconds
         self.failures: list[Failure] = []
         self._passed: list[Built] = []
-        self._mistakes: dict[str, list[type[Reader]]] = {}
+        self._mistakes: dict[str, list[Mistake]] = {}
 
     def rows(self, ranges: Iterable[tuple[int, int, int]]) -> list[Row]:
         """Ranges as this reader should tell them."""
@@ -64,13 +77,25 @@ class Judge:
             if len(wanted) <= _SMALL and not case.damaged:
                 self._passed.append(built)
             return True
+        evidence = None
         if wrong in (UNKNOWN, FELL):
-            self._mistakes[case.name] = self._explain(built, answer)
+            self._mistakes[case.name] = found = self._explain(built, answer)
+            if wrong == UNKNOWN and not found:
+                evidence = find_evidence(built.image, wanted, answer.rows)
+                wrong = evidence.cause if evidence else wrong
         expected: list[Row] | str = wanted
         if case.damaged:
             expected = f"an end within {self.seconds:g} s that says that something is wrong"
         self.failures.append(
-            Failure(case.name, case.arch.name, case.about, [wrong], expected, answer)
+            Failure(
+                case.name,
+                case.arch.name,
+                case.about,
+                [wrong],
+                expected,
+                answer,
+                evidence.where if evidence else "",
+            )
         )
         return False
 
@@ -86,20 +111,27 @@ class Judge:
             return FELL if answer.status else None
         return OUT_OF_ORDER if sorted(answer.rows) == sorted(wanted) else UNKNOWN
 
-    def _explain(self, built: Built, answer: Answer) -> list[type[Reader]]:
-        """The mistakes that give exactly this answer.
+    def _explain(self, built: Built, answer: Answer) -> list[Mistake]:
+        """The mistakes that give exactly this answer, those printed as they should be first.
 
         One that crashes has to crash in the simulation, after the same rows or before it told
         any.
         """
-        found = []
+        found, otherwise = [], []
         for suspect in SUSPECTS:
             reader = suspect(built.image)
             rows = self.rows(reader.run())
-            crashed = reader.crashed and not answer.rows
-            if reader.crashed == bool(answer.status) and (rows == answer.rows or crashed):
-                found.append(suspect)
-        return found
+            if reader.crashed != bool(answer.status):
+                continue
+            if rows == answer.rows or (reader.crashed and not answer.rows):
+                found.append(Mistake(suspect))
+            elif len(rows) == len(answer.rows) or len(rows) <= _SMALL:
+                otherwise += [
+                    Mistake(suspect, how)
+                    for how, printed in PRINTINGS.items()
+                    if not self.entries and printed(rows) == answer.rows != self.rows(())
+                ]
+        return found or otherwise
 
     def settle(self) -> None:
         """Name the causes of the failures, likeliest first, once all cases are judged.
@@ -111,13 +143,13 @@ class Judge:
                 if not isinstance(failure.expected, str):
                     failure.causes = [NOTHING]
             return
-        counts = Counter(suspect for found in self._mistakes.values() for suspect in found)
-        refuted = {suspect for suspect in counts if self._refuted(suspect)}
+        counts = Counter(mistake for found in self._mistakes.values() for mistake in found)
+        refuted = {mistake for mistake in counts if self._refuted(mistake)}
         for failure in self.failures:
             found = self._mistakes.get(failure.case, [])
-            found.sort(key=lambda suspect: (suspect in refuted, -counts[suspect]))
+            found.sort(key=lambda mistake: (mistake in refuted, -counts[mistake]))
             if found:
-                failure.causes = list(dict.fromkeys(suspect.CAUSE for suspect in found))
+                failure.causes = list(dict.fromkeys(map(str, found)))
 
     @staticmethod
     def _told(failure: Failure) -> bool:
@@ -126,10 +158,12 @@ class Judge:
             answer.rows or answer.stopped or answer.strange is not None or not answer.status
         )
 
-    def _refuted(self, suspect: type[Reader]) -> bool:
+    def _refuted(self, mistake: Mistake) -> bool:
         """Whether a case that was passed would not have been with this mistake."""
         for built in self._passed:
-            reader = suspect(built.image)
-            if self.rows(reader.run()) != self.rows(built.expected) or reader.crashed:
+            reader = mistake.suspect(built.image)
+            rows = self.rows(reader.run())
+            told = PRINTINGS[mistake.how](rows) if mistake.how else rows
+            if told != self.rows(built.expected) or reader.crashed:
                 return True
         return False

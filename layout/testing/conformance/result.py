@@ -1,4 +1,4 @@
-"""What a run of the corpus gave, as data and as JSON."""
+"""The result of a run of the corpus, as data and as JSON."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Failure:
     """One case that a reader got wrong.
 
-    ``causes`` are the mistakes that would have given this answer, likeliest first; the first is
-    "not known" where none would. ``expected`` are the right rows, or words for a damaged image.
+    ``causes`` are the mistakes that give this answer, likeliest first; the first is "not known" if
+    there is none. ``where`` names the bytes that show the cause, if they were searched.
+    ``expected`` are the correct rows, or a text for a damaged image.
     """
 
     case: str
@@ -26,6 +27,7 @@ class Failure:
     causes: list[str]
     expected: list[Row] | str
     answer: Answer
+    where: str = ""
 
     @property
     def cause(self) -> str:
@@ -71,6 +73,7 @@ class Failure:
             "arch": self.arch,
             "cause": self.cause,
             "other_causes": self.causes[1:],
+            "where": self.where or None,
             "expected": expected if isinstance(expected, str) else _hex(expected),
             "got": _hex(self.answer.rows),
             "status": None if self.answer.stopped else self.answer.status,
@@ -88,7 +91,7 @@ def _text(row: Row) -> str:
 
 @dataclass(slots=True)
 class Result:
-    """What failed, which cases were run, and how many seconds each took."""
+    """The failures, the cases that were run, and the seconds of each."""
 
     failures: list[Failure]
     ran: list[tuple[Case, float]] = field(default_factory=list)
@@ -123,5 +126,6 @@ class Result:
 def _finding(failure: Failure | None) -> Finding | None:
     if failure is None:
         return None
-    detail = f"{failure.about}\n{failure.difference()}\n{failure.how_it_ended()}\n"
+    told = (failure.about, failure.where, failure.difference(), failure.how_it_ended())
+    detail = "\n".join([*told, ""])
     return Finding("conformance", failure.cause, failure.case, detail=detail)

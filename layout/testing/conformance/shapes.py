@@ -1,7 +1,7 @@
-"""The shapes of trees that tell readers apart, built by the emulator's own operations.
+"""Shapes of trees that show the mistakes of readers, built by the emulator's own operations.
 
-Each shape is a function that fills the tree of a :class:`Site` and notes what is in it. Nothing
-is random: a shape has the same bytes each time it is built.
+Each shape is a function that fills the tree of a :class:`Site` and records its content. Nothing is
+random: a shape always has the same bytes.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _PROCESS = MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN
 
 
 class Site:
-    """One machine with one tree, where its kernel would have it.
+    """One machine with one tree, at an address that its kernel would use.
 
-    ``expected`` lists what is in the tree: first, last, entry. Nodes at the addresses in
-    ``missing`` are not in the image; of a file only the first ``kept`` part is there.
+    ``expected`` lists the content of the tree: first, last, entry. Nodes at the addresses in
+    ``missing`` are not in the image. A file has only the first ``kept`` part.
     """
 
     def __init__(self, arch: Arch) -> None:

@@ -18,7 +18,7 @@ def show(result: Result) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     for failure in result.failures:
         console.print(failure.case, style="red", end="")
-        details = (failure.cause, failure.difference(), failure.how_it_ended())
+        details = (failure.cause, failure.where, failure.difference(), failure.how_it_ended())
         console.print(": " + "; ".join(text for text in details if text))
     if result.failures:
         console.print()

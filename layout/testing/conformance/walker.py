@@ -1,4 +1,4 @@
-"""A reader in small steps, so that others can get one of them wrong."""
+"""A reader in small steps. Each wrong reader replaces one of them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Lost(Exception):  # noqa: N818 - where a reader ends up, not an error of t
 
 
 class Reader:
-    """A reader that is right: walks down from the root, slot by slot.
+    """A correct reader: walks down from the root, slot by slot.
 
-    ``found`` fills while it walks; ``crashed`` says whether it was led astray.
+    ``found`` collects the ranges; ``crashed`` is set if it followed an invalid pointer.
     """
 
     CAUSE: ClassVar[str] = ""

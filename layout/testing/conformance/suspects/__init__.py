@@ -1,7 +1,7 @@
-"""Readers that are wrong in one way each: what a failing reader's output is compared with.
+"""Readers with one mistake each, whose output is compared with that of a failing reader.
 
-Each class changes one step of the right reader, and ``CAUSE`` says in words what is wrong.
-Several ways to make one mistake have the same cause.
+Each class changes one step of the correct reader. ``CAUSE`` describes the mistake. Several variants
+of one mistake have the same cause.
 """
 
 from __future__ import annotations
