@@ -2,7 +2,7 @@
 
 In a ``console`` block of the pages below, lines that start with ``$`` are commands, those that
 start with ``>`` go on with one, and what follows is all they print, stderr included. The commands
-of a page share a directory. A line ``...`` stands for any lines.
+of a page share a directory, in which ``fixtures`` are the project's. A line ``...`` stands for any lines.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("tutorial.md", "glossary.md", "defects.md")
+PAGES = ("tutorial.md", "glossary.md", "defects.md", "memory.md")
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 
@@ -64,6 +64,7 @@ def compare_commands(page, tmp_path):
     }
     commands = sessions(page)
     assert commands
+    (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")
     for command, wanted in commands:
         ran = subprocess.run(
             ["bash", "-c", command],
