@@ -6,6 +6,7 @@ says that it is a root, and what could only be guessed is told.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import arches
@@ -147,6 +148,6 @@ def _map_tree(memory: NodeMemory, tree: int, root: int, flags: int, source: str)
         memory.map(tree, bytearray(memory.tree_size), "struct maple_tree")
         memory.set_ma_root(tree, root)
         memory.set_ma_flags(tree, flags)
-    except (ValueError, MachineFault):
+    except (ValueError, OverflowError, struct.error, MachineFault):
         message = f"{source}: no struct maple_tree can lie at {tree:x}: give its address as --tree"
         raise InputError(message) from None

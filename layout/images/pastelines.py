@@ -26,6 +26,7 @@ _PREFIX = re.compile(
 """What dmesg, journalctl and syslog put before a line of the kernel's log."""
 
 _H = "[0-9a-fA-F]"
+_A = f"{_H}{{1,16}}"
 _BYTES = re.compile(rf"({_H}{{4,16}})  ?((?: {{0,2}}{_H}{{2}}){{1,16}}) *(?:\|.*)?")
 _XXD = re.compile(rf"({_H}{{8,16}}): ((?:(?:{_H}{{2}}){{1,4}} )+)(?: .*)?")
 _WORDS = re.compile(
@@ -33,18 +34,18 @@ _WORDS = re.compile(
 )
 _FIELD = re.compile(rf" *(\d{{1,3}})  ((?:{_H}{{2}} ?)+)(?: .*)?")
 _HEADING = re.compile(
-    rf"(\w+) tree ({_H}+), flags ({_H}+) \(.*\), root (?:(\w+) node ({_H}+)|(.*))"
+    rf"(\w+) tree ({_A}), flags ({_H}{{1,8}}) \(.*\), root (?:(\w+) node ({_A})|(.*))"
 )
-_NODE = re.compile(rf"(\w+) node ({_H}+), (?:depth \d+|not in the tree), .*")
+_NODE = re.compile(rf"(\w+) node ({_A}), (?:depth \d+|not in the tree), .*")
 _TREE_LINE = re.compile(
-    rf"maple_tree\((?:0x)?({_H}+)\) flags ({_H}+), height (\d+) root (?:0x)?({_H}+|\(null\))"
+    rf"maple_tree\((?:0x)?({_A})\) flags ({_H}{{1,8}}), height (\d+) root (?:0x)?({_A}|\(null\))"
 )
 _NODE_LINE = re.compile(
-    rf" *\S+ node (?:0x)?({_H}+) depth (\d+) type (\d+) parent (?:0x)?({_H}+|\(null\))"
+    rf" *\S+ node (?:0x)?({_A}) depth (\d+) type (\d{{1,4}}) parent (?:0x)?({_A}|\(null\))"
     r" contents: (.*)"
 )
-_READ = re.compile(r"(?:>>> )?.*\bread\((0x[0-9a-fA-F]+|\d+), *(?:0x[0-9a-fA-F]+|\d+)")
-_STRUCT = re.compile(r"\*\(struct (maple_\w+) \*\)0x([0-9a-fA-F]+) = \{")
+_READ = re.compile(r"(?:>>> )?.*\bread\((0x[0-9a-fA-F]{1,16}|\d{1,20}), *(?:0x[0-9a-fA-F]+|\d+)")
+_STRUCT = re.compile(r"\*\(struct (maple_\w+) \*\)0x([0-9a-fA-F]{1,16}) = \{")
 
 
 class Piece(NamedTuple):
@@ -149,8 +150,11 @@ def items(lines: Iterable[str]) -> Iterator[tuple[int, Item]]:
                 reader.struct = None
                 yield n, StructText(name, address, "\n".join(parts))
             continue
-        for item in reader.read(line):
-            yield n, item
+        try:
+            for item in reader.read(line):
+                yield n, item
+        except ValueError as error:
+            raise ValueError(f"line {n}: {error}") from None
 
 
 class _Reader:
@@ -184,7 +188,7 @@ class _Reader:
         elif match := _STRUCT.match(line):
             self.struct = (match[1], int(match[2], 16), [line[match.end() :]])
         elif match := _READ.match(line):
-            self._read_at = int(match[1], 0)
+            self._read_at = _c_number(match[1])
         elif match := _BYTES.fullmatch(line):
             yield from self._bytes(int(match[1], 16), bytes.fromhex(match[2]))
         elif self._repeat and re.fullmatch(rf"{_H}{{4,16}}", line):
@@ -217,6 +221,7 @@ _TYPES = {"dense": 0, "leaf_64": 1, "range_64": 2, "arange_64": 3}
 _MOST_REPEATED = 1 << 26
 """The most bytes that all ``*`` of a text may stand for."""
 
+_BYTE_MAX = 0xFF
 _MOST_CHARACTERS = 1 << 16
 """A longer line is none of any tool."""
 
@@ -231,7 +236,7 @@ def _root_entry(text: str) -> int | None:
     what, _, number = text.partition(" ")
     if what == "NULL":
         return 0
-    if not re.fullmatch(f"{_H}+", number):
+    if not re.fullmatch(_A, number):
         return None
     return {"value": int(number, 16) << 1 | 1, "entry": int(number, 16)}.get(what)
 
@@ -249,6 +254,11 @@ def _literal(line: str) -> bytes:
 
 def _pointer(text: str) -> int:
     return 0 if text == "(null)" else int(text, 16)
+
+
+def _c_number(text: str) -> int:
+    """A number as drgn prints it: decimal, or hex with 0x."""
+    return int(text, 16) if text.startswith("0x") else int(text)
 
 
 def _numbers(address: int, text: str) -> Iterator[Number]:
@@ -271,6 +281,8 @@ def _node_text(match: re.Match[str], line: str) -> NodeText:
         gaps = before.split()
         end, gap = between.split()
         meta = (int(end, 16), int(gap, 16))
+        if max(meta) > _BYTE_MAX or min(meta) < 0:
+            raise ValueError(f"metadata {end} {gap} are no two bytes")
     decimal = re.match(r" *\d+-(\d{12,}|4294967295): ", line) is not None
     base = 10 if decimal else 16
     words = []
@@ -289,17 +301,19 @@ def _node_text(match: re.Match[str], line: str) -> NodeText:
 
 def struct_numbers(text: str, member: str) -> dict[int, int] | None:
     """The numbers of a member in what drgn prints, by index; None where it is not there."""
-    match = re.search(rf"\.{member} = \([^)]*\)(?:\{{([^}}]*)\}}|(0x[0-9a-fA-F]+|\d+))", text)
+    match = re.search(rf"\.{member} = \([^)]*\)(?:\{{([^}}]*)\}}|(0x{_A}|\d{{1,20}})(?!\w))", text)
     if match is None:
         return None
     if match[2]:
-        return {0: int(match[2], 0)}
+        return {0: _c_number(match[2])}
     found: dict[int, int] = {}
     at = 0
     for part in match[1].split(","):
-        element = re.fullmatch(r"\s*(?:\[(\d+)\] = )?(?:\([^)]*\))?(0x[0-9a-fA-F]+|\d+)\s*", part)
+        element = re.fullmatch(
+            rf"\s*(?:\[(\d{{1,3}})\] = )?(?:\([^)]*\))?(0x{_A}|\d{{1,20}})\s*", part
+        )
         if element:
             at = int(element[1]) if element[1] else at
-            found[at] = int(element[2], 0)
+            found[at] = _c_number(element[2])
             at += 1
     return found

@@ -125,7 +125,7 @@ def test_lines_that_repeat():
     image = read(data, "x86_64")
     assert image.memory.read(0x1000, 256) == bytes.fromhex("0120000000000000ff").ljust(256, b"\0")
     too_much = b"00000000  00 00\n*\nffffffff  00\n"
-    with pytest.raises(InputError, match=r"^f: lines of \* stand for more than 64 MiB"):
+    with pytest.raises(InputError, match=r"^f: line 3: lines of \* stand for more than 64 MiB"):
         read(too_much, "x86_64")
 
 
@@ -139,7 +139,7 @@ def test_lines_that_repeat():
          InputError, r"^f, line 1: a node of x86_64 has 16 slots and 15 pivots, this line has 3 of"),
         (b"0-ffffffffffffffff: node 00000000abcd1200 depth 0 type 7 parent 1 contents: 0 0 0\n",
          InputError, r"^f, line 1: a node of type 7"),
-        (b">>> prog.read(0x1000, 16)\nb'\\x00\\x01\n", InputError, r"^f: a bytes literal that breaks"),
+        (b">>> prog.read(0x1000, 16)\nb'\\x00\\x01\n", InputError, r"^f: line 2: a bytes literal that breaks"),
         (b"*(struct maple_tree *)0x1000 = {\n\t.ma_flags = (unsigned int)3,\n}\n",
          InputError, r"without ma_root or ma_flags"),
         (b"*(struct maple_range_64 *)0x1000 = {\n\t.parent = (void *)0x3,\n}\n",
