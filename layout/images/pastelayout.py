@@ -51,7 +51,7 @@ class Layout:
             self._struct(n, item)
 
     def _word(self, n: int, value: int) -> bytes:
-        if value > self._machine.ulong_max:
+        if not 0 <= value <= self._machine.ulong_max:
             self._fail(n, f"{value:x} is no word of {self._machine.name}: give another --arch")
         return value.to_bytes(self._machine.word_size, self._machine.byteorder)
 

@@ -45,6 +45,7 @@ _NODE_LINE = re.compile(
     r" contents: (.*)"
 )
 _READ = re.compile(r"(?:>>> )?.*\bread\((0x[0-9a-fA-F]{1,16}|\d{1,20}), *(?:0x[0-9a-fA-F]+|\d+)")
+_ELEMENT = re.compile(rf"\s*(?:\[(\d{{1,3}})\] = )?(?:\([^)]*\))?(0x{_A}|\d{{1,20}})\s*")
 _STRUCT = re.compile(r"\*\(struct (maple_\w+) \*\)0x([0-9a-fA-F]{1,16}) = \{")
 
 
@@ -309,9 +310,7 @@ def struct_numbers(text: str, member: str) -> dict[int, int] | None:
     found: dict[int, int] = {}
     at = 0
     for part in match[1].split(","):
-        element = re.fullmatch(
-            rf"\s*(?:\[(\d{{1,3}})\] = )?(?:\([^)]*\))?(0x{_A}|\d{{1,20}})\s*", part
-        )
+        element = _ELEMENT.fullmatch(part)
         if element:
             at = int(element[1]) if element[1] else at
             found[at] = _c_number(element[2])
