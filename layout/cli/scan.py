@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ def add(verbs: Any) -> None:
     add_arch(parser, "the machine, told by the trees found if left out")
     add_kernel(parser)
     add_addresses(parser)
+    parser.add_argument(
+        "--all", action="store_true", help="list what is freed and dead, too, as --json always does"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -67,10 +71,17 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.json:
         print(json.dumps([one.as_json(memory.arch.name) for one in found.candidates]))
-    elif found.candidates:
-        _print(found.candidates, 2 * memory.arch.word_size)
+        return 0
+    shown = [one for one in found.candidates if args.all or one.state == "live"]
+    if shown:
+        _print(shown, 2 * memory.arch.word_size)
     else:
         tell(f"no maple tree found in {memory.store.table.size()} bytes of {source}")
+    left = (
+        Counter(one.state for one in found.candidates) if len(shown) < len(found.candidates) else {}
+    )
+    if left:
+        tell(f"left out: {left['freed']} freed trees or parts, {left['dead']} dead nodes (--all)")
     return 0
 
 

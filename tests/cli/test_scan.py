@@ -84,3 +84,15 @@ def test_nothing_found_is_no_error(tmp_path, capsys):
     assert capsys.readouterr().err.endswith(
         "no maple tree found in 4096 bytes of " + f"{tmp_path}/m\n"
     )
+
+
+def test_what_is_freed_or_dead_is_left_out_of_text(capsys):
+    core = str(MEMORY.parent / "captures" / "x86_64-6.12.117.core.xz")
+    assert main(["scan", core]) == 0
+    out, err = capsys.readouterr()
+    assert {line.split()[5] for line in out.splitlines()[1:]} == {"live"}
+    assert "freed trees or parts, " in err
+    assert main(["scan", core, "--all"]) == 0
+    out, err = capsys.readouterr()
+    assert {line.split()[5] for line in out.splitlines()[1:]} == {"live", "freed", "dead"}
+    assert err == ""

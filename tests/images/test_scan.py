@@ -11,10 +11,12 @@ import pytest
 
 import arches
 from layout.images.anymemory import open_memory
+from layout.images.mapped import image_memory
 from layout.images.packed import open_bytes
 from layout.images.scan import scan
 from layout.images.treestruct import Known
 from layout.mapletree import MapleTree
+from layout.memory import structs
 from layout.memory.errors import InputError, UsageError
 
 MEMORY = Path(__file__).parents[2] / "fixtures" / "memory"
@@ -86,6 +88,31 @@ def a_tree(arch, count=60):
     image[size : size + root] = memory.read(tree.address, root)
     put(size + root, memory.read(tree.address + root, w))
     return image, low, low + size, len(nodes)
+
+
+@pytest.mark.parametrize("kernel", ["x86_64-6.12.117", "s390x-6.12.95", "sparc64-6.12.117"])
+def test_real_cores_with_freed_nodes(kernel):
+    """Nodes that were freed are still there; those of live trees are taken for nothing else."""
+    captures = MEMORY.parent / "captures"
+    data, _ = open_bytes(str(captures / f"{kernel}.core.xz"))
+    memory, found = scan_of(data)
+    by_tree = {one.tree: one for one in found.candidates if one.tree}
+    for name in ("sleep", "medium", "level3"):
+        truth = json.loads((captures / f"{kernel}-{name}.json").read_text())
+        one = by_tree[int(truth["mm_mt"]["addr"], 16)]
+        entries = sum(int(entry[2], 16) != 0 for entry in truth["entries"])
+        assert (one.nodes, one.entries, one.score) == (len(truth["nodes"]), entries, 1.0)
+        nodes = {int(node["addr"], 16) for node in truth["nodes"]}
+        assert [c.root_node for c in found.candidates if c.root_node in nodes] == [one.root_node]
+    dead = [one for one in found.candidates if one.state == "dead"]
+    assert len(dead) > 50
+    for one in dead:
+        assert (
+            image_memory(memory.arch, structs.profile(memory.arch), memory.store).parent(
+                one.root_node
+            )
+            == one.root_node
+        )
 
 
 @pytest.mark.parametrize("arch", arches.names())
