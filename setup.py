@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -36,13 +37,23 @@ REQUIRED = os.environ.get("MAPLE_LAYOUT_REQUIRE_EXT", "") not in {"", "0"}
 GIL = not sysconfig.get_config_var("Py_GIL_DISABLED")
 """Without it there is no stable ABI yet, and the twin was not made for threads."""
 
-TWIN = Extension(
-    "layout.compiled._core",
-    sources=[],  # made by BuildTwin
-    define_macros=[("Py_LIMITED_API", "0x030b0000"), ("NDEBUG", None)],
-    extra_compile_args=[] if os.name == "nt" else ["-O3", "-fwrapv", "-g0", "-w"],
-    py_limited_api=True,
-)
+sys.path.insert(0, str(ROOT))
+try:
+    from layout.compiled import TABLES
+finally:
+    sys.path.remove(str(ROOT))
+
+TWINS = [
+    Extension(
+        f"layout.compiled.{name}",
+        sources=[],  # made by BuildTwin
+        define_macros=[("Py_LIMITED_API", "0x030b0000"), ("NDEBUG", None)],
+        extra_compile_args=[] if os.name == "nt" else ["-O3", "-fwrapv", "-g0", "-w"],
+        py_limited_api=True,
+    )
+    for name in TABLES
+]
+"""An extension for each table of operations."""
 
 
 class BuildTwin(build_ext):
@@ -67,15 +78,16 @@ class BuildTwin(build_ext):
     def build_extension(self, ext: Extension) -> None:
         """Translate and compile, unless the last extension was made from the same text."""
         target = Path(self.get_ext_fullpath(ext.name))
-        kept, key = WORK / target.name, WORK / "key.txt"
+        name = ext.name.rpartition(".")[2]
+        kept, key = WORK / target.name, WORK / f"{name}.key"
         WORK.mkdir(parents=True, exist_ok=True)
         with _quiet():
-            made_from = _generate()
+            made_from = _generate(name)
             if not (kept.exists() and key.exists() and key.read_text() == made_from):
                 key.unlink(missing_ok=True)
                 from Cython.Build import cythonize  # noqa: PLC0415 - may be missing
 
-                pyx = Extension(ext.name, [str(WORK / "_core.pyx")])
+                pyx = Extension(ext.name, [str(WORK / f"{name}.pyx")])
                 [made] = cythonize([pyx], force=True, quiet=True, language_level=3)
                 ext.sources = made.sources
                 super().build_extension(ext)
@@ -87,8 +99,9 @@ class BuildTwin(build_ext):
     def _drop(self) -> None:
         """Go on without the extension; what an earlier build left in the checkout goes too."""
         if self.inplace:
-            name = Path(self.get_ext_filename(TWIN.name)).name
-            (ROOT / "layout" / "compiled" / name).unlink(missing_ok=True)
+            for twin in TWINS:
+                name = Path(self.get_ext_filename(twin.name)).name
+                (ROOT / "layout" / "compiled" / name).unlink(missing_ok=True)
         self.extensions = []
         self.distribution.ext_modules = []
 
@@ -105,18 +118,18 @@ class Wheel(bdist_wheel):
         super().run()
 
 
-def _generate() -> str:
-    """Write the Cython module; returns a digest of all that the extension depends on."""
+def _generate(name: str) -> str:
+    """Write a Cython module; returns a digest of all that the extension depends on."""
     import Cython  # noqa: PLC0415 - may be missing
 
     sys.path.insert(0, str(ROOT))
     try:
         from layout.compiled import translate  # noqa: PLC0415 - needs the path
 
-        text = translate.module()
+        text = translate.module(TABLES[name])
     finally:
         sys.path.remove(str(ROOT))
-    (WORK / "_core.pyx").write_text(text)
+    (WORK / f"{name}.pyx").write_text(text)
     flags = Path(__file__).read_text()
     parts = (text, flags, Cython.__version__, sysconfig.get_platform())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -144,12 +157,12 @@ def _quiet() -> Iterator[None]:
 def _said() -> str:
     """The first error that the compiler reported, and where all it said is."""
     lines = LOG.read_text(errors="replace").splitlines() if LOG.exists() else []
-    first = next((line.strip() for line in lines if "error:" in line), "")
+    first = next((line.strip() for line in lines if re.search(r"error:|\.pyx:\d+:", line)), "")
     return f"{first} ({LOG} has all)" if first else ""
 
 
 setup(
-    ext_modules=[TWIN],
+    ext_modules=TWINS,
     cmdclass={"build_ext": BuildTwin, "bdist_wheel": Wheel},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if GIL else {},
 )

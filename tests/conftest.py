@@ -1,4 +1,5 @@
 import os
+from functools import cache
 
 import pytest
 
@@ -32,6 +33,30 @@ def built(kernel_6_12):
     def for_machine(arch, mode=PLAIN):
         _open(lambda: toolchain.find(arch))
         return build(kernel_6_12, arch, mode)
+
+    return for_machine
+
+
+@pytest.fixture(scope="session")
+def kernel():
+    """A later kernel's source, by apt if it is not here: ``kernel("7.3")``."""
+
+    @cache
+    def opened(version):
+        deb = f"linux-source-{version}"
+        download = bool(os.environ.get(REQUIRED))  # some 165 MB: not unless it is asked for
+        return _open(lambda: open_source(deb=deb, download=download))
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def built_of():
+    """A source, built for a machine: ``built_of(source, arch)``."""
+
+    def for_machine(source, arch):
+        _open(lambda: toolchain.find(arch))
+        return build(source, arch)
 
     return for_machine
 

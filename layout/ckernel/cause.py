@@ -15,6 +15,7 @@ from layout.machine.machine import Machine
 from layout.machine.watch.report import STEP
 from layout.memory.node import NodeMemory
 from layout.traces.runner import Runner
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ def _writer(built: Built, operations: Sequence[Operation], difference: Differenc
     """The kernel function that wrote the byte last, as the emulator carries it out."""
     assert difference.node is not None
     assert difference.offset is not None
-    machine = Machine(arches.get(built.arch), WriterMemory)
+    machine = Machine(arches.get(built.arch), WriterMemory, kernel_of(built.source.emulator))
     assert isinstance(machine.mem, WriterMemory)
     machine.mem.watched = difference.node + difference.offset
     runner = Runner(machine)

@@ -74,7 +74,7 @@ def compare(
 ) -> Verdict:
     """Run the operations on both sides, up to the first mismatch. Raises what run() raises."""
     outcome = run(built, operations, sums=with_sums(built.source), seconds=seconds)
-    emulator = SummingRunner(arches.get(built.arch))
+    emulator = SummingRunner(arches.get(built.arch), built.source.emulator)
     done = (emulator.execute(operation) for operation in operations)
     return match(built, operations, outcome.lines, done, results_only=results_only)
 

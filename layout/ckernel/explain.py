@@ -15,6 +15,7 @@ from layout.memory.nodeview import Visit
 from layout.memory.pointers import LEAF_64
 from layout.traces.runner import Runner
 from layout.traces.trace import TREES, Operation
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ def _with_operation(found: Difference, operation: Operation) -> Difference:
 
 
 def _emulated(built: Built, operations: Sequence[Operation]) -> Machine:
-    runner = Runner(Machine(arches.get(built.arch)))
+    runner = Runner(Machine(arches.get(built.arch), kernel=kernel_of(built.source.emulator)))
     for operation in operations:
         runner.execute(operation)
     return runner.machine
@@ -82,7 +83,7 @@ def _kernel_memory(built: Built, operations: Sequence[Operation]) -> Machine:
     for number in range(TREES):
         looks += [Operation(n, "sel", (number,)), Operation(n, "treemem", ())]
     lines = run(built, [*operations, *looks]).lines[len(operations) :]
-    machine = Machine(arches.get(built.arch))
+    machine = Machine(arches.get(built.arch), kernel=kernel_of(built.source.emulator))
     nodes: list[Line] = lines[0]["mem"]
     saved = machine.save()
     trees = bytearray(saved.trees)

@@ -206,7 +206,13 @@ def _try(built: Built, seed: int, options: Options, end: float) -> Trial:
     given_up = Trial(seed, built.arch, "", [], 0, Counter())
     signal.setitimer(signal.ITIMER_REAL, max(_SHORTEST, min(_SECONDS_FOR_TRACE, left)))
     try:
-        made = generate(seed, arch, abuse=options.abuse, without=built.source.missing_operations)
+        made = generate(
+            seed,
+            arch,
+            abuse=options.abuse,
+            without=built.source.missing_operations,
+            version=built.source.emulator,
+        )
         outcome = run(
             built,
             made.operations,

@@ -15,6 +15,7 @@ from layout.ckernel.sums import SummingRunner
 from layout.images.decode import decode
 from layout.memory.nodeview import view
 from layout.memory.pointers import LEAF_64
+from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.trace import NO_LIMIT, Operation
 from layout.tree.state import MA_ERROR, MA_OVERFLOW, MA_UNDERFLOW
 
@@ -71,10 +72,18 @@ class Generated:
 
 
 def generate(
-    seed: int, arch: Arch, *, abuse: bool = False, without: frozenset[str] = frozenset()
+    seed: int,
+    arch: Arch,
+    *,
+    abuse: bool = False,
+    without: frozenset[str] = frozenset(),
+    version: str = DEFAULT_VERSION,
 ) -> Generated:
-    """The trace that belongs to a seed on a machine, without operations named ``without``."""
-    maker = _Maker(seed, arch, without, abuse=abuse)
+    """The trace that belongs to a seed on a machine, without operations named ``without``.
+
+    ``version`` is the kernel that carries it out.
+    """
+    maker = _Maker(seed, arch, without, version, abuse=abuse)
     made = maker.made
     try:
         maker.make()
@@ -89,11 +98,13 @@ def generate(
 class _Maker:
     """One trace in the making; every move appends one operation or more."""
 
-    def __init__(self, seed: int, arch: Arch, without: frozenset[str], *, abuse: bool) -> None:
+    def __init__(
+        self, seed: int, arch: Arch, without: frozenset[str], version: str, *, abuse: bool
+    ) -> None:
         pick = self.random = random.Random(seed)  # noqa: S311 - no secret
         self.top = arch.ulong_max
         self.without = without
-        self.runner = SummingRunner(arch)
+        self.runner = SummingRunner(arch, version)
         self.profile = pick.choice(list(PROFILES))
         self.made = Generated(self.profile)
         self.length = pick.choice([60, 120, 200, 300])

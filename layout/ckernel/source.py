@@ -13,8 +13,11 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from layout.ckernel.debian import source_tarball
 from layout.memory.errors import InputError, UsageError
+from layout.memory.structs import DEFAULT_VERSION
 
 DEFAULT_DEB = "linux-source-6.12"
 
@@ -26,6 +29,7 @@ HEADER = "include/linux/maple_tree.h"
 _MAKEFILE = "Makefile"
 
 _FEATURES = {
+    "HAVE_EXPECTED_ENTRIES": r"\bmas_expected_entries\(",
     "HAVE_STATUS": r"enum maple_status\b",
     "HAVE_STORE_TYPE": r"enum store_type\s+store_type\b",
     "HAVE_MAS_INIT": r"\bmas_init\(",
@@ -35,6 +39,21 @@ _FEATURES = {
     "HAVE_MT_DUMP_FORMAT": r"enum mt_dump_format\b",
 }
 """What the harness asks of a kernel, and how its maple_tree.h shows that it has it."""
+
+_CODE_FEATURES = {
+    "HAVE_CACHE_ARGS": r"\bstruct kmem_cache_args\b",
+    "HAVE_MT_FREE_RCU": r"\bmt_free_rcu\(struct rcu_head\b",
+    "HAVE_SHEAVES": r"\bkmem_cache_prefill_sheaf\(",
+    "HAVE_MAPLE_COPY": r"\bcp_data_write\(",
+    "HAVE_NOMEM_NOFAIL": r"\bmas_nomem_nofail\(",
+}
+"""The same for what lib/maple_tree.c shows."""
+
+_EMULATORS = (
+    ("7.3", {"HAVE_SHEAVES", "HAVE_MAPLE_COPY", "HAVE_NOMEM_NOFAIL"}),
+    ("7.2", {"HAVE_SHEAVES", "HAVE_MAPLE_COPY"}),
+)
+"""The version whose operations a kernel's are compared with, by the features that it has."""
 
 _OPERATIONS = {
     "HAVE_MTREE_DUP": ("dup", "dup_noinit"),
@@ -57,7 +76,8 @@ _INCLUDE = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
 class KernelSource:
     """One kernel's maple tree: its directory, its version and its features.
 
-    ``sha256`` is of lib/maple_tree.c, ``includes`` are the headers that the two files ask for.
+    ``sha256`` is of lib/maple_tree.c, ``includes`` are the headers that the two files ask for,
+    ``emulator`` is the version of the operations that it is compared with.
     """
 
     root: Path
@@ -65,6 +85,7 @@ class KernelSource:
     sha256: str
     features: frozenset[str]
     includes: frozenset[str]
+    emulator: str = DEFAULT_VERSION
 
     @property
     def code(self) -> Path:
@@ -96,16 +117,19 @@ def _without(features: frozenset[str], needing: dict[str, tuple[str, ...]]) -> f
     )
 
 
-def open_source(directory: str | None = None, deb: str | None = None) -> KernelSource:
+def open_source(
+    directory: str | None = None, deb: str | None = None, *, download: bool = False
+) -> KernelSource:
     """The kernel in a directory, or in an installed Debian package (6.12's if neither is given).
 
+    With ``download`` a package that is not installed is fetched from Debian's archive.
     Raises UsageError, InputError; each says what to do.
     """
     if directory is not None and deb is not None:
         message = "--source and --deb are two ways to name one kernel: give one of them"
         raise UsageError(message)
     if directory is None:
-        return _read(_unpacked(deb or DEFAULT_DEB))
+        return _read(_unpacked(deb or DEFAULT_DEB, download=download))
     root = Path(directory)
     for name in (CODE, HEADER):
         if not (root / name).is_file():
@@ -122,15 +146,21 @@ def cache_directory() -> Path:
 
 def _read(root: Path) -> KernelSource:
     code, header = (root / CODE).read_bytes(), (root / HEADER).read_bytes()
-    text = header.decode(errors="replace")
-    features = frozenset(name for name, sign in _FEATURES.items() if re.search(sign, text))
-    includes = _INCLUDE.findall(text) + _INCLUDE.findall(code.decode(errors="replace"))
+    text, body = header.decode(errors="replace"), code.decode(errors="replace")
+    features = frozenset(
+        name
+        for signs, where in ((_FEATURES, text), (_CODE_FEATURES, body))
+        for name, sign in signs.items()
+        if re.search(sign, where)
+    )
+    includes = _INCLUDE.findall(text) + _INCLUDE.findall(body)
     for name in includes:
         if name.startswith("/") or ".." in name.split("/"):
             message = f"{root / CODE} includes <{name}>, which is no header of the kernel"
             raise InputError(message)
     digest = hashlib.sha256(code).hexdigest()
-    return KernelSource(root, _version(root), digest, features, frozenset(includes))
+    emulator = next((name for name, needed in _EMULATORS if needed <= features), DEFAULT_VERSION)
+    return KernelSource(root, _version(root), digest, features, frozenset(includes), emulator)
 
 
 def _version(root: Path) -> str:
@@ -149,7 +179,7 @@ def _version(root: Path) -> str:
 # -- Debian's linux-source packages: one tarball under /usr/src
 
 
-def _unpacked(deb: str) -> Path:
+def _unpacked(deb: str, *, download: bool) -> Path:
     """The directory in the cache with the package's three files."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", deb):
         message = f"--deb {deb!r} is no package name: give one like {DEFAULT_DEB}"
@@ -161,22 +191,28 @@ def _unpacked(deb: str) -> Path:
     if not tarball.is_file():
         if whole:  # the package is gone, what was unpacked of it is not
             return target
+        if download:
+            with source_tarball(deb, cache_directory()) as stream:
+                _unpack(stream, tarball.name, target)
+            return target
         message = (
-            f"{tarball} is not there: apt install {deb}, or give a kernel tree with --source DIR"
+            f"{tarball} is not there: apt install {deb}, or give a kernel tree with --source DIR; "
+            "--download gets the package without root"
         )
         raise UsageError(message)
     found = tarball.stat()
     identity = f"{found.st_size} {found.st_mtime_ns}"
     if not whole or not stamp.is_file() or stamp.read_text() != identity:
-        _unpack(tarball, target)
+        with tarball.open("rb") as stream:
+            _unpack(stream, str(tarball), target)
         stamp.write_text(identity)
     return target
 
 
-def _unpack(tarball: Path, target: Path) -> None:
+def _unpack(stream: IO[bytes], tarball: str, target: Path) -> None:
     missing = {CODE, HEADER, _MAKEFILE}
     try:
-        with tarfile.open(tarball, "r|xz") as archive:
+        with tarfile.open(fileobj=stream, mode="r|xz") as archive:
             for member in archive:
                 name = member.name.removeprefix("./").partition("/")[2]
                 if name not in missing:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from layout.compare.tracking import TrackingMemory
 from layout.machine.machine import Machine
 from layout.memory.node import NODE_SIZE
+from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.runner import Runner
 from layout.traces.trace import TREES
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from arches import Arch
@@ -27,8 +29,8 @@ _MASK = (1 << 64) - 1
 class SummingRunner(Runner):
     """A Runner whose lines carry ``sum``: of the trees, the nodes in use and those just freed."""
 
-    def __init__(self, arch: Arch) -> None:
-        machine = Machine(arch, TrackingMemory)
+    def __init__(self, arch: Arch, version: str = DEFAULT_VERSION) -> None:
+        machine = Machine(arch, TrackingMemory, kernel_of(version))
         super().__init__(machine)
         self._memory = machine.mem
         self._core: Core | None = getattr(machine.mem, "core", None)

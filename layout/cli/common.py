@@ -8,15 +8,17 @@ import sys
 from typing import TYPE_CHECKING
 
 import arches
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import NoReturn
 
     from rich.console import Console
 
     from layout.images.image import Image
     from layout.show.text import Line
+    from layout.tree.kernel import Kernel
 
 _BAD_USAGE = 2
 
@@ -65,6 +67,34 @@ def add_defect(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="run with a historical bug; may be repeated (maple-layout defects lists them)",
     )
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Add ``--kernel`` for operations, where no image is read."""
+    parser.add_argument(
+        "--kernel",
+        metavar="V",
+        help="the kernel whose operations are carried out: 6.12 (if left out), 7.2 or 7.3",
+    )
+
+
+def version_of(args: argparse.Namespace) -> str:
+    """The version that ``--kernel`` names, as operations have it. Raises UsageError."""
+    from layout.memory.structs import DEFAULT_VERSION
+    from layout.tree.versions import kernel_of
+
+    return kernel_of(args.kernel or DEFAULT_VERSION).version
+
+
+def defects_of(args: argparse.Namespace) -> Sequence[type[Kernel]]:
+    """What ``--defect`` puts in front of ``--kernel``. Raises UsageError."""
+    from layout.defects import operations
+    from layout.memory.structs import DEFAULT_VERSION
+
+    if args.defect and version_of(args) != DEFAULT_VERSION:
+        message = f"defects are of kernel {DEFAULT_VERSION}: leave --defect or --kernel out"
+        raise UsageError(message)
+    return operations(args.defect)
 
 
 def add_kernel(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_defect, add_kernel, count, print_lines, tell
+from layout.cli.common import (
+    add_defect,
+    add_kernel,
+    count,
+    defects_of,
+    print_lines,
+    tell,
+    version_of,
+)
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +72,6 @@ def _machines(text: str) -> list[Arch]:
 
 def _lock_step(args: argparse.Namespace) -> int:
     from layout.compare.lockstep import compare_trace
-    from layout.defects import operations
     from layout.traces.inputs import read_trace
 
     if args.tree is not None or args.at is not None:
@@ -82,7 +89,13 @@ def _lock_step(args: argparse.Namespace) -> int:
         raise UsageError(message)
     path = args.inputs[0]
     source = "stdin" if path == "-" else path
-    outcome = compare_trace(read_trace(path), source, machines, kernels=operations(args.defect))
+    outcome = compare_trace(
+        read_trace(path),
+        source,
+        machines,
+        kernels=defects_of(args),
+        version=version_of(args),
+    )
     if args.json:
         print(json.dumps(outcome.as_json()))
     elif outcome.difference:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_arch, add_defect, tell
+from layout.cli.common import add_arch, add_defect, add_version, defects_of, tell, version_of
 from layout.cli.findings import add_findings, ready, tell_findings
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def add(verbs: Any) -> None:
     )
     parser.add_argument("trace", metavar="TRACE", help="a trace, packed by xz or not; - is stdin")
     add_arch(parser, "the machine (default x86_64)")
+    add_version(parser)
     add_defect(parser)
     parser.add_argument(
         "--check",
@@ -47,7 +48,6 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the transcript; 1 if a validate failed, the machine stopped or a rule was broken."""
-    from layout.defects import operations
     from layout.machine.equip import equip
     from layout.machine.watch.check import CHECK
     from layout.machine.watch.ledger import LEDGER, ledger_of
@@ -61,10 +61,10 @@ def run(args: argparse.Namespace) -> int:
     ready(args)
     arch = arches.get(args.arch or "x86_64")
     watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
-    machine = equip(arch, kernels=operations(args.defect), watch=watch)
+    machine = equip(arch, kernels=defects_of(args), watch=watch, version=version_of(args))
     runner = Runner(machine)
     source = "stdin" if args.trace == "-" else args.trace
-    stream = Stream(runner, read_trace(args.trace), source)
+    stream = Stream(runner, read_trace(args.trace), source, forget=True)
     try:
         for lines in stream.transcript():
             sys.stdout.write(lines.decode())

@@ -16,12 +16,14 @@ from layout.machine.machine import TREES, Machine
 from layout.machine.watch.watch import Watch
 from layout.memory.errors import TraceError
 from layout.memory.pointers import mt_height
+from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.runner import MUTATING, Line, Runner
 from layout.traces.snapshot import check_text
 from layout.traces.snapshot import operations as operations_of
 from layout.traces.stream import END, LINE, STOPPED, next_line
 from layout.traces.trace import Operation, TraceReader
 from layout.traces.transcript import comparable
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,13 +70,14 @@ def compare(
     machines: Iterable[Arch],
     *,
     kernels: Sequence[type[Kernel]] = (),
+    version: str = DEFAULT_VERSION,
 ) -> Comparison:
     """Run the operations on every machine; stops at the first difference.
 
-    The machines' widths have to be the same; all of them get ``kernels``, as equip()
-    takes them. Raises TraceError.
+    The machines' widths have to be the same; all of them get ``kernels`` and ``version``, as
+    equip() takes them. Raises TraceError, UsageError.
     """
-    runners = _runners(machines, kernels)
+    runners = _runners(machines, kernels, version)
     outcome = Comparison(arches=tuple(runner.machine.arch.name for runner in runners))
     for operation in operations:
         if _compared(outcome, operation, runners, [each.execute(operation) for each in runners]):
@@ -83,13 +86,19 @@ def compare(
 
 
 def compare_trace(
-    data: bytes, source: str, machines: Sequence[Arch], *, kernels: Sequence[type[Kernel]] = ()
+    data: bytes,
+    source: str,
+    machines: Sequence[Arch],
+    *,
+    kernels: Sequence[type[Kernel]] = (),
+    version: str = DEFAULT_VERSION,
 ) -> Comparison:
     """compare() of a trace's bytes; quicker on compiled machines. Raises what compare() does."""
-    runners = _runners(machines, kernels)
+    runners = _runners(machines, kernels, version)
     cores = [core for runner in runners if (core := runner.machine.core) is not None]
-    if len(cores) < len(runners):
-        return compare(operations_of(data, source, machines[0]), machines, kernels=kernels)
+    if len(cores) < len(runners) or len({core.extension for core in cores}) > 1:
+        listed = operations_of(data, source, machines[0])
+        return compare(listed, machines, kernels=kernels, version=version)
     check_text(data, source)
     outcome = Comparison(arches=tuple(runner.machine.arch.name for runner in runners))
     try:
@@ -101,10 +110,9 @@ def compare_trace(
 
 def _lock_step(outcome: Comparison, runners: list[Runner], cores: list[Core], data: bytes) -> None:
     """Compiled code goes on as long as nothing differs; what it does not know is done here."""
-    from layout.compiled._core import LockStep, Replay  # noqa: PLC0415 - where it was built
-
-    replays = [Replay(core, data) for core in cores]
-    together = LockStep(replays)
+    extension = cores[0].extension
+    replays = [extension.Replay(core, data) for core in cores]
+    together = extension.LockStep(replays)
     reader = TraceReader(runners[0].machine.arch.ulong_max)
     while True:
         for runner, replay in zip(runners, replays, strict=True):
@@ -139,12 +147,14 @@ def _lock_step(outcome: Comparison, runners: list[Runner], cores: list[Core], da
             return
 
 
-def _runners(machines: Iterable[Arch], kernels: Sequence[type[Kernel]]) -> list[Runner]:
+def _runners(
+    machines: Iterable[Arch], kernels: Sequence[type[Kernel]], version: str
+) -> list[Runner]:
     watch = [Watch(memory=TrackingMemory)]
     return [
-        Runner(equip(arch, kernels=kernels, watch=watch))
+        Runner(equip(arch, kernels=kernels, watch=watch, version=version))
         if kernels
-        else Runner(Machine(arch, TrackingMemory))
+        else Runner(Machine(arch, TrackingMemory, kernel_of(version)))
         for arch in machines
     ]
 
@@ -251,10 +261,8 @@ def _count(outcome: Comparison, runners: list[Runner]) -> None:
     outcome.nodes = first.cache.allocated
     for other in runners[1:]:
         ours, theirs = first.machine.core, other.machine.core
-        if ours is not None and theirs is not None:
-            from layout.compiled._core import differing_bytes  # noqa: PLC0415 - where it was built
-
-            outcome.swapped_bytes += differing_bytes(ours, theirs)
+        if ours is not None and theirs is not None and ours.extension is theirs.extension:
+            outcome.swapped_bytes += ours.extension.differing_bytes(ours, theirs)
             continue
         cells = zip(first.mem.near_cells(), other.mem.near_cells(), strict=True)
         outcome.swapped_bytes += sum(

@@ -1,34 +1,22 @@
-# The extension, made when the package is built: parts.pyx, layout.tree, lines.pyx, decode.pyx.
+# An extension, made when the package is built: see layout/compiled/translate. All have these types.
 #
 # Operations of the kernel that Core has are not listed: twin.CoreKernel is a Kernel too, and they
 # have the types that layout.tree gives them, but for states: they take and make State.
 
 from collections.abc import Iterable, Sequence
+from types import ModuleType
 
 from layout.memory.memory import Memory
+from layout.tree.kernel import Kernel
 from layout.tree.state import MaState
 
 SOURCES: str  # what layout.compiled.digest() said when this was built
 
-class State:
-    tree: int
-    index: int
-    last: int
-    node: int
-    min: int
-    max: int
-    alloc: int
-    status: int
-    depth: int
-    offset: int
-    mas_flags: int
-    end: int
-    store_type: int
-    def copy(self) -> State: ...
-    def assign(self, other: State | MaState) -> None: ...
-    def reset(self) -> None: ...
+class State(MaState):  # not in fact: it has the same fields and methods
+    ...
 
 class Core:
+    extension: ModuleType  # which this class is from; set by its subclass
     ulong_max: int
     reuse: bool
     forget: bool
@@ -43,6 +31,7 @@ class Core:
     log: list[str]
 
     def set_up(self, mem: Memory, limit: int) -> None: ...
+    def set_kernel(self, source: Kernel) -> None: ...
     def map_trees(self, base: int, data: bytearray) -> None: ...
     def map_near(self, base: int) -> None: ...
 
@@ -72,6 +61,11 @@ class Core:
     def alloc_one(self, gfp: int) -> int: ...
     def alloc_bulk(self, gfp: int, count: int) -> list[int]: ...
     def free_node(self, node: int) -> None: ...
+    def prefill_sheaf(self, gfp: int, count: int) -> int: ...
+    def refill_sheaf(self, gfp: int, number: int, count: int) -> int: ...
+    def sheaf_nodes(self, number: int) -> tuple[int, ...]: ...
+    def alloc_from_sheaf(self, number: int) -> int: ...
+    def return_sheaf(self, number: int) -> None: ...
 
     # which nodes were written to
     def set_tracking(self, on: bool) -> None: ...

@@ -6,11 +6,12 @@ trees lie in the core; all other arenas are the Python class's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
-from layout.compiled import _core
+from layout.compiled import TABLES, _core, available
 from layout.memory import slab
-from layout.memory.memory import CELL, Arena
+from layout.memory.memory import Arena
 from layout.memory.node import NodeMemory
 from layout.memory.slab import NodeCache
 from layout.tree.kernel import Kernel
@@ -74,8 +75,10 @@ class CoreMemory(Fixed, NodeMemory):
     kernel: CoreKernel
     cache: CoreCache
 
-    def __init__(self, arch: Arch, profile: Profile) -> None:
-        self.core = CoreKernel()
+    def __init__(
+        self, arch: Arch, profile: Profile, kernel: type[CoreKernel] | None = None
+    ) -> None:
+        self.core = (kernel or CoreKernel)()
         super().__init__(arch, profile)
         self.core.set_up(self, slab.NODE_LIMIT)
 
@@ -138,8 +141,10 @@ class CoreMemory(Fixed, NodeMemory):
 class CoreTracking(CoreMemory):
     """Compiled memory that notes which nodes are written to."""
 
-    def __init__(self, arch: Arch, profile: Profile) -> None:
-        super().__init__(arch, profile)
+    def __init__(
+        self, arch: Arch, profile: Profile, kernel: type[CoreKernel] | None = None
+    ) -> None:
+        super().__init__(arch, profile, kernel)
         self.core.set_tracking(True)
 
     def take_dirty(self) -> set[int]:
@@ -160,7 +165,7 @@ class CoreCache(Fixed, NodeCache):
         mem.cache = self
         if base is not None:
             mem.map_near(base, "nodes")
-            mem.grow_near(16 * CELL)
+            mem.grow_near(slab.MARGIN)
 
     @property
     def reuse(self) -> bool:  # type: ignore[override] # the core's, as all below
@@ -215,9 +220,29 @@ class CoreCache(Fixed, NodeCache):
     def free(self, node: int) -> None:  # noqa: D102
         self.core.free_node(node)
 
+    def prefill_sheaf(self, gfp: int, count: int) -> int:  # noqa: D102
+        return self.core.prefill_sheaf(gfp, count)
+
+    def refill_sheaf(self, gfp: int, number: int, count: int) -> int:  # noqa: D102
+        return self.core.refill_sheaf(gfp, number, count)
+
+    def sheaf_nodes(self, number: int) -> tuple[int, ...]:  # noqa: D102
+        return self.core.sheaf_nodes(number)
+
+    def sheaf_size(self, number: int) -> int:  # noqa: D102
+        return len(self.core.sheaf_nodes(number))
+
+    def alloc_from_sheaf(self, number: int) -> int:  # noqa: D102
+        return self.core.alloc_from_sheaf(number)
+
+    def return_sheaf(self, number: int) -> None:  # noqa: D102
+        self.core.return_sheaf(number)
+
 
 class CoreKernel(Fixed, _core.Core, Kernel):
     """The operations: compiled ones first, the others as they are in Python."""
+
+    extension = _core
 
     def __init__(self, mem: Any = None, cache: Any = None) -> None:
         """Made with its memory; the machine calls it again with all parts."""
@@ -225,9 +250,35 @@ class CoreKernel(Fixed, _core.Core, Kernel):
             Kernel.__init__(self, mem, cache)
 
 
+_STAND_INS: dict[type[Kernel], type[CoreKernel]] = {Kernel: CoreKernel}
+
+
+def stand_in_for(kernel: type[Kernel]) -> type[CoreKernel] | None:
+    """The compiled twin of a kernel of ``compiled.TABLES``, where it was built; None for others."""
+    found = _STAND_INS.get(kernel)
+    if found is not None:
+        return found
+    place = f"{kernel.__module__}:{kernel.__qualname__}"
+    name = next((name for name, table in TABLES.items() if table.kernel == place), "")
+    if not name or not available(name):
+        return None
+    extension = import_module(f"layout.compiled.{name}")
+
+    def start(self: Kernel, mem: Any = None, cache: Any = None) -> None:
+        if mem is not None:
+            kernel.__init__(self, mem, cache)
+
+    made = {"extension": extension, "__init__": start, "__doc__": CoreKernel.__doc__}
+    bases = (Fixed, extension.Core, kernel)
+    found = cast("type[CoreKernel]", type(CoreKernel.__name__, bases, made))
+    _STAND_INS[kernel] = found
+    return found
+
+
 def core_kernel(mem: CoreMemory, cache: CoreCache) -> CoreKernel:
     """The kernel of this memory, which was made with it."""
     kernel = mem.core
     kernel.__init__(mem, cache)  # type: ignore[misc] # its attributes need the other parts
+    kernel.set_kernel(kernel)
     mem.kernel = kernel
     return kernel

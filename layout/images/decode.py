@@ -139,13 +139,15 @@ def decode(mem: NodeMemory, tree: int) -> Decoded:
 
 def _decoded_at_once(mem: NodeMemory, found: Decoded) -> bool:
     """Whether compiled code found the whole tree, without any problem."""
-    from layout.compiled._core import Decoder  # noqa: PLC0415 - where it was built
+    from layout.compiled import _core  # noqa: PLC0415 - where it was built
 
+    core: _core.Core | None = getattr(mem, "core", None)
+    extension = _core if core is None else core.extension
     collecting = gc.isenabled()
     gc.disable()  # it would look through millions of tuples of numbers, time and again
     try:
-        decoder = Decoder(mem, found.height)
-        whole = decoder.decode(found.root, mem.arch.ulong_max)
+        decoder = extension.Decoder(mem, found.height)
+        whole: bool = decoder.decode(found.root, mem.arch.ulong_max)
         if whole:
             found.ranges = decoder.ranges
             found.nodes = [Visit._make(visit) for level in decoder.levels for visit in level]

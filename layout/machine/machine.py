@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arches import Access
@@ -53,7 +54,7 @@ class Machine:
         self.memory_class = memory
         """The requested class; a compiled class may replace it."""
         self._kernel_class = kernel
-        self.profile = structs.profile(arch)
+        self.profile = structs.profile(arch, kernel.version)
         if node_base is None:
             node_base = 0x1000000000 if arch.word_size == 8 else 0x10000000
         self.node_base = node_base
@@ -61,14 +62,15 @@ class Machine:
         make_kernel: Callable[..., Kernel] = kernel
         stand_in = vars(memory).get("twin", "")
         plain = not in_python and type(self) is Machine
-        if compiled.available() and plain and stand_in and (kernel, cache) == (Kernel, NodeCache):
+        make_memory: Callable[..., NodeMemory] = QuickMemory if memory is NodeMemory else memory
+        if plain and stand_in and cache is NodeCache and compiled.available():
             from layout.compiled import twin  # noqa: PLC0415 - where it was built
 
-            memory = getattr(twin, stand_in)
-            cache, make_kernel = twin.CoreCache, twin.core_kernel
-        elif memory is NodeMemory:
-            memory = QuickMemory
-        self.mem = memory(arch, self.profile)
+            core_class = twin.stand_in_for(kernel)
+            if core_class is not None:
+                make_memory = partial(getattr(twin, stand_in), kernel=core_class)
+                cache, make_kernel = twin.CoreCache, twin.core_kernel
+        self.mem = make_memory(arch, self.profile)
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")
         self.cache = cache(self.mem, self.node_base, reuse=reuse_nodes)
         self.kernel = make_kernel(self.mem, self.cache)

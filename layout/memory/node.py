@@ -263,6 +263,10 @@ class NodeMemory(Memory):
         address = node + self.slot_offset[mt] + first * self.word_size
         self.zero(address, count * self.word_size)
 
+    def clear_gaps(self, node: Word, first: int, count: int) -> None:
+        """memset of ``count`` gaps from ``first`` on to 0."""
+        self.zero(node + self.gap_offset + first * self.word_size, count * self.word_size)
+
     # -- overlays of a dead node
 
     def rcu_enqueue(self, node: Word, func: int) -> None:

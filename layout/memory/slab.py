@@ -17,16 +17,31 @@ if TYPE_CHECKING:
 
 GFP_KERNEL = 0xCC0
 GFP_NOWAIT = 0x800
-_DIRECT_RECLAIM = 0x400
+GFP_NOFAIL = 0x8000
+"""A request with it is never refused: __GFP_NOFAIL."""
+DIRECT_RECLAIM = 0x400
 
 NODE_LIMIT = 1 << 23
 """Nodes a machine has room for (2 GiB, if all were written to)."""
 
-_MARGIN = 16 * NODE_SIZE
+MARGIN = 16 * NODE_SIZE
 """Bytes mapped behind the last node: where a slab's page goes on, an overrun is no fault."""
+
+SHEAF_CAPACITY = 32
+"""Nodes that a sheaf has room for at least: maple_tree_init() asks for it."""
 
 LIVELOCK = 1000
 """Refusals within one operation beyond which it would retry for ever."""
+
+
+class Sheaf:
+    """struct slab_sheaf: nodes in reserve, in address order, taken from the end."""
+
+    __slots__ = ("capacity", "nodes")
+
+    def __init__(self, capacity: int, nodes: list[int]) -> None:
+        self.capacity = capacity
+        self.nodes = nodes
 
 
 class NodeCache:
@@ -45,7 +60,7 @@ class NodeCache:
         self.base = base or 0
         if base is not None:
             mem.map_near(base, "nodes")
-            mem.grow_near(_MARGIN)
+            mem.grow_near(MARGIN)
         self.allocated = 0
         self.freed = 0
         self.freed_map = bytearray()
@@ -55,6 +70,7 @@ class NodeCache:
         self._refusals_left: int | None = None
         self._nowait_only = False
         self._refused = 0
+        self._sheaves: dict[int, Sheaf] = {}
 
     def begin(self) -> None:
         """Start an operation: empty the logs."""
@@ -114,17 +130,22 @@ class NodeCache:
 
     def alloc_one(self, gfp: int) -> int:
         """kmem_cache_alloc: the address of a node, or 0."""
-        blocking = bool(gfp & _DIRECT_RECLAIM)
-        refused = self._left is not None and self._refuse(1, blocking=blocking)
-        self.calls.append(("!" if refused else "") + ("k1" if blocking else "n1"))
-        return 0 if refused else self._take(1)[0]
+        return self._take(1)[0] if self._granted(gfp, "", 1) else 0
 
     def alloc_bulk(self, gfp: int, count: int) -> list[int]:
         """kmem_cache_alloc_bulk: ``count`` addresses, or none."""
-        blocking = bool(gfp & _DIRECT_RECLAIM)
-        refused = self._left is not None and self._refuse(count, blocking=blocking)
-        self.calls.append(f"{'!' if refused else ''}{'k' if blocking else 'n'}b{count}")
-        return [] if refused else self._take(count)
+        return self._take(count) if self._granted(gfp, "b", count) else []
+
+    def _granted(self, gfp: int, what: str, count: int) -> bool:
+        """Whether a request is granted; either way it is noted."""
+        blocking = bool(gfp & DIRECT_RECLAIM)
+        refused = (
+            self._left is not None
+            and not gfp & GFP_NOFAIL
+            and self._refuse(count, blocking=blocking)
+        )
+        self.calls.append(f"{'!' if refused else ''}{'k' if blocking else 'n'}{what}{count}")
+        return not refused
 
     def _take(self, count: int) -> list[int]:
         self.allocated += count
@@ -147,6 +168,50 @@ class NodeCache:
         self.freed_map.extend(bytes(count))
         start = self.base + first * NODE_SIZE
         return list(range(start, start + count * NODE_SIZE, NODE_SIZE))
+
+    # -- sheaves: nodes that are asked for together and taken one by one
+
+    def prefill_sheaf(self, gfp: int, count: int) -> int:
+        """kmem_cache_prefill_sheaf: a number that stands for a sheaf of ``count`` nodes, or 0."""
+        if not self._granted(gfp, "s", count):
+            return 0
+        number = 1 + max(self._sheaves, default=0)
+        self._sheaves[number] = Sheaf(max(count, SHEAF_CAPACITY), self._take(count))
+        return number
+
+    def refill_sheaf(self, gfp: int, number: int, count: int) -> int:
+        """kmem_cache_refill_sheaf to ``count`` nodes: the sheaf, another one, or 0 if refused."""
+        sheaf = self._sheaves[number]
+        missing = count - len(sheaf.nodes)
+        if missing <= 0:
+            return number
+        if count > sheaf.capacity:
+            larger = self.prefill_sheaf(gfp, count)
+            if larger:
+                self.return_sheaf(number)
+            return larger
+        if not self._granted(gfp, "r", missing):
+            return 0
+        sheaf.nodes += self._take(missing)
+        return number
+
+    def sheaf_size(self, number: int) -> int:
+        """kmem_cache_sheaf_size: how many nodes a sheaf has."""
+        return len(self._sheaves[number].nodes)
+
+    def sheaf_nodes(self, number: int) -> tuple[int, ...]:
+        """The nodes in a sheaf, the one to be taken next last."""
+        return tuple(self._sheaves[number].nodes)
+
+    def alloc_from_sheaf(self, number: int) -> int:
+        """kmem_cache_alloc_from_sheaf: the address of a node, or 0 if the sheaf is empty."""
+        nodes = self._sheaves[number].nodes
+        return nodes.pop() if nodes else 0
+
+    def return_sheaf(self, number: int) -> None:
+        """kmem_cache_return_sheaf: frees its nodes, the one that would be taken last first."""
+        for node in self._sheaves.pop(number).nodes:
+            self.free(node)
 
     def free_bulk(self, count: int, address: int) -> None:
         """kmem_cache_free_bulk of ``count`` nodes, whose addresses lie at ``address``."""

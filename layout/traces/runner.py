@@ -9,6 +9,7 @@ from layout.memory.node import NODE_SIZE
 from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
 from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT
 from layout.traces.trace import CURSOR, NO_LIMIT, Operation
+from layout.tree.find import MAX_RANGES
 from layout.tree.state import MA_ERROR, STATUS_NAMES, MaState
 from layout.tree.walk import MAX_DESCENT
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 Line = dict[str, Any]
 """One transcript line: ``n``, ``op`` and what the operation returned."""
 
-_MAX_RANGES = 1 << 24
+_NOT_HERE: Line = {"error": "not in this kernel"}
+"""The line of an operation that this kernel version has not; the run goes on."""
+
 _FAULT_CALLS = 16
 """Allocation calls that the line of an operation with a fault keeps."""
 
@@ -86,7 +89,7 @@ class Runner:
     def _line(self, operation: Operation, returned: Line) -> Line:
         kernel = self.kernel
         line: Line = {"n": operation.n, "op": operation.op, **returned}
-        if operation.op in MUTATING:
+        if operation.op in MUTATING and "error" not in returned:
             line.update(self._tail())
         if kernel.warnings:
             line["warn"] = kernel.warnings
@@ -254,35 +257,31 @@ class Runner:
         kernel = self.kernel
         mas = kernel.new_state(self.tree, index, last)
         ret = kernel.mas_preallocate(mas, entry)
-        line = {"ret": ret, "store_type": mas.store_type, **self._chain(mas.alloc)}
+        line = {"ret": ret, "store_type": mas.store_type, **self._reserve(mas)}
         kernel.mas_destroy(mas)
         return line
 
     def _op_expect_raw(self, count: int) -> Line:
         kernel = self.kernel
+        if "mas_expected_entries" in kernel.gone:
+            return dict(_NOT_HERE)
         mas = kernel.new_state(self.tree)
         ret = kernel.mas_expected_entries(mas, count)
-        line = {"ret": ret, **self._chain(mas.alloc)}
+        line = {"ret": ret, **self._reserve(mas)}
         kernel.mas_destroy(mas)
         return line
 
-    def _chain(self, head: int) -> Line:
-        """The chain of struct maple_alloc, node by node, heads before what they hold."""
-        mem = self.mem
-        if not head or head & 1:
-            return {"total": 0, "nodes": []}
-        chain = [head]
-        for node in chain:
-            if node == head:
-                count = mem.alloc_count(node)
-                chain += [mem.alloc_slot(node, i) for i in range(count)]
-                head = mem.alloc_slot(node, 0) if count else 0
-        return {"total": mem.alloc_total(chain[0]), "nodes": [self._raw(node) for node in chain]}
+    def _reserve(self, mas: MaState) -> Line:
+        """The nodes that a state holds."""
+        nodes = [self._raw(node) for node in self.kernel.reserved_nodes(mas)]
+        return {"total": self.kernel.mas_allocated(mas), "nodes": nodes}
 
     def _op_bulk(  # noqa: PLR0913 - the operation's arguments
         self, expected: int, count: int, first: int, step: int, length: int, value: int
     ) -> Line:
         kernel, top = self.kernel, self.machine.arch.ulong_max
+        if "mas_expected_entries" in kernel.gone:
+            return dict(_NOT_HERE)
         mas = kernel.new_state(self.tree)
         ret = kernel.mas_expected_entries(mas, expected)
         line: Line = {"ret": ret, "allocated": kernel.mas_allocated(mas)}
@@ -304,7 +303,7 @@ class Runner:
         ranges: list[list[str]] = []
         while entry := self.kernel.mas_find(mas, high):
             ranges.append([f"{mas.index:x}", f"{mas.last:x}", f"{entry:x}"])
-            if len(ranges) > _MAX_RANGES:
+            if len(ranges) > MAX_RANGES:
                 self.kernel.livelock("mas_for_each")
         return {"ranges": ranges}
 

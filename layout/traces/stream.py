@@ -40,13 +40,18 @@ def next_line(lines: Replay, data: bytes) -> tuple[int, str]:
 class Stream:
     """Runs the lines of a trace.
 
-    ``last`` is the line of the operation that ended the run with a fault, if there was one.
+    ``last`` is the line of the operation that ended the run with a fault, if there was one. With
+    ``forget`` the bytes of freed nodes may be dropped, to save memory, where no line of the trace
+    can show them. Use it for a machine that nothing reads after the transcript.
     """
 
-    def __init__(self, runner: Runner, data: bytes, source: str = "") -> None:
+    def __init__(
+        self, runner: Runner, data: bytes, source: str = "", *, forget: bool = False
+    ) -> None:
         self.runner = runner
         self.data = data
         self.source = source
+        self.forget = forget
         self.last: Line | None = None
         self._reader = TraceReader(runner.machine.arch.ulong_max)
 
@@ -72,11 +77,24 @@ class Stream:
                 return
 
     def _compiled(self, core: Core) -> Iterator[bytes]:
-        from layout.compiled._core import Replay  # noqa: PLC0415 - where it was built
+        lines: Replay = core.extension.Replay(core, self.data)
+        core.forget = self._may_forget(core, lines)
+        try:
+            yield from self._lines(lines)
+        finally:
+            core.forget = False
 
+    def _may_forget(self, core: Core, lines: Replay) -> bool:
+        """Whether the trace is long, and nothing can show a freed node.
+
+        Beside its lines that may be states from before, and nodes that are handed out again with
+        their old bytes.
+        """
+        new = not core.allocated and not core.reuse
+        return self.forget and new and len(self.data) > _LONG and lines.shows_no_freed_node()
+
+    def _lines(self, lines: Replay) -> Iterator[bytes]:
         runner, data = self.runner, self.data
-        lines = Replay(core, data)
-        core.forget = len(data) > _LONG and lines.shows_no_freed_node()
         while True:
             lines.tree = runner.tree
             lines.held_up = runner.machine.held_up()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def new_big_node(k: Kernel) -> BigNode:
     """A zeroed big node on the stack."""
-    return BigNode(*k.big_node)
+    pivot0, slot0, gap0, count = k.big_node
+    return BigNode(pivot0, slot0, gap0, [0] * count)
 
 
 def mab_shift_right(k: Kernel, bn: BigNode, shift: int) -> None:

@@ -39,11 +39,18 @@ def mt_dump(k: Kernel, tree: Word, *, decimal: bool = False) -> None:
         f"maple_tree({pointer(tree)}) flags {flags:X}, height {mt_height(flags)} "
         f"root {pointer(root)}\n"
     )
-    if not xa_is_node(root):
-        _dump_entry(k, root, 0, 0, 0, decimal)
-    else:
+    if xa_is_node(root):
         limit = k.node_slots if mte_node_type(root) == DENSE else k.ulong_max
         _dump_node(k, root, 0, limit, 0, decimal)
+    elif root or not k.seam_says_empty():
+        _dump_entry(k, root, 0, 0, 0, decimal)
+    else:
+        k.printk("(empty)\n")
+
+
+def seam_says_empty(k: Kernel) -> bool:
+    """Whether mt_dump() has a word for a tree without entries."""
+    return False
 
 
 def _dump_range(k: Kernel, low: Word, high: Word, depth: int, decimal: bool) -> None:
@@ -171,11 +178,31 @@ def mas_dump(k: Kernel, mas: MaState) -> None:
     k.printk(f"{name} store type\n" if name == "invalid" else f"{name}\n")
     k.printk(
         f"[{mas.offset}/{mas.end}] index={mas.index:x} last={mas.last:x}\n"
-        f"     min={mas.min:x} max={mas.max:x} alloc={pointer(mas.alloc)}, "
+        f"     min={mas.min:x} max={mas.max:x} {k.seam_reserve_of(mas)}"
         f"depth={mas.depth}, flags={mas.mas_flags:x}\n"
     )
     if mas.index > mas.last:
         k.printk("Check index & last\n")
+
+
+def seam_reserve_of(k: Kernel, mas: MaState) -> str:
+    """What mas_dump() prints of the nodes that a state holds."""
+    return f"alloc={k.mem.arch.hex_pointer(mas.alloc)}, "
+
+
+def reserved_nodes(k: Kernel, mas: MaState) -> list[Word]:
+    """The addresses of the nodes that a state holds, for tools: each before what it holds."""
+    mem = k.mem
+    head = mas.alloc
+    if not head or head & 1:
+        return []
+    chain = [head]
+    for node in chain:
+        if node == head:
+            count = mem.alloc_count(node)
+            chain += [mem.alloc_slot(node, i) for i in range(count)]
+            head = mem.alloc_slot(node, 0) if count else 0
+    return chain
 
 
 def report_failure(k: Kernel, kind: str, where: str, tree: Word, mas: MaState | None) -> None:

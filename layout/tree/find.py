@@ -20,6 +20,9 @@ from layout.tree.state import (
 if TYPE_CHECKING:
     from layout.tree.kernel import Kernel
 
+MAX_RANGES = 1 << 24
+"""Ranges beyond which an iteration is taken for one that does not end."""
+
 
 def mas_find_setup(k: Kernel, mas: MaState, limit: Word) -> tuple[bool, Word]:
     """Bring the state into the tree. (True, entry) if that is the answer already."""

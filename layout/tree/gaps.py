@@ -25,22 +25,25 @@ if TYPE_CHECKING:
 
 def mas_leaf_max_gap(k: Kernel, mas: MaState) -> Word:
     """The longest run of NULL indexes in the state's leaf."""
+    return k.ma_leaf_max_gap(mte_to_node(mas.node), mte_node_type(mas.node), mas.min, mas.max)
+
+
+def ma_leaf_max_gap(k: Kernel, node: Word, mt: int, low: Word, high: Word) -> Word:
+    """The longest run of NULL indexes in a leaf that covers [low, high]."""
     mem = k.mem
     top = k.ulong_max
-    mt = mte_node_type(mas.node)
-    node = mte_to_node(mas.node)
     mem.check_pivots(node, mt)
     largest = 0
     i = 1
     if not mem.slot(node, mt, 0):
-        largest = mem.pivot(node, 0) - mas.min + 1 & top
+        largest = mem.pivot(node, 0) - low + 1 & top
         i = 2
-    last = k.ma_data_end(node, mt, mas.max) - 1 & 0xFF
+    last = k.ma_data_end(node, mt, high) - 1 & 0xFF
     # only the rightmost leaf may end in a gap, whose pivot is implied
-    if mas.max == top and not mem.slot(node, mt, last + 1):
+    if high == top and not mem.slot(node, mt, last + 1):
         pivot = mem.pivot(node, last)
         largest = max(largest, top - pivot)
-        if largest > (pivot - mas.min & top):
+        if largest > (pivot - low & top):
             return largest
     if last == 0xFF:
         k.livelock("mas_leaf_max_gap: its unsigned char never exceeds 255", node)

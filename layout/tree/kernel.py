@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from layout.memory import structs
 from layout.tree import (
@@ -51,6 +51,11 @@ class Kernel:
     call what it replaced. Names that start with ``seam_`` are steps of the operation above
     them, kept apart for old bugs that had them otherwise.
     """
+
+    version: ClassVar[str] = "6.12"
+    """The kernel version whose operations these are."""
+    gone: ClassVar[frozenset[str]] = frozenset()
+    """Operations of an earlier version that this one has not."""
 
     def __init__(self, mem: NodeMemory, cache: NodeCache) -> None:
         self.mem = mem
@@ -167,6 +172,7 @@ class Kernel:
 
     # -- gaps
     mas_leaf_max_gap = gaps.mas_leaf_max_gap
+    ma_leaf_max_gap = gaps.ma_leaf_max_gap
     ma_max_gap = gaps.ma_max_gap
     mas_max_gap = gaps.mas_max_gap
     mas_parent_gap = gaps.mas_parent_gap
@@ -222,6 +228,7 @@ class Kernel:
     mas_node_or_none = replace.mas_node_or_none
     mas_topiary_node = replace.mas_topiary_node
     mas_topiary_replace = replace.mas_topiary_replace
+    mend_replaced = replace.mend_replaced
     mas_wmb_replace = replace.mas_wmb_replace
 
     # -- spanning
@@ -312,12 +319,16 @@ class Kernel:
 
     # -- dump
     mt_dump = dump.mt_dump
+    seam_says_empty = dump.seam_says_empty
     mas_dump = dump.mas_dump
+    seam_reserve_of = dump.seam_reserve_of
+    reserved_nodes = dump.reserved_nodes
     report_failure = dump.report_failure
     report_index_not_increased = dump.report_index_not_increased
 
     # -- validate
     mt_validate = validate.mt_validate
+    seam_may_be_small = validate.seam_may_be_small
 
 
 def big_node_layout(mem: NodeMemory) -> tuple[int, int, int, int]:

@@ -98,7 +98,6 @@ def mas_topiary_node(k: Kernel, mas: MaState, old: MaState, *, in_rcu: bool) -> 
         k.mas_push_node(mas, node)
 
 
-@peeks("dead node read untested", why="the writer goes through the subtree that it cut off")
 def mas_topiary_replace(k: Kernel, mas: MaState, old_enode: Word) -> None:
     """Put a new subtree in place of an old one and free what is not in use any more.
 
@@ -106,6 +105,12 @@ def mas_topiary_replace(k: Kernel, mas: MaState, old_enode: Word) -> None:
     that stay and nodes that go.
     """
     k.mas_put_in_tree(mas, old_enode)
+    k.mend_replaced(mas, old_enode)
+
+
+@peeks("dead node read untested", why="the writer goes through the subtree that it cut off")
+def mend_replaced(k: Kernel, mas: MaState, old_enode: Word) -> None:
+    """What mas_topiary_replace() does once the new subtree is in the tree."""
     _adopt_new(k, mas)
     if mte_is_leaf(old_enode):
         k.mas_free(mas, old_enode)

@@ -311,7 +311,7 @@ def mas_rebalance(k: Kernel, mas: MaState, bn: BigNode) -> None:
     bn.mt = mte_node_type(mas.node)
     l_mas = mas.copy()
     r_mas = mas.copy()
-    mast = SubtreeState(l_mas, r_mas, bn)
+    mast = SubtreeState(l_mas, r_mas, bn, l_mas, l_mas, r_mas)
     if k.mas_next_sibling(r_mas):
         k.mas_mab_cp(r_mas, 0, k.mt_slots[mte_node_type(r_mas.node)], bn, b_end)
         r_mas.last = r_mas.index = r_mas.max

@@ -130,9 +130,7 @@ def mas_split(k: Kernel, mas: MaState, bn: BigNode) -> None:
     prev_l = k.new_state(mas.tree, mas.index, mas.last)
     prev_r = k.new_state(mas.tree, mas.index, mas.last)
     mas.depth = k.mas_mt_height(mas)
-    mast = SubtreeState(prev_l, prev_r, bn)
-    mast.l = l_mas
-    mast.r = r_mas
+    mast = SubtreeState(prev_l, prev_r, bn, l_mas, l_mas, r_mas)
     for height in range(1, MAX_DESCENT):
         if height - 1 > mas.depth:
             break

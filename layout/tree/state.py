@@ -1,10 +1,13 @@
 """The states an operation carries: struct ma_state, ma_wr_state, maple_subtree_state.
 
-They are locals of a C caller and so live outside the simulated memory.
+They are locals of a C caller and so live outside the simulated memory. Here alone is it said what
+they hold: the compiled twin makes C structs of these classes, a ``Word`` an unsigned and an ``int``
+a signed number of 64 bits. Fields without a default are what a state is made from.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,66 +38,42 @@ MA_STATE_BULK, MA_STATE_REBALANCE, MA_STATE_PREALLOC = 1, 2, 4
 EINVAL, ENOMEM, EEXIST, EBUSY = 22, 12, 17, 16
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class MaState:
     """struct ma_state: where an operation is in the tree at address ``tree``.
 
     ``index`` and ``last`` are the inclusive range of interest, ``node`` an enode (or an error
-    word), ``min`` and ``max`` the node's inclusive range, ``alloc`` the chain of preallocated
-    nodes or a request (count << 1 | 1), ``offset`` and ``end`` slots of the node.
+    word), ``min`` and ``max`` the node's inclusive range, ``offset`` and ``end`` slots of the
+    node. ``alloc`` is the chain of preallocated nodes or a request (count << 1 | 1); from 6.18
+    on it is one node, ``sheaf`` holds requests of more, ``node_request`` is what is still wanted.
+    One that has not walked yet is made with the largest index as ``max``.
     """
 
-    __slots__ = (
-        *("tree", "index", "last", "node", "min", "max", "alloc", "status"),
-        *("depth", "offset", "mas_flags", "end", "store_type"),
-    )
-
-    def __init__(self, tree: Word, index: Word, last: Word, ulong_max: Word) -> None:
-        self.tree = tree
-        self.index = index
-        self.last = last
-        self.node = 0
-        self.min = 0
-        self.max = ulong_max
-        self.alloc = 0
-        self.status = MA_START
-        self.depth = 0
-        self.offset = 0
-        self.mas_flags = 0
-        self.end = 0
-        self.store_type = WR_INVALID
+    tree: Word
+    index: Word
+    last: Word
+    max: Word
+    node: Word = 0
+    min: Word = 0
+    sheaf: Word = 0
+    alloc: Word = 0
+    node_request: Word = 0
+    status: int = MA_START
+    depth: int = 0
+    offset: int = 0
+    mas_flags: int = 0
+    end: int = 0
+    store_type: int = WR_INVALID
 
     def assign(self, other: MaState) -> None:
         """``*self = *other``."""
-        self.tree = other.tree
-        self.index = other.index
-        self.last = other.last
-        self.node = other.node
-        self.min = other.min
-        self.max = other.max
-        self.alloc = other.alloc
-        self.status = other.status
-        self.depth = other.depth
-        self.offset = other.offset
-        self.mas_flags = other.mas_flags
-        self.end = other.end
-        self.store_type = other.store_type
+        for name in self.__dataclass_fields__:
+            setattr(self, name, getattr(other, name))
 
     def copy(self) -> MaState:
         """A state like this one."""
-        new = MaState.__new__(MaState)
-        new.tree = self.tree
-        new.index = self.index
-        new.last = self.last
-        new.node = self.node
-        new.min = self.min
-        new.max = self.max
-        new.alloc = self.alloc
-        new.status = self.status
-        new.depth = self.depth
-        new.offset = self.offset
-        new.mas_flags = self.mas_flags
-        new.end = self.end
-        new.store_type = self.store_type
+        new = self.__class__.__new__(self.__class__)
+        new.assign(self)
         return new
 
     def reset(self) -> None:
@@ -110,26 +89,28 @@ class MaState:
         )
 
 
+@dataclass(slots=True, eq=False)
 class WrState:
-    """struct ma_wr_state: what a write found out about its leaf before it changes it."""
+    """struct ma_wr_state: what a write found out about its leaf before it changes it.
 
-    __slots__ = (
-        *("mas", "node", "r_min", "r_max", "mt", "offset_end", "end_piv"),
-        *("entry", "content"),
-    )
+    ``vacant_height`` and ``sufficient_height``, from 6.18 on, count levels from the root: the
+    deepest internal node with a free slot, and with more data than it needs; 0 is none.
+    """
 
-    def __init__(self, mas: MaState, entry: Word) -> None:
-        self.mas = mas
-        self.entry = entry
-        self.content = 0
-        self.node = 0
-        self.r_min = 0
-        self.r_max = 0
-        self.mt = 0
-        self.offset_end = 0
-        self.end_piv = 0
+    mas: MaState
+    entry: Word
+    content: Word = 0
+    node: Word = 0
+    r_min: Word = 0
+    r_max: Word = 0
+    mt: int = 0
+    offset_end: int = 0
+    end_piv: Word = 0
+    vacant_height: int = 0
+    sufficient_height: int = 0
 
 
+@dataclass(slots=True, eq=False)
 class BigNode:
     """struct maple_big_node: room for the data of two nodes, laid out as in C.
 
@@ -137,15 +118,12 @@ class BigNode:
     ``pivot0``, ``slot0`` and ``gap0`` are the indexes of their first elements.
     """
 
-    __slots__ = ("b_end", "gap0", "mt", "pivot0", "slot0", "words")
-
-    def __init__(self, pivot0: int, slot0: int, gap0: int, count: int) -> None:
-        self.pivot0 = pivot0
-        self.slot0 = slot0
-        self.gap0 = gap0
-        self.words = [0] * count
-        self.b_end = 0
-        self.mt = 0
+    pivot0: int
+    slot0: int
+    gap0: int
+    words: list[int]
+    b_end: int = 0
+    mt: int = 0
 
     def move(self, base: int, count: int, shift: int) -> None:
         """memmove of ``count`` words from ``base`` on, ``shift`` places up. Raises IndexError."""
@@ -161,25 +139,21 @@ class BigNode:
         self.mt = 0
 
 
+@dataclass(slots=True, eq=False)
 class SubtreeState:
-    """struct maple_subtree_state: the old sides, the new nodes and the data between them."""
+    """struct maple_subtree_state: the old sides, the data between them, and the new nodes."""
 
-    __slots__ = ("bn", "l", "m", "orig_l", "orig_r", "r")
-
-    def __init__(self, orig_l: MaState, orig_r: MaState, bn: BigNode) -> None:
-        self.orig_l = orig_l
-        self.orig_r = orig_r
-        self.bn = bn
-        self.l = orig_l
-        self.m = orig_l
-        self.r = orig_r
+    orig_l: MaState
+    orig_r: MaState
+    bn: BigNode
+    l: MaState
+    m: MaState
+    r: MaState
 
 
+@dataclass(slots=True, eq=False)
 class MaTopiary:
     """struct ma_topiary: a list of dead subtrees, linked in their top nodes; 0 is empty."""
 
-    __slots__ = ("head", "tail")
-
-    def __init__(self) -> None:
-        self.head = 0
-        self.tail = 0
+    head: Word = 0
+    tail: Word = 0

@@ -156,7 +156,7 @@ def mas_wr_spanning_store(k: Kernel, wr: WrState) -> None:
     else:
         bn.b_end += 1
     l_mas.index = l_mas.last = mas.index
-    mast = SubtreeState(l_mas, r_mas, bn)
+    mast = SubtreeState(l_mas, r_mas, bn, l_mas, l_mas, r_mas)
     k.mas_spanning_rebalance(mas, mast, height + 1)
 
 

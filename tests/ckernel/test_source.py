@@ -50,6 +50,23 @@ def test_an_old_kernel_lacks_operations_and_fields(tmp_path):
     assert found.missing_fields == {"status", "end", "node", "hex", "store_type", "text", "printk"}
 
 
+@pytest.mark.parametrize(
+    ("code", "emulator"),
+    [
+        ("", "6.12"),
+        ("kmem_cache_prefill_sheaf(c, g, n);", "6.12"),
+        ("kmem_cache_prefill_sheaf(c, g, n); cp_data_write(cp, mas);", "7.2"),
+        ("kmem_cache_prefill_sheaf(c, g, n); cp_data_write(cp); mas_nomem_nofail(mas);", "7.3"),
+    ],
+)
+def test_the_emulator_is_chosen_by_what_the_source_has(tmp_path, code, emulator):
+    path = tree(tmp_path) / "lib/maple_tree.c"
+    path.write_text(CODE + code)
+    found = open_source(str(tmp_path))
+    assert found.emulator == emulator
+    assert ("HAVE_SHEAVES" in found.features) == ("sheaf" in code)
+
+
 def test_no_makefile_no_version(tmp_path):
     (tree(tmp_path) / "Makefile").unlink()
     assert open_source(str(tmp_path)).version == "of unknown version"

@@ -19,6 +19,37 @@ def test_transcript_on_stdout(capsys, arch):
         assert [json.loads(line) for line in out] == [json.loads(line) for line in lines]
 
 
+@pytest.mark.parametrize("watch", [[], ["--check"], ["--ledger"]])
+@pytest.mark.parametrize("kernel", ["7.2", "7.3.4"])
+def test_transcript_of_another_kernel(capsys, kernel, watch):
+    name = "15b-fault-injection-alloc-rcu"
+    words = ["run", str(GOLDEN / f"{name}.trace"), "--arch", "s390x", "--kernel", kernel]
+    assert main([*words, *watch]) == 0
+    out = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line in out:
+        line.pop("ledger", None)
+    folder = GOLDEN.with_name(f"golden{kernel[0]}{kernel[2]}")
+    with lzma.open(folder / f"{name}.s390x.jsonl.xz", "rt") as lines:
+        assert out == [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--kernel", "6.18"],
+            "operations of kernel '6.18' are not known: choose one of 6.12, 7.2",
+        ),
+        (["--kernel", "7.3", "--defect", "R1"], "defects are of kernel 6.12: leave"),
+    ],
+)
+def test_no_such_kernel_here(tmp_path, capsys, options, message):
+    code, out, err = run(tmp_path, capsys, "load 1\n", *options)
+    assert (code, out) == (2, [])
+    assert message in err
+    assert err.count("\n") == 1
+
+
 def test_packed_trace_from_stdin(capsys, monkeypatch):
     data = io.TextIOWrapper(io.BytesIO(lzma.compress(b"init 0\nstore 1 2 3001\nload 1\n")))
     monkeypatch.setattr(sys, "stdin", data)

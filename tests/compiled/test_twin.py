@@ -29,6 +29,7 @@ from layout.traces.runner import Runner
 from layout.traces.stream import Stream
 from layout.tree.kernel import Kernel
 from layout.tree.state import MaState
+from layout.tree.versions import KERNELS
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 ARCHES = ("s390x", "sparc64", "x86_64", "arm")
@@ -330,11 +331,28 @@ def test_the_stub_tells_what_there_is():
             named = {
                 part.target.id if isinstance(part, ast.AnnAssign) else part.name
                 for part in node.body
+                if isinstance(part, ast.AnnAssign | ast.FunctionDef)
             }
+            if node.name == "State":
+                named = {*MaState.__dataclass_fields__, "copy", "assign", "reset", "_plain"}
             there = {name for name in vars(getattr(_core, node.name)) if not name.startswith("__")}
             operations = set(vars(Kernel)) | {"new_state"}
             assert there - operations - named == set()
-            assert named - there <= {"__init__"}
+            assert named - there <= {"__init__", "extension"}
+
+
+@pytest.mark.usefixtures("extension")
+def test_each_table_has_its_kernel():
+    from layout.compiled import twin
+
+    tables = {table.kernel for table in compiled.TABLES.values()}
+    assert {f"{k.__module__}:{k.__name__}" for k in KERNELS.values()} == tables
+    for plain_kernel in KERNELS.values():
+        stand_in = twin.stand_in_for(plain_kernel)
+        assert issubclass(stand_in, plain_kernel)
+        assert issubclass(stand_in, stand_in.extension.Core)
+        extension = stand_in.extension.__name__.rpartition(".")[2]
+        assert compiled.TABLES[extension].kernel.endswith(f":{plain_kernel.__name__}")
 
 
 # -- where it stands

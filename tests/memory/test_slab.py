@@ -3,7 +3,7 @@ import pytest
 import arches
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault
-from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT, LIVELOCK
+from layout.memory.slab import GFP_KERNEL, GFP_NOFAIL, GFP_NOWAIT, LIVELOCK, SHEAF_CAPACITY
 
 
 @pytest.fixture
@@ -98,3 +98,48 @@ def test_machine_goes_back_to_a_saved_state():
     assert machine.save() == saved
     assert [kernel.mtree_load(tree, i * 8) for i in range(40)] == [i << 1 | 1 for i in range(40)]
     assert kernel.mt_validate(tree)
+
+
+# -- sheaves
+
+
+def test_a_sheaf_is_filled_in_address_order_and_emptied_from_its_end(cache):
+    sheaf = cache.prefill_sheaf(GFP_KERNEL, 3)
+    assert [cache.alloc_from_sheaf(sheaf) for _ in range(2)] == [0x1000000200, 0x1000000100]
+    assert cache.refill_sheaf(GFP_NOWAIT, sheaf, 1) == sheaf  # it has one: nothing is asked for
+    assert cache.refill_sheaf(GFP_NOWAIT, sheaf, 3) == sheaf
+    assert cache.sheaf_nodes(sheaf) == (0x1000000000, 0x1000000300, 0x1000000400)
+    assert cache.sheaf_size(sheaf) == 3
+    cache.return_sheaf(sheaf)
+    assert cache.calls == ["ks3", "nr2"]
+    assert cache.frees == [0, 3, 4]
+    assert (cache.allocated, cache.freed) == (5, 3)
+
+
+def test_a_sheaf_that_is_too_small_is_exchanged(cache):
+    small = cache.prefill_sheaf(GFP_KERNEL, 2)
+    assert cache.refill_sheaf(GFP_KERNEL, small, SHEAF_CAPACITY) == small
+    large = cache.refill_sheaf(GFP_KERNEL, small, SHEAF_CAPACITY + 1)
+    assert cache.sheaf_size(large) == SHEAF_CAPACITY + 1
+    assert cache.sheaf_nodes(large)[0] == cache.address(SHEAF_CAPACITY)
+    assert cache.calls == ["ks2", "kr30", "ks33"]
+    assert cache.frees == list(range(SHEAF_CAPACITY))
+
+
+def test_a_refused_sheaf_takes_and_frees_nothing(cache):
+    sheaf = cache.prefill_sheaf(GFP_KERNEL, 2)
+    cache.fail(1, None, nowait_only=False)
+    assert cache.prefill_sheaf(GFP_NOWAIT, 2) == 0
+    assert cache.refill_sheaf(GFP_NOWAIT, sheaf, 4) == 0
+    assert cache.refill_sheaf(GFP_NOWAIT, sheaf, 40) == 0
+    assert cache.sheaf_size(sheaf) == 2
+    assert cache.prefill_sheaf(GFP_KERNEL | GFP_NOFAIL, 2)  # never refused, and not counted
+    assert cache.alloc_one(GFP_KERNEL)
+    assert cache.calls == ["ks2", "!ns2", "!nr2", "!ns40", "ks2", "k1"]
+    assert cache.frees == []
+
+
+def test_an_empty_sheaf_gives_none(cache):
+    sheaf = cache.prefill_sheaf(GFP_KERNEL, 1)
+    assert cache.alloc_from_sheaf(sheaf)
+    assert cache.alloc_from_sheaf(sheaf) == 0

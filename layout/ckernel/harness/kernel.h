@@ -110,19 +110,41 @@ typedef unsigned int gfp_t;
 #define __GFP_DIRECT_RECLAIM 0x400u
 #define __GFP_KSWAPD_RECLAIM 0x800u
 #define __GFP_NOWARN 0x2000u
+#define __GFP_NOFAIL 0x8000u
 #define GFP_KERNEL (__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM | __GFP_IO | __GFP_FS)
 #define GFP_NOWAIT __GFP_KSWAPD_RECLAIM
 #define GFP_ATOMIC (___GFP_HIGH | __GFP_KSWAPD_RECLAIM)
+#define might_alloc(gfp) ((void)(gfp))
 #define gfpflags_allow_blocking(gfp) (!!((gfp) & __GFP_DIRECT_RECLAIM))
 #define SLAB_PANIC 0x40000u
 
 struct kmem_cache { size_t size; };
+#ifdef HAVE_CACHE_ARGS
+struct kmem_cache_args { unsigned int align, sheaf_capacity; };
+static struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
+		struct kmem_cache_args *args, unsigned int flags);
+#else
 static struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
 		unsigned int align, unsigned int flags, void (*ctor)(void *));
+#endif
 static void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
 static int kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp, size_t count, void **nodes);
 static void kmem_cache_free(struct kmem_cache *cache, void *node);
 static void kmem_cache_free_bulk(struct kmem_cache *cache, size_t count, void **nodes);
+static void kfree(const void *node);
+#define kfree_rcu(pointer, field) free_later(pointer)
+static void free_later(void *node);
+
+/* nodes that are asked for together and taken one by one */
+struct slab_sheaf;
+static struct slab_sheaf *kmem_cache_prefill_sheaf(struct kmem_cache *cache, gfp_t gfp,
+		unsigned int count);
+static int kmem_cache_refill_sheaf(struct kmem_cache *cache, gfp_t gfp,
+		struct slab_sheaf **sheaf, unsigned int count);
+static void kmem_cache_return_sheaf(struct kmem_cache *cache, gfp_t gfp, struct slab_sheaf *sheaf);
+static void *kmem_cache_alloc_from_sheaf(struct kmem_cache *cache, gfp_t gfp,
+		struct slab_sheaf *sheaf);
+static unsigned int kmem_cache_sheaf_size(struct slab_sheaf *sheaf);
 
 /* -- warnings and messages (report.c) */
 

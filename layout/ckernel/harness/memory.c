@@ -41,8 +41,8 @@ static struct {
 static struct text calls, frees;
 
 static struct waiting {
-	struct rcu_head *head;
-	void (*func)(struct rcu_head *head);
+	void *head;
+	void (*func)(struct rcu_head *head);	/* NULL: the node at head is freed */
 } *queue;
 static size_t queue_length, queue_room;
 static unsigned long readers;	/* read sections that hold the callbacks up */
@@ -90,7 +90,8 @@ static void memory_init(void)
 
 static bool is_refused(gfp_t gfp, size_t count)
 {
-	if (!refusal.on || (refusal.nowait_only && gfpflags_allow_blocking(gfp)))
+	if (!refusal.on || gfp & __GFP_NOFAIL ||
+	    (refusal.nowait_only && gfpflags_allow_blocking(gfp)))
 		return false;
 	if (count <= refusal.left) {
 		refusal.left -= count;
@@ -119,14 +120,30 @@ static void *hand_out(void)
 	return node;
 }
 
-static struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
-		unsigned int align, unsigned int flags, void (*ctor)(void *))
+static unsigned int sheaf_capacity;
+
+static struct kmem_cache *create_cache(unsigned int size, unsigned int align)
 {
 	if (size != NODE_BYTES || align != NODE_BYTES)
 		give_up("this kernel's nodes are not 256 bytes");
 	node_cache.size = size;
 	return &node_cache;
 }
+
+#ifdef HAVE_CACHE_ARGS
+static struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
+		struct kmem_cache_args *args, unsigned int flags)
+{
+	sheaf_capacity = args->sheaf_capacity;
+	return create_cache(size, args->align);
+}
+#else
+static struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
+		unsigned int align, unsigned int flags, void (*ctor)(void *))
+{
+	return create_cache(size, align);
+}
+#endif
 
 static void note_call(gfp_t gfp, bool refused, const char *what, size_t count)
 {
@@ -172,6 +189,81 @@ static void kmem_cache_free_bulk(struct kmem_cache *cache, size_t count, void **
 {
 	for (size_t i = 0; i < count; i++)
 		kmem_cache_free(cache, nodes[i]);
+}
+
+static void kfree(const void *node)
+{
+	kmem_cache_free(&node_cache, (void *)node);
+}
+
+/* -- sheaves: filled in address order, emptied from the end */
+
+struct slab_sheaf {
+	unsigned int size, capacity;
+	void *objects[];
+};
+
+static struct slab_sheaf *kmem_cache_prefill_sheaf(struct kmem_cache *cache, gfp_t gfp,
+		unsigned int count)
+{
+	bool refused = is_refused(gfp, count);
+	struct slab_sheaf *sheaf;
+
+	note_call(gfp, refused, "s", count);
+	if (refused)
+		return NULL;
+	sheaf = malloc(sizeof(*sheaf) + max(count, sheaf_capacity) * sizeof(void *));
+	if (!sheaf)
+		give_up("no memory for a sheaf");
+	sheaf->capacity = max(count, sheaf_capacity);
+	for (sheaf->size = 0; sheaf->size < count; sheaf->size++)
+		sheaf->objects[sheaf->size] = hand_out();
+	return sheaf;
+}
+
+static void kmem_cache_return_sheaf(struct kmem_cache *cache, gfp_t gfp, struct slab_sheaf *sheaf)
+{
+	kmem_cache_free_bulk(cache, sheaf->size, sheaf->objects);
+	free(sheaf);
+}
+
+static int kmem_cache_refill_sheaf(struct kmem_cache *cache, gfp_t gfp,
+		struct slab_sheaf **place, unsigned int count)
+{
+	struct slab_sheaf *sheaf = *place;
+	unsigned int missing;
+	bool refused;
+
+	if (sheaf->size >= count)
+		return 0;
+	if (count > sheaf->capacity) {
+		struct slab_sheaf *larger = kmem_cache_prefill_sheaf(cache, gfp, count);
+
+		if (!larger)
+			return -ENOMEM;
+		kmem_cache_return_sheaf(cache, gfp, sheaf);
+		*place = larger;
+		return 0;
+	}
+	missing = count - sheaf->size;
+	refused = is_refused(gfp, missing);
+	note_call(gfp, refused, "r", missing);
+	if (refused)
+		return -ENOMEM;
+	while (sheaf->size < count)
+		sheaf->objects[sheaf->size++] = hand_out();
+	return 0;
+}
+
+static void *kmem_cache_alloc_from_sheaf(struct kmem_cache *cache, gfp_t gfp,
+		struct slab_sheaf *sheaf)
+{
+	return sheaf->size ? sheaf->objects[--sheaf->size] : NULL;
+}
+
+static unsigned int kmem_cache_sheaf_size(struct slab_sheaf *sheaf)
+{
+	return sheaf->size;
 }
 
 /*
@@ -221,17 +313,17 @@ unsigned long kmem_cache_get_alloc(struct kmem_cache *cache)
 	return NODE_BYTES * (nodes_allocated - nodes_freed);
 }
 
-/* the two callbacks that maple_tree.c queues */
-static void mt_free_rcu(struct rcu_head *head);
+/* the callbacks that maple_tree.c queues */
 static void mt_free_walk(struct rcu_head *head);
+#ifdef HAVE_MT_FREE_RCU
+static void mt_free_rcu(struct rcu_head *head);
+#define IS_MT_FREE_RCU(func) ((func) == mt_free_rcu)
+#else
+#define IS_MT_FREE_RCU(func) false
+#endif
 
-static void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
+static void queue_up(void *head, void (*func)(struct rcu_head *head))
 {
-	unsigned long token = func == mt_free_rcu ? 0xf1 : func == mt_free_walk ? 0xf2 : 0xff;
-
-	/* the node's bytes must not tell where this program was loaded */
-	head->next = NULL;
-	head->func = (void (*)(struct rcu_head *))token;
 	if (queue_length == queue_room) {
 		queue_room = queue_room ? 2 * queue_room : 256;
 		queue = realloc(queue, queue_room * sizeof(*queue));
@@ -241,14 +333,34 @@ static void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 	queue[queue_length++] = (struct waiting){ head, func };
 }
 
+static void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
+{
+	unsigned long token = IS_MT_FREE_RCU(func) ? 0xf1 : func == mt_free_walk ? 0xf2 : 0xff;
+
+	/* the node's bytes must not tell where this program was loaded */
+	head->next = NULL;
+	head->func = (void (*)(struct rcu_head *))token;
+	queue_up(head, func);
+}
+
+/* the allocator notes elsewhere which nodes it is to free: their bytes stay */
+static void free_later(void *node)
+{
+	queue_up(node, NULL);
+}
+
 static unsigned long run_callbacks(void)
 {
 	unsigned long run = 0;
 
 	if (readers)
 		return 0;
-	for (; run < queue_length; run++)
-		queue[run].func(queue[run].head);
+	for (; run < queue_length; run++) {
+		if (queue[run].func)
+			queue[run].func(queue[run].head);
+		else
+			kfree(queue[run].head);
+	}
 	queue_length = 0;
 	return run;
 }

@@ -205,6 +205,16 @@ static void op_mstore(const word *a)
 	mas_destroy(&mas);
 }
 
+/* how many nodes a state holds */
+static word held(const struct ma_state *mas)
+{
+#ifdef HAVE_SHEAVES
+	return (mas->alloc != NULL) + (mas->sheaf ? kmem_cache_sheaf_size(mas->sheaf) : 0);
+#else
+	return mas_allocated(mas);
+#endif
+}
+
 static int preallocate(struct ma_state *mas, word entry)
 {
 	int ret = mas_preallocate(mas, (void *)entry, GFP_KERNEL);
@@ -222,7 +232,7 @@ static void op_prealloc(const word *a)
 	word before = nodes_allocated;
 	int ret = preallocate(&mas, a[2]);
 
-	say(",\"requested\":%lu,\"allocated\":%lu", nodes_allocated - before, mas_allocated(&mas));
+	say(",\"requested\":%lu,\"allocated\":%lu", nodes_allocated - before, held(&mas));
 	if (ret)
 		return;
 	before = nodes_freed;
@@ -230,9 +240,24 @@ static void op_prealloc(const word *a)
 	say(",\"leftover\":%lu", nodes_freed - before);
 }
 
-/* struct maple_alloc by struct maple_alloc: each before what it holds; slot 0 holds the next */
-static void say_chain(struct maple_alloc *head)
+#ifdef HAVE_SHEAVES
+/* in the order in which they would be taken */
+static void say_reserve(const struct ma_state *mas)
 {
+	bool first = true;
+
+	say(",\"total\":%lu,\"nodes\":[", held(mas));
+	if (mas->alloc)
+		say_node(mas->alloc, true), say("}"), first = false;
+	for (unsigned int i = mas->sheaf ? mas->sheaf->size : 0; i--; first = false)
+		say_node(mas->sheaf->objects[i], first), say("}");
+	say("]");
+}
+#else
+/* struct maple_alloc by struct maple_alloc: each before what it holds; slot 0 holds the next */
+static void say_reserve(const struct ma_state *mas)
+{
+	struct maple_alloc *head = mas->alloc;
 	bool first = true;
 
 	if (!head || (word)head & 1) {
@@ -250,22 +275,33 @@ static void say_chain(struct maple_alloc *head)
 	}
 	say("]");
 }
+#endif
 
 static void op_prealloc_raw(const word *a)
 {
 	MA_STATE(mas, tree, a[0], a[1]);
 
 	preallocate(&mas, a[2]);
-	say_chain(mas.alloc);
+	say_reserve(&mas);
 	mas_destroy(&mas);
 }
 
+/* the line of an operation that this kernel has not: that alone, and the run goes on */
+static bool not_here;
+
+static void op_not_here(const word *a)
+{
+	say(",\"error\":\"not in this kernel\"");
+	not_here = true;
+}
+
+#ifdef HAVE_EXPECTED_ENTRIES
 static void op_expect_raw(const word *a)
 {
 	MA_STATE(mas, tree, 0, 0);
 
 	say_error(mas_expected_entries(&mas, a[0]));
-	say_chain(mas.alloc);
+	say_reserve(&mas);
 	mas_destroy(&mas);
 }
 
@@ -275,7 +311,7 @@ static void op_bulk(const word *a)
 	int ret = mas_expected_entries(&mas, a[0]);
 
 	say_error(ret);
-	say(",\"allocated\":%lu", mas_allocated(&mas));
+	say(",\"allocated\":%lu", held(&mas));
 	if (ret)
 		return;
 	for (word i = 0; i < a[1]; i++) {
@@ -287,9 +323,13 @@ static void op_bulk(const word *a)
 			break;
 		}
 	}
-	say(",\"left\":%lu", mas_allocated(&mas));
+	say(",\"left\":%lu", held(&mas));
 	mas_destroy(&mas);
 }
+#else
+#define op_expect_raw op_not_here
+#define op_bulk op_not_here
+#endif
 
 static void op_iter(const word *a)
 {
@@ -502,12 +542,13 @@ static void run_operation(const struct operation *operation, const word *argumen
 	calls.length = frees.length = 0;
 	refusal.in_operation = 0;
 	operation_name = operation->name;
+	not_here = false;
 	begin_line();
 	operation->run(arguments);
 	callbacks = run_callbacks();
 	if (callbacks)
 		say(",\"rcu\":%lu", callbacks);
-	if (operation->kind == CHANGES) {
+	if (operation->kind == CHANGES && !not_here) {
 		append(&calls, "%s", "");
 		append(&frees, "%s", "");
 		say(",\"ac\":[%s],\"fr\":[%s],\"na\":%lu,\"nf\":%lu", calls.bytes, frees.bytes,

@@ -202,6 +202,8 @@ static void kernel_log(const char *format, ...)
 		if (format[0] == '%' && format[1] == 'p') {
 			to += sprintf(to, "%%0%zulx", 2 * sizeof(void *));
 			format++;
+			if (format[1] == 'x')	/* %px: the same, with a promise */
+				format++;
 		} else {
 			*to++ = *format;
 		}

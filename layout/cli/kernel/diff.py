@@ -10,11 +10,12 @@ from layout.cli.common import count, print_lines, tell
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.options import (
     add_action,
+    add_emulator,
     add_machines,
     add_results_only,
     add_trace,
+    compared_source,
     machines,
-    source_of,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def add(actions: Any) -> None:
     )
     add_trace(parser)
     add_machines(parser, "all whose compiler and qemu are installed and that the trace fits")
+    add_emulator(parser)
     add_results_only(parser)
     parser.add_argument(
         "--shrink",
@@ -62,7 +64,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.formats.findings import Checked, Finding
 
     ready(args)
-    source = source_of(args)
+    source = compared_source(args)
     trace = "stdin" if args.trace == "-" else args.trace
     report: dict[str, Any] = {}
     checked = []
@@ -100,7 +102,7 @@ def _act(args: argparse.Namespace) -> int:
     else:
         if left_out:
             tell(f"Linux {source.version} has these otherwise, so left out: {', '.join(left_out)}")
-        tell(str(source))
+        tell(f"{source}; the emulator is {source.emulator}")
     return 0 if equal else 1
 
 

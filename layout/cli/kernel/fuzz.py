@@ -11,10 +11,11 @@ from layout.cli.common import count, positive, tell
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.options import (
     add_action,
+    add_emulator,
     add_machines,
     add_results_only,
+    compared_source,
     machines,
-    source_of,
 )
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def add(actions: Any) -> None:
         help="count the lines of maple_tree.c that were executed; every trace runs once more "
         "where no machine asked for is this computer's own",
     )
+    add_emulator(parser)
     add_results_only(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_findings(parser)
@@ -79,7 +81,7 @@ def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.fuzz import Options, fuzz
 
     ready(args)
-    source = source_of(args)
+    source = compared_source(args)
     native = _counting(source) if args.coverage else None
     builds = [
         native if native and native.arch == name else build(source, name)
@@ -214,7 +216,7 @@ def _found_json(found: Found) -> dict[str, Any]:
 
 def _print_campaign(source: KernelSource, campaign: Campaign, executed: Coverage | None) -> None:
     machines = ", ".join(f"{name} {number}" for name, number in campaign.on.items())
-    print(source)
+    print(f"{source}; the emulator is {source.emulator}")
     print(
         f"{campaign.traces} traces ({machines}), {campaign.operations} operations "
         f"of {len(campaign.counts)} kinds in {campaign.seconds:.0f} s"

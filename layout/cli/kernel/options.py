@@ -22,8 +22,33 @@ def add_action(actions: Any, name: str, act: Any, **texts: str) -> argparse.Argu
         metavar="PACKAGE",
         help="an installed Debian package of a kernel's source; the default is linux-source-6.12",
     )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="get the package from Debian's archive if it is not installed: needs no root",
+    )
     parser.set_defaults(act=act)
     return parser
+
+
+def add_emulator(parser: argparse.ArgumentParser) -> None:
+    """Add ``--kernel``."""
+    parser.add_argument(
+        "--kernel",
+        metavar="V",
+        help="the version that the emulator carries out: 6.12, 7.2 or 7.3; "
+        "the one that the source looks like if left out",
+    )
+
+
+def compared_source(args: argparse.Namespace) -> KernelSource:
+    """source_of(), to be compared with the version that ``--kernel`` names."""
+    from dataclasses import replace
+
+    from layout.tree.versions import kernel_of
+
+    source = source_of(args)
+    return replace(source, emulator=kernel_of(args.kernel).version) if args.kernel else source
 
 
 def add_trace(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +65,7 @@ def source_of(args: argparse.Namespace) -> KernelSource:
     """The kernel that ``--source`` or ``--deb`` names."""
     from layout.ckernel.source import open_source
 
-    return open_source(args.source, args.deb)
+    return open_source(args.source, args.deb, download=args.download)
 
 
 def machines(text: str | None) -> list[str]:

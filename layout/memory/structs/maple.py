@@ -1,7 +1,7 @@
 """The maple tree's structs, declared once for every machine and kernel version.
 
 Source: include/linux/maple_tree.h and lib/maple_tree.c of Linux 6.1 and 6.12; the BTF of an
-x86_64 kernel 6.18.44; for 7.2 the mm tree's sources, see docs/layouts.md.
+x86_64 kernel 6.18.44; the source of 7.2 and 7.3, see docs/layouts.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.memory.structs.locks import Config
 
-VERSIONS = ("6.1", "6.12", "6.18", "7.2")
+VERSIONS = ("6.1", "6.12", "6.18", "7.2", "7.3")
 """The kernel versions whose layouts are known, oldest first."""
 
 
@@ -124,7 +124,8 @@ def declare(arch: Arch, version: str, lock: int | Config) -> dict[str, CStruct]:
         m.pointer("mtree", "struct maple_tree"),
     )
     _declare_maple_tree(s, m, version, lock)
-    s["ma_state"] = _ma_state(m, version, sheaves=sheaves)
+    checked = not isinstance(lock, int) and lock.lockdep
+    s["ma_state"] = _ma_state(m, version, sheaves=sheaves, lockdep=checked)
     s["ma_wr_state"] = CStruct(
         m.pointer("mas", "struct ma_state"),
         m.pointer("node", "struct maple_node"),
@@ -215,7 +216,7 @@ def _declare_maple_tree(s: dict[str, CStruct], m: CModel, version: str, lock: in
     s["maple_tree"] = CStruct(CUnion(*views), *members)
 
 
-def _ma_state(m: CModel, version: str, *, sheaves: bool) -> CStruct:
+def _ma_state(m: CModel, version: str, *, sheaves: bool, lockdep: bool) -> CStruct:
     words = [
         m.pointer("tree", "struct maple_tree"),
         m.ulong_("index"),
@@ -233,7 +234,10 @@ def _ma_state(m: CModel, version: str, *, sheaves: bool) -> CStruct:
     if version == "6.1":  # the status is a magic value of node there
         return CStruct(*words, *small)
     status, store_type = m.enum("status", "maple_status"), m.enum("store_type", "store_type")
-    return CStruct(*words, status, *small, m.uchar_("end"), store_type)
+    sequence = []  # of the lock when the walk began; without CONFIG_RCU_STRICT_GRACE_PERIOD
+    if lockdep and VERSIONS.index(version) >= VERSIONS.index("7.3"):
+        sequence = [m.uint_("ld_seq")]
+    return CStruct(*words, status, *small, m.uchar_("end"), store_type, *sequence)
 
 
 ENUMS: dict[str, tuple[str, ...]] = {
@@ -253,6 +257,6 @@ ENUMS: dict[str, tuple[str, ...]] = {
 def enums(version: str) -> dict[str, tuple[str, ...]]:
     """The enums that exist in this kernel version."""
     known = {k: v for k, v in ENUMS.items() if version != "6.1" or k == "maple_type"}
-    if version == "7.2":
+    if VERSIONS.index(version) >= VERSIONS.index("7.2"):
         known["maple_type"] += ("maple_copy",)
     return known

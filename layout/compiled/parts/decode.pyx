@@ -1,5 +1,8 @@
-# Decoding a whole tree in any memory: layout/images/decode.py says what it means. Only a tree
-# without any problem is decoded here; everything else is looked at, and told, there.
+
+
+# -- decoding a whole tree in any memory: layout/images/decode.py says what it means
+#
+# Only a tree without any problem is decoded here; everything else is looked at, and told, there.
 
 cdef struct Piece:
     u64 base, size
@@ -104,7 +107,6 @@ cdef class Decoder:
         cdef i64 mt = word >> 3 & 15, i, end, pivots, slots
         cdef const u8* data
         cdef const Shape* shape = &self.shape
-        cdef u64* more
         if word & 0x85 != 4 or mt < 1 or mt > 3 or depth >= self.height:
             return False
         if (mt == 1) != (depth == self.height - 1):
@@ -115,12 +117,8 @@ cdef class Decoder:
         parent = _shape_word(shape, data)
         if parent & ~<u64>255 == node:
             return False
-        if self.found == self.seen_room:
-            self.seen_room = max_int(1024, self.seen_room * 2)
-            more = <u64*>realloc(self.seen, self.seen_room * sizeof(u64))
-            if more == NULL:
-                raise MemoryError
-            self.seen = more
+        step()
+        self.seen = <u64*>grown(self.seen, &self.seen_room, self.found + 1, sizeof(u64))
         self.seen[self.found] = node
         self.found += 1
         (<list>self.levels[depth]).append((node, mt, low, last, depth))
@@ -162,3 +160,6 @@ cdef class Decoder:
 cdef int _order(const void* left, const void* right) noexcept nogil:
     cdef u64 a = (<const u64*>left)[0], b = (<const u64*>right)[0]
     return (a > b) - (a < b)
+
+
+#: SOURCES
