@@ -134,6 +134,20 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
         "--at", metavar="LINE", type=count, help="show the state after this line of the trace"
     )
     add_addresses(parser)
+    named = parser.add_mutually_exclusive_group()
+    named.add_argument(
+        "--symbol", metavar="NAME", help="the tree of this name, found by drgn with debug info"
+    )
+    named.add_argument(
+        "--task", metavar="PID", type=count, help="or the memory map of this process"
+    )
+    parser.add_argument(
+        "--debug-info",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="debug info for --symbol and --task, such as vmlinux; may be repeated",
+    )
 
 
 def add_addresses(parser: argparse.ArgumentParser) -> None:
@@ -155,9 +169,21 @@ def open_image(args: argparse.Namespace) -> Image:
     """The image that the options of ``add_input`` ask for; its notes go to stderr."""
     from layout.traces.inputs import load
 
+    tree = args.tree
+    if args.symbol is not None or args.task is not None:
+        from layout.images.symbols import tree_address
+
+        if tree is not None:
+            message = "--tree gives the address that --symbol and --task look for: leave one out"
+            raise UsageError(message)
+        found = tree_address(
+            args.input, symbol=args.symbol, task=args.task, debug_info=args.debug_info
+        )
+        tree = f"{found:x}"
+        tell(f"tree at {tree}, as drgn says")
     image = load(
         args.input,
-        tree=args.tree,
+        tree=tree,
         arch=arches.get(args.arch) if args.arch else None,
         kernel=args.kernel,
         lock_size=args.lock_size,
