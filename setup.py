@@ -1,4 +1,6 @@
-"""Builds the compiled twin of layout/tree; all else about the package is in pyproject.toml.
+"""Builds the compiled twin of layout/tree, the manual page, and the README for package indexes.
+
+All else about the package is in pyproject.toml.
 
 The translator makes a Cython module out of the sources, Cython makes C of it, and the compiler an
 extension that all Pythons from 3.11 on can load. Without a compiler the package is pure Python
@@ -14,6 +16,7 @@ import re
 import shutil
 import sys
 import sysconfig
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +33,10 @@ WORK = Path("build/twin")
 """Where the generated text, its C and the last extension stay."""
 
 LOG = WORK / "log.txt"
+
+MANUAL = Path("build/man/maple-layout.1")
+
+URLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
 
 FORBIDDEN = os.environ.get("MAPLE_LAYOUT_NO_EXT", "") not in {"", "0"}
 REQUIRED = os.environ.get("MAPLE_LAYOUT_REQUIRE_EXT", "") not in {"", "0"}
@@ -115,6 +122,7 @@ class Wheel(bdist_wheel):
         shutil.rmtree(build.build_lib, ignore_errors=True)  # an older tree's modules
         self.run_command("build_ext")
         self.root_is_pure = not self.distribution.has_ext_modules()
+        _write_manual(self.distribution.get_version())
         super().run()
 
 
@@ -122,17 +130,37 @@ def _generate(name: str) -> str:
     """Write a Cython module; returns a digest of all that the extension depends on."""
     import Cython  # noqa: PLC0415 - may be missing
 
-    sys.path.insert(0, str(ROOT))
-    try:
+    with _sources():
         from layout.compiled import translate  # noqa: PLC0415 - needs the path
 
         text = translate.module(TABLES[name])
-    finally:
-        sys.path.remove(str(ROOT))
     (WORK / f"{name}.pyx").write_text(text)
     flags = Path(__file__).read_text()
     parts = (text, flags, Cython.__version__, sysconfig.get_platform())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _write_manual(version: str) -> None:
+    with _sources():
+        from layout.cli import manpage  # noqa: PLC0415 - needs the path
+
+        manpage.write(MANUAL, version, URLS["Source"])
+
+
+def _readme() -> str:
+    """README.md, in which links to files of this tree lead to its repository."""
+    text = (ROOT / "README.md").read_text()
+    return re.sub(r"\]\((?!https?:|#)", f"]({URLS['Source']}/blob/main/", text)
+
+
+@contextmanager
+def _sources() -> Iterator[None]:
+    """This tree's packages can be imported."""
+    sys.path.insert(0, str(ROOT))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(ROOT))
 
 
 @contextmanager
@@ -164,5 +192,8 @@ def _said() -> str:
 setup(
     ext_modules=TWINS,
     cmdclass={"build_ext": BuildTwin, "bdist_wheel": Wheel},
+    data_files=[("share/man/man1", [str(MANUAL)])],
+    long_description=_readme(),
+    long_description_content_type="text/markdown",
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if GIL else {},
 )

@@ -27,7 +27,11 @@ from arches import (
 )
 from arches.arch import Access, AddressRange, Arch, ByteOrder, UserSpace
 
+__distribution__ = "maple-layout"
+"""Tells this package from others of its name: see _maple_layout.py."""
+
 __all__ = [
+    "THREE",
     "Access",
     "AddressRange",
     "Arch",
@@ -42,6 +46,9 @@ _64_BIT = (aarch64, powerpc64, powerpc64le, riscv64, s390x, sparc64, x86_64)
 _32_BIT = (arm, hppa, i386, m68k, mips)
 _ARCHES: dict[str, Arch] = {module.ARCH.name: module.ARCH for module in (*_64_BIT, *_32_BIT)}
 _BY_NAME = {name: arch for arch in _ARCHES.values() for name in (arch.name, *arch.aliases)}
+
+THREE = ("x86_64", "s390x", "sparc64")
+"""The machines that are meant where none is named: those with transcripts of whole traces."""
 
 
 class UnknownArchError(LookupError):

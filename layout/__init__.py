@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from layout.mapletree import MapleTree, Node, Range
 
+__distribution__ = "maple-layout"
+"""Tells this package from others of its name: see _maple_layout.py."""
+
 __all__ = ["MapleTree", "Node", "Range"]
 
 

@@ -13,11 +13,11 @@ from layout.images.decode import decode
 from layout.images.image import Image
 from layout.machine.equip import equip
 from layout.memory.errors import BrokenTree, KernelError, UsageError
+from layout.memory.meaning import node_fields
 from layout.memory.node import NODE_SIZE, NodeMemory
 from layout.memory.nodeview import Visit
 from layout.memory.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU, TYPE_NAMES, mt_height
 from layout.show.dump import text
-from layout.show.fields import node_fields
 from layout.show.text import plain
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.machine.machine import Machine
     from layout.machine.watch.watch import Watch
+    from layout.memory.meaning import NodeField
     from layout.memory.structs import Profile
-    from layout.show.fields import NodeField
     from layout.tree.state import MaState
 
 _REASONS = {

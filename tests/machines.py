@@ -1,3 +1,8 @@
-"""The machines that tests of behaviour run on: those with transcripts of the kernel's own code."""
+"""What tests share: the machines that most run on, and the types of nodes."""
 
-THREE = ("s390x", "sparc64", "x86_64")
+from arches import THREE
+from layout.memory.pointers import ARANGE_64 as ARANGE
+from layout.memory.pointers import LEAF_64 as LEAF
+from layout.memory.pointers import RANGE_64 as RANGE
+
+__all__ = ["ARANGE", "LEAF", "RANGE", "THREE"]

@@ -1,12 +1,17 @@
 """The commands in the documentation, run as a user would: what they print is what is printed here.
 
+An example prints what stands indented in its docstring. Examples whose names start with ``test_``
+are tests, which pytest finds by itself.
+
 In a ``console`` block of the pages below, lines that start with ``$`` are commands, those that
 start with ``>`` go on with one, and what follows is all they print, stderr included. The commands
-of a page share a directory, in which ``fixtures`` are the project's. A line ``...`` stands for any lines.
+of a page share a directory, in which ``fixtures`` are the project's. A line ``...`` stands for any
+lines.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -17,6 +22,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("tutorial.md", "glossary.md", "defects.md", "memory.md")
+EXAMPLES = [
+    path for path in sorted((ROOT / "docs/examples").glob("*.py")) if path.name[:5] != "test_"
+]
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 
@@ -76,3 +84,28 @@ def compare_commands(page, tmp_path):
             check=False,
         )
         assert pattern(wanted).fullmatch(ran.stdout), f"$ {command}\n{ran.stdout}"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_print_what_they_say(path, tmp_path):
+    printed = subprocess.run(
+        [sys.executable, path], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    about = ast.get_docstring(ast.parse(path.read_text()))
+    assert printed.splitlines() == [line[4:] for line in about.splitlines() if line[:4] == " " * 4]
+    assert printed
+
+
+LINKED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+
+
+@pytest.mark.parametrize("page", LINKED)
+def test_links_to_files_of_this_tree_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text()):
+        if not target.startswith("https://"):
+            path, _, heading = target.partition("#")
+            assert (ROOT / path).exists(), target
+            headings = (
+                re.findall(r"^#+ (.*)$", (ROOT / path).read_text(), re.MULTILINE) if heading else ()
+            )
+            assert not heading or heading in {each.lower().replace(" ", "-") for each in headings}

@@ -5,6 +5,10 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.checkout
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = [
     path.parent for top in ("layout", "arches") for path in ROOT.glob(f"{top}/**/__init__.py")

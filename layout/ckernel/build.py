@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from layout.ckernel import toolchain
 from layout.ckernel.source import cache_directory
 from layout.memory.errors import InputError, UsageError
+from layout.traces.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from layout.ckernel.source import KernelSource
@@ -92,7 +93,7 @@ def build(
     if mode != PLAIN and not tools.native:
         message = f"{mode} is for this computer's own architecture: leave it out for {arch}"
         raise UsageError(message)
-    harness = _harness()
+    harness = {**_harness(), "table.h": _table(source)}
     flags = [*_FLAGS, *_MODE_FLAGS[mode], *(f"-D{name}" for name in sorted(source.features))]
     if "HAVE_MAPLE_COPY" in source.features:
         flags.append(_ZEROED_STACK)
@@ -124,6 +125,16 @@ def _harness() -> dict[str, str]:
     return {
         file.name: file.read_text() for file in folder.iterdir() if file.name.endswith((".c", ".h"))
     }
+
+
+def _table(source: KernelSource) -> str:
+    """The operations as the harness lists them: those that this kernel can carry out."""
+    kinds = {False: "READS", True: "CHANGES"}
+    return "".join(
+        f'{{ "{name}", op_{name}, {kinds[operation.changes]} }},\n'
+        for name, operation in OPERATIONS.items()
+        if name not in source.missing_operations
+    )
 
 
 def _compile(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import arches
 from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.sums import SummingRunner
+from layout.traces.language import KEYS, Audience
 from layout.traces.transcript import comparable
 
 if TYPE_CHECKING:
@@ -20,12 +21,10 @@ if TYPE_CHECKING:
 
     from layout.ckernel.build import Built
     from layout.ckernel.source import KernelSource
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
     from layout.traces.trace import Operation
 
-RESULTS = frozenset(
-    {"ret", "err", "err_at", "entry", "index", "last", "start", "next", "ranges", "ok", "fault"}
-)
+RESULTS = frozenset(name for name, key in KEYS.items() if key.seen is Audience.CALLER)
 """Fields that a caller of the kernel sees; the others are states, allocations and memory."""
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layout.memory.errors import InputError, TraceError
-from layout.traces.trace import NO_LIMIT
+from layout.traces.language import NO_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from layout.ckernel.build import Built
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
     from layout.traces.trace import Operation
 
 SECONDS = 10

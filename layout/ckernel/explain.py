@@ -9,12 +9,12 @@ from layout.ckernel.diff import with_sums
 from layout.ckernel.execute import run
 from layout.compare.difference import Difference, between_nodes
 from layout.compare.live import live_node
-from layout.machine.machine import Machine, Saved
+from layout.machine.machine import TREES, Machine, Saved
 from layout.memory.node import NODE_SIZE
 from layout.memory.nodeview import Visit
 from layout.memory.pointers import LEAF_64
 from layout.traces.runner import Runner
-from layout.traces.trace import TREES, Operation
+from layout.traces.trace import Operation
 from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from layout.ckernel.build import Built
     from layout.ckernel.diff import Mismatch
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
 
 SIDES = ("kernel", "emulator")
 _LONGEST = 200

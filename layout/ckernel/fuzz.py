@@ -24,7 +24,6 @@ from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
 from layout.ckernel.shrink import shrink_mismatch
 from layout.memory.errors import InputError, MapleLayoutError, TraceError
-from layout.traces.trace import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -307,7 +306,7 @@ def _write(found: Found, built: Built, folder: Path | None) -> None:
         f"# cause: {found.cause}\n"
         f"# seed {found.seed}\n"
     )
-    lines = "".join(f"{line_of(operation)}\n" for operation in found.shrunk)
+    lines = "".join(f"{operation}\n" for operation in found.shrunk)
     found.path.write_text(heading + lines)
 
 

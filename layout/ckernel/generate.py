@@ -16,14 +16,16 @@ from layout.images.decode import decode
 from layout.memory.nodeview import view
 from layout.memory.pointers import LEAF_64
 from layout.memory.structs import DEFAULT_VERSION
-from layout.traces.trace import NO_LIMIT, Operation
+from layout.traces.language import NO_LIMIT
+from layout.traces.operations import AREAS, BACKWARD, FORWARD, GAPS, OPERATIONS, READS, farthest
+from layout.traces.trace import Operation
 from layout.tree.state import MA_ERROR, MA_OVERFLOW, MA_UNDERFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from arches import Arch
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
 
 _USUAL = {
     "store": 30, "clear": 4, "insert": 8, "erase": 8, "read": 15, "gap": 3, "allocate": 5,
@@ -51,8 +53,6 @@ PROFILES: dict[str, dict[str, float]] = {
 _ABUSE = {"stale": 4, "overfill": 2, "absurd": 1}
 """What the kernel's code is known not to survive."""
 
-_FORWARD = ("cnext", "cnext_range", "cfind", "cfind_range")
-_BACKWARD = ("cprev", "cprev_range", "cfind_rev", "cfind_range_rev")
 _FLAGS = (0, 1, 2, 3, 0, 1, 2, 3, 1, 3, 0x300, 0x301, 0x303, 0x801)
 _POOL = 400
 
@@ -304,19 +304,15 @@ class _Maker:
             self.do("expect_raw", self.random.choice([0, 1, 2, 5, self.random.randrange(2000)]))
 
     def _read(self) -> None:
-        pick = self.random
-        op = pick.choice(["load", "walk", "find", "find_after", "next", "prev", "iter"])
+        op = self.random.choice(READS)
         index = self.index()
-        if op in ("load", "walk"):
-            self.do(op, index)
-        elif op == "prev":
-            self.do(op, index, self.low_limit(index))
-        else:
-            self.do(op, index, self.limit(index))
+        limits = {"MAX": self.limit, "MIN": self.low_limit}
+        names = [argument.name for argument in OPERATIONS[op].arguments[1:]]
+        self.do(op, index, *(limits[name](index) for name in names))
 
     def _gap(self) -> None:
         low, high = self.window()
-        self.do(self.random.choice(["empty_area", "empty_area_rev"]), low, high, self.size())
+        self.do(self.random.choice(GAPS), low, high, self.size())
 
     def _allocate(self) -> None:
         pick = self.random
@@ -326,7 +322,7 @@ class _Maker:
         elif self.chance(0.2):
             self.change("alloc_cyclic", self.entry(), low, high, pick.choice([low, high, 0]))
         else:
-            op = pick.choice(["alloc_range", "alloc_rrange"])
+            op = pick.choice(AREAS)
             self.change(op, self.entry(), self.size(), low, high)
 
     # -- moves: many at once
@@ -430,7 +426,7 @@ class _Maker:
             self._set_cursor()
         elif self.cursor_stale:
             self._freshen()
-        same = pick.choice([*_FORWARD, *_BACKWARD]) if self.chance(0.5) else ""
+        same = pick.choice([*FORWARD, *BACKWARD]) if self.chance(0.5) else ""
         writes = pick.choice([0, 0, 0.1, 0.4])
         limit = None if self.chance(0.6) else self.index()
         for _ in range(pick.randrange(1, 12)):
@@ -442,9 +438,8 @@ class _Maker:
                 continue
             if self.chance(0.05):
                 self.do("cwalk")
-            op = same or pick.choice([*_FORWARD, *_BACKWARD])
-            end = self.top if op in _FORWARD else 0
-            self.do(op, end if limit is None else limit)
+            op = same or pick.choice([*FORWARD, *BACKWARD])
+            self.do(op, farthest(op, self.top) if limit is None else limit)
         if self.refusing:
             self.refusing = 0
             self.do("fail", NO_LIMIT)
@@ -476,7 +471,7 @@ class _Maker:
 
     def _stale(self) -> None:
         if self.cursor_set:
-            self.do(self.random.choice([*_FORWARD, *_BACKWARD]), self.index())
+            self.do(self.random.choice([*FORWARD, *BACKWARD]), self.index())
         else:
             self._set_cursor()
 

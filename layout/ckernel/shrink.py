@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from layout.ckernel.diff import compare
 from layout.memory.errors import TraceError
-from layout.traces.trace import CURSOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -88,6 +87,6 @@ def _parses(operations: Sequence[Operation]) -> bool:
     for operation in operations:
         if operation.op == "cset":
             return True
-        if operation.op in CURSOR:
+        if operation.declared.moves_cursor:
             return False
     return True

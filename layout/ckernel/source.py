@@ -18,6 +18,7 @@ from typing import IO
 from layout.ckernel.debian import source_tarball
 from layout.memory.errors import InputError, UsageError
 from layout.memory.structs import DEFAULT_VERSION
+from layout.traces.operations import OPERATIONS
 
 DEFAULT_DEB = "linux-source-6.12"
 
@@ -33,10 +34,12 @@ _FEATURES = {
     "HAVE_STATUS": r"enum maple_status\b",
     "HAVE_STORE_TYPE": r"enum store_type\s+store_type\b",
     "HAVE_MAS_INIT": r"\bmas_init\(",
-    "HAVE_MAS_NEXT_RANGE": r"\bmas_next_range\(",
-    "HAVE_MTREE_DUP": r"\bmtree_dup\(",
-    "HAVE_MTREE_ALLOC_CYCLIC": r"\bmtree_alloc_cyclic\(",
     "HAVE_MT_DUMP_FORMAT": r"enum mt_dump_format\b",
+    **{
+        f"HAVE_{operation.needs.upper()}": rf"\b{operation.needs}\("
+        for operation in OPERATIONS.values()
+        if operation.needs
+    },
 }
 """What the harness asks of a kernel, and how its maple_tree.h shows that it has it."""
 
@@ -54,13 +57,6 @@ _EMULATORS = (
     ("7.2", {"HAVE_SHEAVES", "HAVE_MAPLE_COPY"}),
 )
 """The version whose operations a kernel's are compared with, by the features that it has."""
-
-_OPERATIONS = {
-    "HAVE_MTREE_DUP": ("dup", "dup_noinit"),
-    "HAVE_MTREE_ALLOC_CYCLIC": ("alloc_cyclic",),
-    "HAVE_MAS_NEXT_RANGE": ("cnext_range", "cprev_range", "cfind_range", "cfind_range_rev"),
-}
-"""Trace operations that need a feature."""
 
 _FIELDS = {
     "HAVE_STATUS": ("status", "end", "node", "hex"),  # hex: struct maple_tree is another
@@ -100,21 +96,24 @@ class KernelSource:
     @property
     def missing_operations(self) -> frozenset[str]:
         """Trace operations that this kernel can't carry out."""
-        return _without(self.features, _OPERATIONS)
+        return frozenset(
+            name
+            for name, operation in OPERATIONS.items()
+            if operation.needs and f"HAVE_{operation.needs.upper()}" not in self.features
+        )
 
     @property
     def missing_fields(self) -> frozenset[str]:
         """Fields of the transcript that can't be compared with the emulator's."""
-        return _without(self.features, _FIELDS)
+        return frozenset(
+            name
+            for feature, names in _FIELDS.items()
+            if feature not in self.features
+            for name in names
+        )
 
     def __str__(self) -> str:
         return f"Linux {self.version}, {CODE} sha256 {self.sha256}"
-
-
-def _without(features: frozenset[str], needing: dict[str, tuple[str, ...]]) -> frozenset[str]:
-    return frozenset(
-        name for feature, names in needing.items() if feature not in features for name in names
-    )
 
 
 def open_source(

@@ -9,17 +9,16 @@ import struct
 from typing import TYPE_CHECKING
 
 from layout.compare.tracking import TrackingMemory
-from layout.machine.machine import Machine
+from layout.machine.machine import TREES, Machine
 from layout.memory.node import NODE_SIZE
 from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.runner import Runner
-from layout.traces.trace import TREES
 from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from arches import Arch
     from layout.compiled._core import Core
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
     from layout.traces.trace import Operation
 
 _PRIME = 0x100000001B3

@@ -17,17 +17,16 @@ from layout.images.decode import decode
 from layout.machine.machine import Machine
 from layout.memory.errors import TraceError
 from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK
-from layout.traces.runner import MUTATING, Runner
+from layout.traces.language import Kind
+from layout.traces.runner import Runner
 from layout.traces.trace import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from arches import Arch
-    from layout.traces.runner import Line
-
-LOOKS = frozenset({"dump", "memdump", "mtdump", "treemem", "prealloc_raw", "expect_raw"})
-"""Operations that are left out: they show memory and change nothing that stays."""
+    from layout.traces.language import Argument
+    from layout.traces.session import Line
 
 _REFUSED = {
     "fail": "needs an allocator that refuses",
@@ -36,6 +35,9 @@ _REFUSED = {
     "rcu_lock": "holds a read section open, in which stores may not sleep",
     "rcu_unlock": "ends a read section",
 }
+_VARIABLES = {"I": "index", "NEXT": "next"}
+"""Arguments that the kernel changes: the key of the result, which is the variable's name."""
+
 _WIDTH = 100
 
 MOST_BACKWARDS = 8
@@ -68,7 +70,7 @@ def write_test(
     writer = _Writer(arch)
     for operation in operations:
         writer.add(operation)
-        if closely and operation.op in MUTATING:
+        if closely and operation.declared.changes:
             writer.look_closely()
     writer.validate()
     return TestCase(name, writer.function(name), writer.left_out)
@@ -100,14 +102,11 @@ class _Writer:
         if "fault" in line:
             reason = f"{operation.op} ends in a fault, a kernel test would crash: end before it"
             raise TraceError(operation.n, reason)
-        if operation.op in LOOKS:
+        if operation.declared.shows_memory:  # and changes nothing that stays
             self.left_out.append(operation.n)
             return
-        if operation.op in _CALLS:
-            self._call(*_CALLS[operation.op], operation, line)
-            return
         write: Callable[[Operation, Line], None] = getattr(self, f"_{operation.op}", None) or (
-            self._cursor_step
+            self._cursor_step if operation.declared.moves_cursor else self._call
         )
         write(operation, line)
 
@@ -206,42 +205,39 @@ class _Writer:
 
     # -- operations that are one call
 
-    def _call(self, function: str, kinds: str, operation: Operation, line: Line) -> None:
-        """``kinds``: n a number, e an entry, g and w how to allocate, i and s pointers to results.
-
-        A block is opened if there are variables.
-        """
-        args = iter(operation.args)
-        words = [self.tree()]
-        results = {"i": "index", "s": "start", "x": "next"}
-        opened = [kind for kind in kinds if kind in results]
+    def _call(self, operation: Operation, line: Line) -> None:
+        """The call that is declared, in a block with the variables that it returns results in."""
+        declared = operation.declared
+        given = dict(zip(declared.arguments, operation.args, strict=True))
+        by_name = {argument.name: self._value(argument, n) for argument, n in given.items()}
+        words: list[str] = []
+        opened: list[str] = []
         values: list[str] = []
-        for kind in kinds:
-            if kind == "n":
-                words.append(self.number(next(args)))
-            elif kind == "e":
-                words.append(self.pointer(next(args)))
-            elif kind in "gw":
-                words.append("GFP_KERNEL" if kind == "g" else "GFP_NOWAIT")
+        for word in declared.call_arguments:
+            if word.startswith("&"):
+                name = _VARIABLES.get(word[1:], word[1:])
+                opened.append(name)
+                values.append(f"{name} = {by_name.get(word[1:], '0')}")
+                words.append(f"&{name}")
             else:
-                first = "0" if kind == "s" else self.number(next(args))
-                values.append(f"{results[kind]} = {first}")
-                words.append(f"&{results[kind]}")
+                words.append(self.tree() if word == "tree" else by_name.get(word, word))
         depth = 1
         if opened:
             self.block(f"unsigned long {', '.join(values)};")
             depth = 2
-        call = f"{function}({', '.join(words)})"
+        call = f"{declared.callee}({', '.join(words)})"
         if "ret" in line:
             self.check(call, str(line["ret"]), depth=depth)
         else:
             self.check(call, self.pointer(line["entry"]), depth=depth)
         if line.get("ret", 0) >= 0:
-            for kind in opened:
-                name = results[kind]
+            for name in opened:
                 self.check(name, self.number(line[name]), depth=depth)
         if opened:
             self.put("}")
+
+    def _value(self, argument: Argument, value: int) -> str:
+        return self.pointer(value) if argument.kind is Kind.ENTRY else self.number(value)
 
     # -- trees
 
@@ -374,34 +370,17 @@ class _Writer:
         self.put("mas_reset(&cursor);")
 
     def _cursor_step(self, operation: Operation, line: Line) -> None:
-        """One call with the cursor: the operation's name without c is the kernel's without mas_."""
-        tree = self.tree(self.cursor_tree)
-        words = ["&cursor", *map(self.number, operation.args)]
-        name = f"mas_{operation.op[1:]}"
+        """One call with the cursor, under the lock of its tree."""
+        tree, declared = self.tree(self.cursor_tree), operation.declared
+        values = map(self._value, declared.arguments, operation.args)
+        words = ["&cursor", *values, *declared.call_arguments[1 + len(operation.args) :]]
+        call = f"{declared.callee}({', '.join(words)})"
         self.put(f"mtree_lock({tree});")
-        if operation.op == "cstore":
-            call = f"mas_store_gfp(&cursor, {self.pointer(operation.args[0])}, GFP_KERNEL)"
+        if "ret" in line:
             self.check(call, str(line["ret"]))
-        elif operation.op == "cpause":
-            self.put("mas_pause(&cursor);")
+        elif "entry" in line:
+            self.check(call, self.pointer(line["entry"]))
         else:
-            self.check(f"{name}({', '.join(words)})", self.pointer(line["entry"]))
+            self.put(f"{call};")
         self._place(line, "cursor", 1)
         self.put(f"mtree_unlock({tree});")
-
-
-_CALLS = {
-    "store": ("mtree_store_range", "nneg"),
-    "storenw": ("mtree_store_range", "nnew"),
-    "insert": ("mtree_insert_range", "nneg"),
-    "erase": ("mtree_erase", "n"),
-    "load": ("mtree_load", "n"),
-    "find": ("mt_find", "in"),
-    "find_after": ("mt_find_after", "in"),
-    "next": ("mt_next", "nn"),
-    "prev": ("mt_prev", "nn"),
-    "alloc_range": ("mtree_alloc_range", "sennng"),
-    "alloc_rrange": ("mtree_alloc_rrange", "sennng"),
-    "alloc_cyclic": ("mtree_alloc_cyclic", "sennxg"),
-}
-"""Operations that are one call of a function on a tree, and the kinds of its arguments."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from layout.compare.difference import Difference
     from layout.images.image import Image
 
-_DEFAULT = "x86_64,s390x,sparc64"
+_DEFAULT = ",".join(arches.THREE)
 
 
 def add(verbs: Any) -> None:

@@ -15,7 +15,7 @@ from layout.cli.common import Parser, tell
 from layout.memory.errors import BrokenTree, MachineFault, MapleLayoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 VERBS = {
     "run": "layout.cli.run",
@@ -30,6 +30,8 @@ VERBS = {
     "defects": "layout.cli.defects",
     "kernel": "layout.cli.kernel",
     "conformance": "layout.cli.conformance",
+    "examples": "layout.cli.examples",
+    "completion": "layout.cli.completion",
 }
 """Each verb and its module, which has ``add(subparsers)`` and ``run(args) -> int``."""
 
@@ -74,26 +76,29 @@ def _report(error: Exception) -> int:
     return EXIT_USAGE
 
 
-def _run(words: list[str]) -> int:
-    parser = Parser(
+def parser(wanted: Iterable[str] = VERBS) -> Parser:
+    """The command's parser. A verb's module is loaded only if the verb is wanted."""
+    whole = Parser(
         prog="maple-layout",
         description="The Linux kernel's maple tree in raw bytes, on simulated machines.",
         allow_abbrev=False,
     )
-    parser.add_argument(
+    whole.add_argument(
         "--version",
         action=_Version,
         nargs=0,
         help="show the version, and whether compiled or Python code runs",
     )
-    verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
-    # a verb's module is loaded only when it is needed: to run it, or to list all
-    wanted = words[:1] if words and words[0] in VERBS else list(VERBS)
-    modules = {verb: importlib.import_module(VERBS[verb]) for verb in wanted}
-    for module in modules.values():
-        module.add(verbs)
-    args = parser.parse_args(words)
-    return int(modules[args.verb].run(args))
+    verbs = whole.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
+    for verb in wanted:
+        importlib.import_module(VERBS[verb]).add(verbs)
+    return whole
+
+
+def _run(words: list[str]) -> int:
+    wanted = words[:1] if words and words[0] in VERBS else VERBS  # all, to list them
+    args = parser(wanted).parse_args(words)
+    return int(importlib.import_module(VERBS[args.verb]).run(args))
 
 
 class _Version(argparse.Action):

@@ -31,7 +31,7 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the violations; 1 if there is any."""
     from layout.formats.findings import Checked, Finding
-    from layout.images.validate import check
+    from layout.images.validator import check
 
     ready(args)
     image = open_image(args)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from layout.images.decode import decode
-from layout.memory.node import PIVOT
-from layout.memory.pointers import ARANGE_64, NODE_MASK, ROOT_PARENT
-from layout.show.fields import node_fields
+from layout.memory.meaning import node_fields
+from layout.memory.nodeview import end_by_pivot
+from layout.memory.pointers import NODE_MASK, ROOT_PARENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,10 +79,8 @@ def same_words(a: NodeMemory, b: NodeMemory, visit: Visit) -> bool:
     """Whether a node's words and metadata are equal; quicker than looking at each field."""
     node, mt = visit.address, visit.type
     words_a, words_b = a.read_node(node, mt), b.read_node(node, mt)
-    if mt != ARANGE_64:
-        last_pivot = words_a[PIVOT + a.profile.sizes.pivots[mt] - 1]
-        if last_pivot not in (0, visit.max):  # the last word is a slot
-            return words_a == words_b
+    if end_by_pivot(a, words_a, mt, visit.max) == a.profile.sizes.pivots[mt]:
+        return words_a == words_b  # the last word is a slot
     meta_word = a.meta_offset[mt] // a.word_size
     return (
         words_a[:meta_word] == words_b[:meta_word]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layout.compare.difference import IGNORED, Places, same_words, shown
 from layout.images.decode import decode
-from layout.show.fields import node_fields
+from layout.memory.meaning import node_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from layout.memory.node import PIVOT
 from layout.memory.nodeview import KNOWN_TYPES, Visit
-from layout.memory.pointers import NODE_MASK, ROOT_PARENT
+from layout.memory.pointers import MAPLE_HEIGHT_MAX, NODE_MASK, ROOT_PARENT
 
 if TYPE_CHECKING:
     from layout.machine.machine import Machine
-
-_DEEPEST = 31
 
 
 def live_node(machine: Machine, node: int) -> Visit | None:
@@ -45,7 +43,7 @@ def _ancestors(machine: Machine, node: int) -> tuple[int, list[tuple[int, int]]]
     """The tree that the parent words lead to, and (parent, slot) of each step from below."""
     mem = machine.mem
     path: list[tuple[int, int]] = []
-    while 0 <= node - machine.node_base < mem.near_size and len(path) <= _DEEPEST:
+    while 0 <= node - machine.node_base < mem.near_size and len(path) <= MAPLE_HEIGHT_MAX:
         word = mem.parent(node)
         if word & ROOT_PARENT:
             return word & ~ROOT_PARENT, path

@@ -17,7 +17,7 @@ from layout.machine.watch.watch import Watch
 from layout.memory.errors import TraceError
 from layout.memory.pointers import mt_height
 from layout.memory.structs import DEFAULT_VERSION
-from layout.traces.runner import MUTATING, Line, Runner
+from layout.traces.runner import Runner
 from layout.traces.snapshot import check_text
 from layout.traces.snapshot import operations as operations_of
 from layout.traces.stream import END, LINE, STOPPED, next_line
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 
     from arches import Arch
     from layout.compiled._core import Core
+    from layout.traces.session import Line
     from layout.tree.kernel import Kernel
 
 _MEMORY_KEYS = frozenset({"hex", "was", "message"})
+"""Raw bytes, also in what a line nests, and the text of a fault, which may tell of them."""
+
 _LAST_WORD = re.compile(r"( contents: .*) [0-9a-f]+$", re.MULTILINE)
 
 
@@ -167,7 +170,7 @@ def _compared(
     outcome.difference = _first_difference(operation, runners, lines)
     if outcome.difference:
         return True
-    if operation.op in MUTATING:
+    if operation.declared.changes:
         outcome.height = max(outcome.height, mt_height(int(lines[0]["flags"], 16)))
     if runners[0].faulted:
         outcome.bad = f"line {operation.n}: all fault: {lines[0]['fault']['message']}"

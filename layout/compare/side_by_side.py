@@ -7,7 +7,7 @@ from operator import eq
 from typing import TYPE_CHECKING
 
 from layout.compare.difference import IGNORED
-from layout.show.fields import NodeField, node_fields
+from layout.memory.meaning import NodeField, node_fields
 from layout.show.text import HEADING, NAME, UNUSED, Line, Span
 
 if TYPE_CHECKING:

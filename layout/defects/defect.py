@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import arches
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal["ok", "wrong result", "corrupt", "leak", "fault", "livelock"]
 
-SHOWN_ON = ("x86_64", "s390x", "sparc64")
+SHOWN_ON = arches.THREE
 """The machines that a trigger is run on unless a defect names others."""
 
 

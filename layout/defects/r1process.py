@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from layout.defects.defect import Defect, Shows
 from layout.defects.r1 import OldNext
 from layout.mm.addressspace import AddressSpace
-from layout.mm.flags import (
+from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import (
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_PRIVATE,
     PROT_READ,
     PROT_WRITE,
 )
-from layout.mm.manager import MemoryManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,14 +8,14 @@ from layout.defects.defect import Defect, everywhere
 from layout.memory.errors import MachineFault
 from layout.memory.slab import GFP_KERNEL
 from layout.mm.addressspace import AddressSpace
-from layout.mm.flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_ERROR, MA_STATE_PREALLOC, WrState
 
 if TYPE_CHECKING:
     from layout.defects.stage import Stage
-    from layout.mm.state import VmaMerge
+    from layout.mm.calls import VmaMerge
     from layout.mm.vmas import Vma
     from layout.tree.state import MaState
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from layout.defects.defect import Defect, Shows
 from layout.memory.pointers import XA_ZERO_ENTRY
 from layout.mm.addressspace import AddressSpace
-from layout.mm.flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ
 from layout.mm.manager import MemoryManager
 from layout.mm.recovery import EmptyAfterFailure
+from layout.mm.vm_flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from layout.defects.interleave import Run, Task
     from layout.machine.machine import Machine
     from layout.machine.watch.watch import Watch
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
     from layout.tree.kernel import Kernel
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layout.images.image import Image
+    from layout.memory.structs import Profile
 
 
 def export(image: Image, kind: str, path: Path) -> list[str]:
@@ -35,8 +36,16 @@ def beside(path: Path, suffix: str) -> Path:
 
 def write_core(image: Image, path: Path) -> None:
     """Write an ELF core, and its types to ``path``.types."""
-    path.write_bytes(elf_core.core(image.arch, segments(image.memory)))
-    beside(path, ".types").write_bytes(type_file(image.profile))
+    put_core(elf_core.core(image.arch, segments(image.memory)), image.profile, path)
+
+
+def put_core(core: bytes, profile: Profile, path: Path) -> None:
+    """Write a core's bytes to ``path``, and its types to ``path``.types.
+
+    The core is written last: gdb warns of a core that is older than the file of its types.
+    """
+    beside(path, ".types").write_bytes(type_file(profile))
+    path.write_bytes(core)
 
 
 def write_symbols(image: Image, path: Path) -> None:

@@ -16,8 +16,10 @@ from layout.memory.nodeview import KNOWN_TYPES, Visit, view
 from layout.memory.pointers import (
     ENODE_NULL,
     LEAF_64,
+    MAPLE_HEIGHT_MAX,
     NODE_MASK,
     ROOT_NODE,
+    TYPE_MASK,
     TYPE_NAMES,
     mt_height,
     mte_node_type,
@@ -28,13 +30,8 @@ from layout.memory.pointers import (
 if TYPE_CHECKING:
     from layout.memory.node import NodeMemory
 
-MAX_DEPTH = 31
-"""The greatest height in nodes that ma_flags can hold."""
-
 MAX_PROBLEMS = 100
 """So many problems are told; more would say nothing new."""
-
-_TYPE_BITS = 0x78
 
 
 @dataclass(slots=True)
@@ -163,15 +160,15 @@ def _refusal(item: _Pending, seen: set[int]) -> str | None:
     if not item.word:
         return f"{item.where} is NULL where a node is needed"
     # the root word may differ by one bit: it marks a node
-    if item.word & NODE_MASK & ~_TYPE_BITS & ~ROOT_NODE != ENODE_NULL:
+    if item.word & NODE_MASK & ~TYPE_MASK & ~ROOT_NODE != ENODE_NULL:
         return f"{item.where} is {item.word:x}, which points to no node"
     if mt not in KNOWN_TYPES:
         name = TYPE_NAMES[mt] if mt < len(TYPE_NAMES) else "unknown"
         return f"{item.where} is {item.word:x}, of node type {mt} ({name}), which trees don't use"
     if node in seen:
         return f"{item.where} points to node {node:x} again: a cycle, or a node with two parents"
-    if item.depth >= MAX_DEPTH:
-        return f"{item.where} leads deeper than {MAX_DEPTH} nodes"
+    if item.depth >= MAPLE_HEIGHT_MAX:
+        return f"{item.where} leads deeper than {MAPLE_HEIGHT_MAX} nodes"
     return None
 
 
@@ -193,7 +190,7 @@ def measure_height(mem: NodeMemory, root: int) -> int | None:
     if not xa_is_node(root):
         return 0
     word = root
-    for depth in range(1, MAX_DEPTH + 1):
+    for depth in range(1, MAPLE_HEIGHT_MAX + 1):
         mt = mte_node_type(word)
         if mt == LEAF_64:
             try:

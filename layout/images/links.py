@@ -13,12 +13,14 @@ from layout.memory.nodeview import KNOWN_TYPES
 from layout.memory.pointers import (
     ENODE_NULL,
     LEAF_64,
+    MAPLE_HEIGHT_MAX,
     NODE_MASK,
     PARENT_RANGE64,
     PARENT_SLOT_MASK,
     RANGE_64,
     ROOT_NODE,
     ROOT_PARENT,
+    TYPE_MASK,
     TYPE_NAMES,
     describe_parent,
     mte_node_type,
@@ -27,16 +29,11 @@ from layout.memory.pointers import (
 if TYPE_CHECKING:
     from layout.memory.node import NodeMemory
 
-MAX_DEPTH = 31
-"""The greatest height in nodes that ma_flags can hold."""
-
 MAX_VIOLATIONS = 10_000
 """After so many the walk is given up: what lies there is no tree."""
 
 PARENT_SLOT, CHILD_SLOT = "mas_validate_parent_slot", "mas_validate_child_slot"
 GAPS, DEAD = "mas_validate_gaps", "mt_validate"
-
-_TYPE_BITS = 0xF << 3
 
 
 class GaveUpError(Exception):
@@ -108,7 +105,7 @@ class Links:
     def _measure(self, word: int, slot: int) -> int | None:
         """The height in nodes down a path that takes ``slot`` where there is one, else slot 0."""
         mem = self.mem
-        for depth in range(1, MAX_DEPTH + 1):
+        for depth in range(1, MAPLE_HEIGHT_MAX + 1):
             mt = mte_node_type(word)
             if mt not in KNOWN_TYPES:
                 return None
@@ -130,7 +127,7 @@ class Links:
         mem, word = self.mem, place.word
         node, mt, implied = word & ~NODE_MASK, mte_node_type(word), self._implied_type(place.depth)
         root_bit = ROOT_NODE if place.depth == 1 else 0
-        tags = word & NODE_MASK & ~_TYPE_BITS
+        tags = word & NODE_MASK & ~TYPE_MASK
         try:
             if mt == implied:
                 best = read_as(mem, node, mt, place.minimum, place.maximum)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.memory.node import PIVOT
+from layout.memory.nodeview import end_by_pivot
 from layout.memory.pointers import ARANGE_64, ENODE_NULL, LEAF_64, NODE_MASK, RANGE_64
 
 if TYPE_CHECKING:
@@ -54,13 +55,11 @@ def read_as(mem: NodeMemory, node: int, mt: int, minimum: int, maximum: int | No
     sizes = mem.profile.sizes
     pivots, slots = sizes.pivots[mt], sizes.slots[mt]
     meta_end = mem.meta_end(node, mt)
-    last_pivot = words[pivots]
-    meta_read = mt == ARANGE_64 or not last_pivot
     if maximum is None:
         maximum = _own_maximum(words, meta_end, pivots, minimum, mem.arch.ulong_max)
-    kernel_end = meta_end
-    if not meta_read:
-        kernel_end = pivots - 1 if last_pivot == maximum else pivots
+    by_pivot = end_by_pivot(mem, words, mt, maximum)
+    meta_read = by_pivot is None
+    kernel_end = meta_end if by_pivot is None else by_pivot
     base = Reading(
         node, mt, minimum, maximum, words, 0, kernel_end, meta_end, meta_read, (), slots * slots
     )

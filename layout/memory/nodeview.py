@@ -65,21 +65,39 @@ class NodeView:
         return self.words[PIVOT + i]
 
 
+def end_by_pivot(mem: NodeMemory, words: Words, mt: int, maximum: int) -> int | None:
+    """The last slot in use as the last pivot tells it; None where the metadata tells it.
+
+    The metadata lies over the last slot of a leaf_64 or range_64 node, so it is there only if
+    that slot is not in use: if the last pivot is 0, or is ``maximum``, the node's last index.
+    Source: ma_data_end() in lib/maple_tree.c.
+    """
+    pivots = mem.profile.sizes.pivots[mt]
+    last_pivot = words[PIVOT + pivots - 1]
+    if mt == ARANGE_64 or not last_pivot:
+        return None
+    return pivots - 1 if last_pivot == maximum else pivots
+
+
+def data_end(mem: NodeMemory, address: int, mt: int, maximum: int) -> int:
+    """The last slot in use of a node whose last index is ``maximum``, as the kernel takes it.
+
+    Raises MachineFault where the node can't be read.
+    """
+    by_pivot = end_by_pivot(mem, mem.read_node(address, mt), mt, maximum)
+    return mem.meta_end(address, mt) if by_pivot is None else by_pivot
+
+
 def view(mem: NodeMemory, address: int, mt: int, minimum: int, maximum: int) -> NodeView:
     """Read the node of type ``mt`` at ``address``, which covers ``minimum`` to ``maximum``.
 
     Raises MachineFault where the node can't be read or ``mt`` is not one of KNOWN_TYPES.
     """
     words = mem.read_node(address, mt)
-    pivots = mem.profile.sizes.pivots[mt]
-    end, has_meta, meta_read = pivots, True, True
-    last_pivot = words[PIVOT + pivots - 1]
-    if mt == ARANGE_64 or last_pivot == 0:
-        end = mem.meta_end(address, mt)
-    else:
-        meta_read = False
-        has_meta = last_pivot == maximum
-        end = pivots - 1 if has_meta else pivots
+    by_pivot = end_by_pivot(mem, words, mt, maximum)
+    meta_read = by_pivot is None
+    has_meta = by_pivot != mem.profile.sizes.pivots[mt]
+    end = mem.meta_end(address, mt) if by_pivot is None else by_pivot
     ranges, problems = _follow_pivots(mem, words, mt, (minimum, maximum), end)
     return NodeView(
         address,
@@ -133,9 +151,10 @@ def guess_maximum(mem: NodeMemory, address: int, mt: int) -> int:
     top = mem.profile.sizes.pivots[mt] - 1
     end = mem.meta_end(address, mt)
     last_pivot = words[PIVOT + top]
-    if (mt == ARANGE_64 or not last_pivot) and end <= top:
+    meta_read = end_by_pivot(mem, words, mt, mem.arch.ulong_max) is None
+    if meta_read and end <= top:
         return words[PIVOT + end] or mem.arch.ulong_max
-    if mt != ARANGE_64 and last_pivot:
+    if not meta_read:
         offset = mem.meta_offset[mt]
         word = mem.read(address + offset, mem.word_size)
         # a full node's last word is an entry, which hardly ever looks like this
@@ -144,4 +163,13 @@ def guess_maximum(mem: NodeMemory, address: int, mt: int) -> int:
     return mem.arch.ulong_max
 
 
-__all__ = ["KNOWN_TYPES", "NodeView", "SlotRange", "Visit", "guess_maximum", "view"]
+__all__ = [
+    "KNOWN_TYPES",
+    "NodeView",
+    "SlotRange",
+    "Visit",
+    "data_end",
+    "end_by_pivot",
+    "guess_maximum",
+    "view",
+]

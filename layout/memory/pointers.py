@@ -33,6 +33,8 @@ ROOT_NODE = 2
 """MAPLE_ROOT_NODE: bit 1 of the root word when it is a node."""
 ENODE_NULL = 4
 """MAPLE_ENODE_NULL: bit 2 of every enode."""
+TYPE_MASK = 0xF << 3
+"""MAPLE_NODE_TYPE_MASK, in its place: the bits of an enode that hold the node's type."""
 PARENT_RANGE64 = 6
 PARENT_SLOT_MASK = 0xF8
 PARENT_16B_SLOT_MASK = 0xFC
@@ -43,6 +45,8 @@ MT_FLAGS_ALLOC_RANGE = 0x01
 MT_FLAGS_USE_RCU = 0x02
 MT_FLAGS_HEIGHT_OFFSET = 2
 MT_FLAGS_HEIGHT_MASK = 0x7C
+MAPLE_HEIGHT_MAX = 31
+"""The greatest height in nodes that ma_flags can hold."""
 MT_FLAGS_LOCK_MASK = 0x300
 MT_FLAGS_LOCK_EXTERN = 0x300
 MT_FLAGS_ALLOC_WRAPPED = 0x800

@@ -7,7 +7,7 @@ lists them all.
 >>> import arches
 >>> from layout.machine.machine import Machine
 >>> from layout.mm.manager import MemoryManager
->>> from layout.mm.flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
+>>> from layout.mm.vm_flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 >>> mm = MemoryManager(Machine(arches.get("s390x"))).new_mm()
 >>> hex(mm.mmap(0, 0x2000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS))
 '0x3fff7ff9000'

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.mm import fault, iterator, mapping, merge, place, process, protect, remap, unmap
-from layout.mm.flags import VM_EXEC, VM_MAY_ALL, VM_READ, VM_WRITE
 from layout.mm.mm_struct import MmStruct
+from layout.mm.vm_flags import VM_EXEC, VM_MAY_ALL, VM_READ, VM_WRITE
 from layout.mm.vmas import Vma
 
 if TYPE_CHECKING:

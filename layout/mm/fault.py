@@ -8,8 +8,8 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from layout.mm.flags import VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_SHARED
 from layout.mm.place import GUARD_PAGES, MMAP_MIN_ADDR
+from layout.mm.vm_flags import VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_SHARED
 from layout.tree.state import ENOMEM
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def anon_vma_prepare(mm: MmStruct, vma: Vma) -> bool:
 
 
 def write_fault(mm: MmStruct, address: int) -> int:
-    """A first write at ``address``: a private VMA gets its anon_vma. Returns 0 or an errno."""
+    """handle_mm_fault() for a first write: a private VMA gets its anon_vma. 0 or an errno."""
     vma = mm.expand_stack(address)
     if vma is None:
         return -errno.EFAULT

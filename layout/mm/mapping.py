@@ -8,7 +8,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from layout.mm.flags import (
+from layout.mm.calls import VmaMerge
+from layout.mm.merge import MAX_MAP_COUNT
+from layout.mm.place import GUARD_PAGES, MMAP_MIN_ADDR
+from layout.mm.vm_flags import (
     ANONYMOUS_OPS,
     FILE_OPS,
     MAP_FIXED,
@@ -37,9 +40,6 @@ from layout.mm.flags import (
     VM_SYNC,
     VM_WRITE,
 )
-from layout.mm.merge import MAX_MAP_COUNT
-from layout.mm.place import GUARD_PAGES, MMAP_MIN_ADDR
-from layout.mm.state import VmaMerge
 from layout.tree.state import EEXIST, EINVAL, ENOMEM
 
 if TYPE_CHECKING:

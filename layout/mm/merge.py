@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.mm.flags import CLOSING_OPS, VM_SPECIAL
-from layout.mm.state import VmaMerge
+from layout.mm.calls import VmaMerge
+from layout.mm.vm_flags import CLOSING_OPS, VM_SPECIAL
 from layout.tree.state import ENOMEM
 
 if TYPE_CHECKING:

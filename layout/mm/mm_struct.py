@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from arches.arch import UserSpace
     from layout.machine.machine import Machine
     from layout.memory.node import NodeMemory
+    from layout.mm.calls import Gathered, VmaMerge
     from layout.mm.shared import Shared
-    from layout.mm.state import Gathered, VmaMerge
     from layout.mm.vmas import Vma
     from layout.tree.kernel import Kernel
     from layout.tree.state import MaState

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.mm.flags import MAP_FIXED, MAP_HUGETLB, MAP_SHARED, VM_GROWSDOWN
+from layout.mm.vm_flags import MAP_FIXED, MAP_HUGETLB, MAP_SHARED, VM_GROWSDOWN
 from layout.tree.state import EINVAL, ENOMEM
 
 if TYPE_CHECKING:

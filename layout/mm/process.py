@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from layout.memory.pointers import XA_ZERO_ENTRY
 from layout.memory.slab import GFP_KERNEL
-from layout.mm.flags import VM_DONTCOPY, VM_LOCKED_MASK, VM_WIPEONFORK
+from layout.mm.vm_flags import VM_DONTCOPY, VM_LOCKED_MASK, VM_WIPEONFORK
 from layout.tree.state import ENOMEM
 
 if TYPE_CHECKING:

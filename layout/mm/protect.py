@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from layout.mm.flags import (
+from layout.mm.vm_flags import (
     MADV_DODUMP,
     MADV_DOFORK,
     MADV_DONTDUMP,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from layout.mm.flags import (
+from layout.mm.merge import MAX_MAP_COUNT
+from layout.mm.vm_flags import (
     MAP_FIXED,
     MAP_SHARED,
     MREMAP_DONTUNMAP,
@@ -22,7 +23,6 @@ from layout.mm.flags import (
     VM_PFNMAP,
     VM_SHARED,
 )
-from layout.mm.merge import MAX_MAP_COUNT
 from layout.tree.state import EINVAL, ENOMEM
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from layout.memory.pointers import MT_FLAGS_LOCK_MASK
 from layout.memory.slab import GFP_KERNEL
+from layout.mm.calls import Gathered
 from layout.mm.merge import MAX_MAP_COUNT
-from layout.mm.state import Gathered
 from layout.tree.state import EINVAL, ENOMEM
 
 if TYPE_CHECKING:

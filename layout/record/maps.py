@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from layout.memory.errors import TraceError
-from layout.mm.flags import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
+from layout.mm.vm_flags import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
 
 _LINE = re.compile(
     r"(?P<start>[0-9a-f]{1,16})-(?P<end>[0-9a-f]{1,16}) (?P<perms>[r-][w-][x-][ps]) "

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.mm import flags as mm_flags
-from layout.mm.flags import (
+from layout.mm import vm_flags as mm_flags
+from layout.mm.vm_flags import (
     CLOSING_OPS,
     MAP_ANONYMOUS,
     MAP_FIXED,

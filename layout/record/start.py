@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.mm.flags import FILE_OPS, VM_ACCOUNT, VM_GROWSDOWN, VM_MAY_ALL, VM_SHARED, VM_WRITE
 from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import FILE_OPS, VM_ACCOUNT, VM_GROWSDOWN, VM_MAY_ALL, VM_SHARED, VM_WRITE
 from layout.record.writing import writing_machine
 
 if TYPE_CHECKING:

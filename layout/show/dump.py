@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.errors import MachineFault, UsageError
+from layout.memory.meaning import node_fields
 from layout.memory.node import NODE_SIZE
 from layout.memory.nodeview import KNOWN_TYPES, Visit, guess_maximum
 from layout.memory.pointers import (
@@ -23,7 +24,7 @@ from layout.memory.pointers import (
     mte_to_node,
     xa_is_node,
 )
-from layout.show.fields import fields_json, fields_text, node_fields
+from layout.show.fields import fields_json, fields_text
 from layout.show.hexdump import hexdump
 from layout.show.text import HEADING, Line, Span
 
@@ -61,17 +62,24 @@ def node_heading(visit: Visit) -> str:
 
 
 def text(
-    mem: NodeMemory, tree: int, visits: Sequence[Visit], *, fields: bool = False
+    mem: NodeMemory,
+    tree: int,
+    visits: Sequence[Visit],
+    *,
+    fields: bool = False,
+    empty: bool = True,
 ) -> Iterator[Line]:
-    """The lines of a dump: each node as plain hex, or field by field. Raises MachineFault."""
+    """The lines of a dump: each node as plain hex, or field by field. Raises MachineFault.
+
+    Unless ``empty`` fields are left out that are not used and 0.
+    """
     yield (Span(tree_heading(mem, tree), HEADING),)
     for visit in visits:
         yield ()
         yield (Span(node_heading(visit), HEADING),)
         if fields:
-            yield from fields_text(
-                node_fields(mem, visit.address, visit.type, visit.min, visit.max)
-            )
+            found = node_fields(mem, visit.address, visit.type, visit.min, visit.max)
+            yield from fields_text(found, empty=empty)
         else:
             data = mem.read(visit.address, NODE_SIZE, "a node")
             yield from hexdump(visit.address, data, digits=2 * mem.word_size)

@@ -29,13 +29,16 @@ from layout.memory.pointers import (
 )
 from layout.testing.known import sound_machine
 from layout.testing.machines import find
+from layout.traces.language import NO_LIMIT
 from layout.traces.model import Model
-from layout.traces.runner import MUTATING, Line, Runner
-from layout.traces.trace import NO_LIMIT, Operation, parse
+from layout.traces.runner import Runner
+from layout.traces.trace import Operation, parse
 from layout.tree.state import MA_ACTIVE, MA_PAUSE, MA_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from layout.traces.session import Line
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class CheckedRunner(Runner):
             self._wrong(f"the kernel warns: {line.get('printk', 'WARN_ON')}")
         if operation.op in self._checks:
             self._checks[operation.op](line, *operation.args)
-        if operation.op in MUTATING:
+        if operation.declared.changes:
             self._writes += 1
             if self._adopt is not None or self._writes % self._every == 0:
                 self.check_trees()

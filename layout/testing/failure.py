@@ -12,10 +12,11 @@ from layout.images.image import Image
 from layout.machine.machine import TREES, Machine
 from layout.mapletree import MapleTree
 from layout.memory.errors import MapleLayoutError
+from layout.memory.meaning import node_fields
 from layout.memory.nodeview import view
 from layout.show.dump import describe_flags, node_heading
 from layout.show.dump import text as dump_text
-from layout.show.fields import UNUSED_TEXT, fields_text, node_fields
+from layout.show.fields import fields_text
 from layout.show.mtdump import mt_dump_text
 from layout.show.text import plain
 from layout.testing.plugin import REPRODUCE
@@ -135,8 +136,8 @@ def _way(mem: NodeMemory, visit: Visit, index: int) -> Iterator[str]:
 def _fields(machine: Machine, tree: int) -> str:
     try:
         visits = decode(machine.mem, tree).nodes
-        dump = dump_text(machine.mem, tree, visits[:MOST_NODES], fields=True)
-        lines = [line for line in map(plain, dump) if not line.endswith(f"  {UNUSED_TEXT}")]
+        dump = dump_text(machine.mem, tree, visits[:MOST_NODES], fields=True, empty=False)
+        lines = list(map(plain, dump))
     except MapleLayoutError as error:
         return f"cannot be read: {error}"
     if len(visits) > MOST_NODES:

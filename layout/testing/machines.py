@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from arches import Arch
 
-DEFAULT = ("x86_64", "s390x", "sparc64")
+DEFAULT = arches.THREE
 """The machines that are tested on unless others are asked for."""
 
 GROUPS: dict[str, Callable[[Arch], bool]] = {

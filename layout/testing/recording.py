@@ -14,6 +14,7 @@ from layout.machine.machine import TREE_STRIDE, TREES, Machine
 from layout.mapletree import MapleTree
 from layout.memory.errors import MapleLayoutError
 from layout.memory.node import NODE_SIZE
+from layout.traces.operations import GAPS
 from layout.traces.runner import Runner
 from layout.traces.trace import Operation
 
@@ -167,8 +168,7 @@ class RecordedTree(MapleTree):
     ) -> Range:
         """MapleTree.find_empty_area(), recorded."""
         if self.kernel.mt_is_alloc(self.address):
-            op = "empty_area_rev" if reverse else "empty_area"
-            self._record(op, first, self.ulong_max if last is None else last, size)
+            self._record(GAPS[reverse], first, self.ulong_max if last is None else last, size)
         return super().find_empty_area(size, first, last, reverse=reverse)
 
     @contextmanager

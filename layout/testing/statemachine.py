@@ -25,18 +25,22 @@ from layout.machine.machine import TREES, Machine
 from layout.memory.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU
 from layout.testing.checked import CheckedRunner, Trace
 from layout.testing.known import sound_machine
-from layout.testing.steps import BACKWARD, FORWARD, is_stuck
+from layout.testing.steps import is_stuck
 from layout.testing.strategies import either, entries, indexes, sizes
-from layout.traces.trace import NO_LIMIT, Operation
+from layout.traces.language import NO_LIMIT
+from layout.traces.operations import AREAS, BACKWARD, FORWARD, GAPS, OPERATIONS, READS, farthest
+from layout.traces.trace import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hypothesis.strategies import SearchStrategy
 
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
 
 _NEVER = 1 << 62
+_LIMITED = [op for op in READS if len(OPERATIONS[op].arguments) > 1]
+"""Reads that have a limit."""
 
 
 def _of_machine(
@@ -200,8 +204,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
     @rule(size=_size, low=_index, span=_size, entry=_entry, reverse=st.booleans())
     def allocate(self, size: int, low: int, span: int, entry: int, *, reverse: bool) -> None:
         """Store in the lowest or highest free area."""
-        op = "alloc_rrange" if reverse else "alloc_range"
-        self.do(op, entry, size, low, min(low + span + size, self.top))
+        self.do(AREAS[reverse], entry, size, low, min(low + span + size, self.top))
 
     @precondition(lambda self: self._number < TREES - 2)
     @rule()
@@ -266,7 +269,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
         """The range around an index."""
         self.do("walk", at)
 
-    @rule(op=st.sampled_from(("find", "find_after", "next", "prev", "iter")), at=_index, end=_index)
+    @rule(op=st.sampled_from(_LIMITED), at=_index, end=_index)
     def look(self, op: str, at: int, end: int) -> None:
         """The reads that have a limit."""
         self.do(op, at, end)
@@ -275,8 +278,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
     @rule(size=_size, low=_index, span=_size, reverse=st.booleans())
     def find_empty_area(self, size: int, low: int, span: int, *, reverse: bool) -> None:
         """The lowest or highest free area."""
-        op = "empty_area_rev" if reverse else "empty_area"
-        self.do(op, low, min(low + span + size, self.top), size)
+        self.do(GAPS[reverse], low, min(low + span + size, self.top), size)
 
     @rule(at=_index, moves=_moves)
     def move_a_cursor(self, at: int, moves: list[tuple[str, int | None]]) -> None:
@@ -285,5 +287,4 @@ class MapleTreeMachine(RuleBasedStateMachine):
         for op, limit in moves:
             if is_stuck(self.runner.cursor):
                 break
-            end = self.top if op in FORWARD else 0
-            self.do(op, end if limit is None else limit)
+            self.do(op, farthest(op, self.top) if limit is None else limit)

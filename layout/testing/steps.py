@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from layout.machine.machine import TREES
 from layout.memory.pointers import MT_FLAGS_USE_RCU
 from layout.testing.known import sound_machine
+from layout.traces.language import NO_LIMIT
+from layout.traces.operations import OPERATIONS, farthest
 from layout.traces.runner import Runner
-from layout.traces.trace import NO_LIMIT, Operation
+from layout.traces.trace import Operation
 from layout.tree.state import MA_ACTIVE, MA_OVERFLOW, MA_UNDERFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
     from layout.tree.state import MaState
-
-FORWARD = ("cnext", "cfind", "cnext_range", "cfind_range")
-BACKWARD = ("cprev", "cfind_rev", "cprev_range", "cfind_range_rev")
 
 
 class Near(NamedTuple):
@@ -185,7 +184,7 @@ class Read:
     def write(self, writer: Writer) -> None:
         """Add the line."""
         args = [writer.index(self.at)]
-        if self.op not in ("load", "walk"):
+        if len(OPERATIONS[self.op].arguments) > 1:
             args.append(writer.index(self.limit))
         writer.add(self.op, *args)
 
@@ -210,8 +209,7 @@ class Cursor:
         for op, limit in self.moves:
             if is_stuck(cursor):
                 break
-            end = writer.top if op in FORWARD else 0
-            writer.add(op, end if limit is None else writer.index(limit))
+            writer.add(op, farthest(op, writer.top) if limit is None else writer.index(limit))
         if self.entry == -1:
             writer.add("cerase")
         elif self.entry is not None and (cursor.status == MA_ACTIVE or not self.moves):
@@ -229,11 +227,9 @@ class Area:
 
     def write(self, writer: Writer) -> None:
         """Add the line."""
-        bounds = writer.span(self.span)
-        if self.op.startswith("alloc"):
-            writer.add(self.op, self.entry, self.size, *bounds)
-        else:
-            writer.add(self.op, *bounds, self.size)
+        low, high = writer.span(self.span)
+        given = {"V": self.entry, "SIZE": self.size, "MIN": low, "MAX": high}
+        writer.add(self.op, *(given[argument.name] for argument in OPERATIONS[self.op].arguments))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,6 @@ from layout.testing.machines import DEFAULT, find, select
 from layout.testing.oddities import ODDITIES, Corruption
 from layout.testing.recording import Recorder
 from layout.testing.steps import (
-    BACKWARD,
-    FORWARD,
     Area,
     Bulk,
     Cursor,
@@ -43,6 +41,7 @@ from layout.testing.steps import (
     Store,
     assemble,
 )
+from layout.traces.operations import AREAS, BACKWARD, FORWARD, GAPS, READS
 from layout.traces.runner import Runner
 
 if TYPE_CHECKING:
@@ -307,8 +306,7 @@ def _fills(arch: str) -> SearchStrategy[Step]:
 
 
 def _reads(arch: str) -> SearchStrategy[Step]:
-    names = ("load", "walk", "find", "find_after", "next", "prev", "iter")
-    return st.builds(Read, st.sampled_from(names), _at(arch), _at(arch))
+    return st.builds(Read, st.sampled_from(READS), _at(arch), _at(arch))
 
 
 def _cursors(arch: str) -> SearchStrategy[Step]:
@@ -318,8 +316,9 @@ def _cursors(arch: str) -> SearchStrategy[Step]:
 
 
 def _areas(arch: str) -> SearchStrategy[Step]:
-    names = ("alloc_range", "alloc_rrange", "empty_area", "empty_area_rev")
-    return st.builds(Area, st.sampled_from(names), sizes(arch), _span(arch), entries(arch))
+    return st.builds(
+        Area, st.sampled_from((*AREAS, *GAPS)), sizes(arch), _span(arch), entries(arch)
+    )
 
 
 def _bulks(arch: str) -> SearchStrategy[Step]:

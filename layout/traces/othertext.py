@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from layout.memory.errors import InputError
-from layout.traces.trace import OPERATIONS
+from layout.traces.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.images.image import Image, require_tree
-from layout.machine.machine import Machine
+from layout.machine.machine import TREES, Machine
 from layout.memory.errors import TraceError, UsageError
 from layout.traces.runner import Runner
-from layout.traces.trace import TREES, Operation, parse
+from layout.traces.trace import Operation, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

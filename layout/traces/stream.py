@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layout.compiled._core import Core, Replay
-    from layout.traces.runner import Line, Runner
+    from layout.traces.runner import Runner
+    from layout.traces.session import Line
 
 END, LINE, STOPPED, TAKE = range(4)
 """Why compiled code comes back: the trace is at its end; a line that it does not know; the

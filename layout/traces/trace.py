@@ -11,77 +11,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from layout.machine.machine import TREES
 from layout.memory.errors import TraceError
+from layout.traces.language import NO_LIMIT, Kind
+from layout.traces.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-OPERATIONS: dict[str, str] = {
-    "init": "F",
-    "sel": "K",
-    "store": "A B V",
-    "storenw": "A B V",
-    "mstore": "A B V",
-    "insert": "A B V",
-    "erase": "I",
-    "load": "I",
-    "find": "I MAX",
-    "find_after": "I MAX",
-    "next": "I MAX",
-    "prev": "I MIN",
-    "walk": "I",
-    "empty_area": "MIN MAX SIZE",
-    "empty_area_rev": "MIN MAX SIZE",
-    "alloc_range": "V SIZE MIN MAX",
-    "alloc_rrange": "V SIZE MIN MAX",
-    "alloc_cyclic": "V LO HI NEXT",
-    "prealloc": "A B V",
-    "prealloc_raw": "A B V",
-    "expect_raw": "N",
-    "bulk": "EXPECTED COUNT FIRST STEP LEN VALUE",
-    "iter": "MIN MAX",
-    "dup": "K",
-    "dup_noinit": "K",
-    "destroy": "",
-    "rcu": "on|off",
-    "rcu_lock": "",
-    "rcu_unlock": "",
-    "fail": "N [CALLS] or -",
-    "failnw": "N [CALLS] or -",
-    "cset": "I [LAST]",
-    "cwalk": "",
-    "cnext": "MAX ...",
-    "cnext_range": "MAX ...",
-    "cfind": "MAX ...",
-    "cfind_range": "MAX ...",
-    "cprev": "MIN ...",
-    "cprev_range": "MIN ...",
-    "cfind_rev": "MIN ...",
-    "cfind_range_rev": "MIN ...",
-    "cpause": "...",
-    "creset": "...",
-    "cstore": "V ...",
-    "cerase": "...",
-    "validate": "",
-    "mtdump": "",
-    "dump": "",
-    "memdump": "",
-    "treemem": "",
-    "poke": "ADDR OFFSET BYTE",
-}
-"""Every operation and its arguments; ``[X]`` may be left out, ``...`` is ignored."""
-
-TREES = 8
-NO_LIMIT = -1
-"""The first argument of ``fail -``: no more failures."""
+    from layout.traces.language import Argument, Declaration
 
 _HEX = re.compile(r"(?:0[xX])?[0-9A-Fa-f]+")
-CURSOR = frozenset(
-    {"cnext", "cnext_range", "cfind", "cfind_range", "cprev", "cprev_range", "cfind_rev"}
-    | {"cfind_range_rev", "cpause", "creset", "cstore", "cerase", "cwalk"}
-)
-"""Operations on the one state that is kept between lines."""
-
+_SWITCH = ("off", "on")
 _MAX_LINE = 1 << 16
 
 
@@ -93,11 +34,21 @@ class Operation:
     op: str
     args: tuple[int, ...]
 
+    @property
+    def declared(self) -> Declaration:
+        """What the operation is, and what it does."""
+        return OPERATIONS[self.op]
+
     def __str__(self) -> str:
         """The line, as parse() takes it."""
-        if self.op == "rcu":
-            return "rcu on" if self.args[0] else "rcu off"
-        return " ".join([self.op, *("-" if arg == NO_LIMIT else f"{arg:x}" for arg in self.args)])
+        pairs = zip(self.declared.arguments, self.args, strict=False)
+        return " ".join([self.op, *(_text(argument, value) for argument, value in pairs)])
+
+
+def _text(argument: Argument, value: int) -> str:
+    if argument.kind is Kind.SWITCH:
+        return _SWITCH[value]
+    return "-" if value == NO_LIMIT else f"{value:x}"
 
 
 def parse(lines: Iterable[str], ulong_max: int) -> Iterator[Operation]:
@@ -129,19 +80,9 @@ class TraceReader:
         operation = _parse_line(n, words, self.ulong_max)
         if operation.op == "cset":
             self._cursor_set = True
-        elif operation.op in CURSOR and not self._cursor_set:
+        elif operation.declared.moves_cursor and not self._cursor_set:
             raise TraceError(n, f"{operation.op} before any cset: put 'cset I' before it")
         return operation
-
-
-def line_of(operation: Operation) -> str:
-    """The trace line that an operation is parsed from."""
-    op, args = operation.op, operation.args
-    if op == "rcu":
-        return "rcu on" if args[0] else "rcu off"
-    if args[:1] == (NO_LIMIT,):
-        return f"{op} -"
-    return " ".join([op, *(f"{number:x}" for number in args)])
 
 
 def _parse_line(n: int, words: list[str], ulong_max: int) -> Operation:
@@ -150,35 +91,25 @@ def _parse_line(n: int, words: list[str], ulong_max: int) -> Operation:
         close = [name for name in OPERATIONS if name.startswith(op[:3])]
         hint = f"; did you mean {' or '.join(close[:3])}?" if close else ""
         raise TraceError(n, f"unknown operation {op!r}{hint}")
-    spec = OPERATIONS[op]
-    if op == "rcu":
-        if given not in (["on"], ["off"]):
-            raise TraceError(n, "rcu takes one argument: on or off")
-        return Operation(n, op, (int(given == ["on"]),))
-    if op in ("fail", "failnw") and given == ["-"]:
+    declared = OPERATIONS[op]
+    wanted = declared.arguments
+    if wanted and wanted[0].kind is Kind.SWITCH:
+        if given not in ([word] for word in _SWITCH):
+            raise TraceError(n, f"{op} takes one argument: on or off")
+        return Operation(n, op, (_SWITCH.index(given[0]),))
+    if declared.may_be_off and given == ["-"]:
         return Operation(n, op, (NO_LIMIT,))
-
-    wanted = spec.removesuffix(" or -").split()
-    if wanted[-1:] == ["..."]:
-        wanted.pop()
+    if declared.ignores_more:
         given = given[: len(wanted)]
-    needed = [name for name in wanted if not name.startswith("[")]
-    if not len(needed) <= len(given) <= len(wanted):
-        usage = f"{op} {spec}".rstrip()
-        what = "missing" if len(given) < len(needed) else "surplus"
-        raise TraceError(n, f"{what} argument, the line should read: {usage}")
-    names = [name.strip("[]") for name in wanted]
-    args = tuple(
-        _number(n, name, text, ulong_max) for name, text in zip(names, given, strict=False)
-    )
-    if op in ("sel", "dup", "dup_noinit") and args[0] >= TREES:
-        raise TraceError(n, f"there is no tree {args[0]:x}: K is 0 to {TREES - 1}")
-    if op == "poke" and (args[2] > 0xFF):
-        raise TraceError(n, f"BYTE is {args[2]:x}, a byte is 0 to ff")
-    return Operation(n, op, args)
+    if not declared.required <= len(given) <= len(wanted):
+        what = "missing" if len(given) < declared.required else "surplus"
+        raise TraceError(n, f"{what} argument, the line should read: {declared.line}")
+    pairs = zip(wanted, given, strict=False)
+    return Operation(n, op, tuple(_number(n, *pair, ulong_max) for pair in pairs))
 
 
-def _number(n: int, name: str, text: str, ulong_max: int) -> int:
+def _number(n: int, argument: Argument, text: str, ulong_max: int) -> int:
+    name, kind, _ = argument
     if not _HEX.fullmatch(text):
         shown = text if len(text) <= 40 else text[:40] + "..."
         remedy = "digits 0-9 and a-f only"
@@ -187,4 +118,8 @@ def _number(n: int, name: str, text: str, ulong_max: int) -> int:
     if number > ulong_max:
         bits = ulong_max.bit_length()
         raise TraceError(n, f"{name} does not fit into this machine's {bits} bits")
+    if kind is Kind.TREE and number >= TREES:
+        raise TraceError(n, f"there is no tree {number:x}: {name} is 0 to {TREES - 1}")
+    if kind is Kind.BYTE and number > 0xFF:
+        raise TraceError(n, f"{name} is {number:x}, a byte is 0 to ff")
     return number

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
 
 _SOURCE_LINE = re.compile(r"((?:BUG|WARN) at [^:\n]+):\d+")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def new_big_node(k: Kernel) -> BigNode:
-    """A zeroed big node on the stack."""
+    """A zeroed struct maple_big_node on the stack, as mas_split() and others make it."""
     pivot0, slot0, gap0, count = k.big_node
     return BigNode(pivot0, slot0, gap0, [0] * count)
 

@@ -169,7 +169,7 @@ def mte_destroy_walk(k: Kernel, enode: Word, tree: Word) -> None:
 
 
 def run_rcu(k: Kernel) -> int:
-    """Run the queued callbacks in order; returns how many."""
+    """A grace period ends: mt_free_rcu() and mt_free_walk() run as queued; returns how many."""
     queue = k.rcu_queue
     done = 0
     while done < len(queue):
@@ -260,7 +260,7 @@ def mas_mat_destroy(k: Kernel, mas: MaState, dead: MaTopiary) -> None:
 
 
 def mt_destroy(k: Kernel, tree: Word) -> None:
-    """Free all nodes of the tree and leave it empty."""
+    """__mt_destroy(): free all nodes of the tree and leave it empty."""
     root = k.mem.ma_root(tree)
     k.mem.set_ma_root(tree, 0)
     if xa_is_node(root):

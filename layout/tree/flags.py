@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.pointers import (
+    MAPLE_HEIGHT_MAX,
     MT_FLAGS_ALLOC_RANGE,
     MT_FLAGS_HEIGHT_MASK,
     MT_FLAGS_HEIGHT_OFFSET,
@@ -15,8 +16,6 @@ from layout.tree.state import MA_ERROR, MaState
 
 if TYPE_CHECKING:
     from layout.tree.kernel import Kernel
-
-MAPLE_HEIGHT_MAX = 31
 
 
 def new_state(k: Kernel, tree: Word, index: Word = 0, last: Word | None = None) -> MaState:

@@ -29,7 +29,7 @@ def mas_leaf_max_gap(k: Kernel, mas: MaState) -> Word:
 
 
 def ma_leaf_max_gap(k: Kernel, node: Word, mt: int, low: Word, high: Word) -> Word:
-    """The longest run of NULL indexes in a leaf that covers [low, high]."""
+    """The longest run of NULLs in a leaf that covers [low, high]; 6.12: mas_leaf_max_gap()."""
     mem = k.mem
     top = k.ulong_max
     mem.check_pivots(node, mt)

@@ -10,7 +10,6 @@ from layout.tree import (
     bignode,
     bulk,
     destroy,
-    dump,
     dup,
     find,
     flags,
@@ -19,13 +18,14 @@ from layout.tree import (
     log,
     mtree,
     parents,
+    printing,
     replace,
     root,
     search,
     spanning,
     split,
     store,
-    validate,
+    validation,
     walk,
     write,
     write_walk,
@@ -318,17 +318,17 @@ class Kernel:
     mtree_dup = dup.mtree_dup
 
     # -- dump
-    mt_dump = dump.mt_dump
-    seam_says_empty = dump.seam_says_empty
-    mas_dump = dump.mas_dump
-    seam_reserve_of = dump.seam_reserve_of
-    reserved_nodes = dump.reserved_nodes
-    report_failure = dump.report_failure
-    report_index_not_increased = dump.report_index_not_increased
+    mt_dump = printing.mt_dump
+    seam_says_empty = printing.seam_says_empty
+    mas_dump = printing.mas_dump
+    seam_reserve_of = printing.seam_reserve_of
+    reserved_nodes = printing.reserved_nodes
+    report_failure = printing.report_failure
+    report_index_not_increased = printing.report_index_not_increased
 
     # -- validate
-    mt_validate = validate.mt_validate
-    seam_may_be_small = validate.seam_may_be_small
+    mt_validate = validation.mt_validate
+    seam_may_be_small = validation.seam_may_be_small
 
 
 def big_node_layout(mem: NodeMemory) -> tuple[int, int, int, int]:

@@ -22,7 +22,7 @@ def warn_on(k: Kernel) -> None:
 
 
 def livelock(k: Kernel, doing: str, address: Word = 0) -> NoReturn:
-    """Stop a loop that the real kernel would not leave."""
+    """Stop a loop that the real kernel would not leave; no kernel function."""
     message = "the kernel would loop for ever"
     raise MachineFault("livelock", address, message, arch=k.mem.arch.name, doing=doing)
 

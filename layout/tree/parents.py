@@ -46,7 +46,7 @@ def seam_slot_of_parent_word(k: Kernel, word: Word) -> int:
 
 
 def type_of_parent(k: Kernel, tree: Word, word: Word) -> int:
-    """The type of the node that a parent word points to: it follows from the tree's flags."""
+    """What mas_parent_type() makes of a parent word: the type follows from the tree's flags."""
     if word & 7 == PARENT_RANGE64:
         return ARANGE_64 if k.mem.ma_flags(tree) & MT_FLAGS_ALLOC_RANGE else RANGE_64
     if word & ROOT_PARENT:
@@ -78,7 +78,7 @@ def mas_set_parent(k: Kernel, mas: MaState, enode: Word, parent: Word, slot: int
 
 
 def parent_enode(k: Kernel, mas: MaState, enode: Word) -> Word:
-    """The enode of the node's parent."""
+    """The enode of the node's parent, as mas_ascend() puts it together."""
     word = k.mem.parent(mte_to_node(enode))
     return mt_mk_node(mte_to_node(word), k.type_of_parent(mas.tree, word))
 

@@ -245,7 +245,7 @@ def mas_wr_append(k: Kernel, wr: WrState, new_end: int) -> None:
 
 
 def mas_wr_exact_fit(k: Kernel, wr: WrState) -> None:
-    """Change the entry of a range that stays as it is."""
+    """The wr_exact_fit of mas_wr_store_entry(): another entry for a range that stays."""
     mas = wr.mas
     k.mem.set_slot(wr.node, wr.mt, mas.offset, wr.entry)
     if (not wr.entry) != (not wr.content):

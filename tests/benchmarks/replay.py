@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 import arches
+from arches import THREE
 from layout import MapleTree, compiled
 from layout.compare.lockstep import compare_trace
 from layout.images.decode import decode
@@ -34,7 +35,6 @@ from layout.traces.stream import Stream
 
 TRACE = Path(__file__).parents[2] / "fixtures/golden/16-large.trace"
 OPERATIONS = ("init", "store", "load", "find")
-THREE = ("x86_64", "s390x", "sparc64")
 SOME = 10_000
 """Entries of the trees that are walked."""
 

@@ -18,14 +18,15 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import arches
+from arches import THREE
 from layout.images.decode import decode
-from layout.images.validate import validate
+from layout.images.validator import validate
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault
+from layout.memory.meaning import node_fields
 from layout.memory.node import NODE_SIZE, NodeMemory
 from layout.memory.nodeview import view
 from layout.memory.pointers import LEAF_64, MT_FLAGS_ALLOC_RANGE, xa_is_advanced
-from layout.show.fields import node_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.images.violation import Violation
 
-MACHINES = ("s390x", "sparc64", "x86_64")
 
 READS = 3000
 """Reads of nodes beyond which a walk, which needs some dozen, does not end."""
@@ -265,7 +265,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     args = parser.parse_args(argv)
     full = {"loose": [False], "full": [True], "both": [False, True]}[args.shape]
-    shapes = product(full, (False, True), MACHINES)
+    shapes = product(full, (False, True), THREE)
     jobs = [(name, alloc, full, args.step) for full, alloc, name in shapes]
     print("| tree | machine | corruptions | harmful | reported | of those knowable | harmless |")
     print("|---|---|---|---|---|---|---|")

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 import arches
+from arches import THREE
 from layout import defects
 from layout.defects.loops import Loops2022
 from layout.machine.equip import equip
@@ -30,17 +31,17 @@ from layout.machine.watch.check import CHECK
 from layout.testing.checked import CheckedRunner, Trace, WrongResultError
 from layout.testing.known import KeepsLastChild
 from layout.testing.strategies import traces
-from layout.traces.trace import CURSOR, Operation
+from layout.traces.operations import OPERATIONS
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
     from layout.machine.machine import Machine
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
+    from layout.traces.trace import Operation
 
 CONTROLS = {"none": Kernel, "loops": Loops2022}
 """Correct code, in which nothing must be found; the loops are those that R1 and D5 break."""
 WANTED = ("R1", "R2", "R3a", "R3b", "D1", "D2", "D5")
-MACHINES = ("x86_64", "s390x", "sparc64")
 KINDS = ("store", "fill", "erase", "read", "cursor", "destroy")
 MAX_STEPS = 25
 PAGE, HALF = 0x1000, 0x800
@@ -107,13 +108,14 @@ class Reading(CheckedRunner):
 
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine, every=EVERY)
-        for name in CURSOR:
-            self._checks.pop(name, None)
+        for name, operation in OPERATIONS.items():
+            if operation.moves_cursor:
+                self._checks.pop(name, None)
 
     def execute(self, operation: Operation) -> Line:
         """Carry out one operation. Raises WrongResultError."""
         line = super().execute(operation)
-        entry = int(line.get("entry", "0"), 16) if operation.op in CURSOR else 0
+        entry = int(line.get("entry", "0"), 16) if operation.declared.moves_cursor else 0
         if entry and all(entry != stored for *_, stored in self.model.items()):
             self._wrong(f"entry is {entry:x}, which nobody stored")
         return line
@@ -231,7 +233,7 @@ def main() -> None:
     """Run the searches that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--defects", default=",".join(WANTED))
-    parser.add_argument("--arch", default=",".join(MACHINES))
+    parser.add_argument("--arch", default=",".join(THREE))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--shrink", type=float, default=60)

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import hunt
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("check", [False, True])
 def test_a_quick_one(check):
     kernel = defects.get("D2").kernel

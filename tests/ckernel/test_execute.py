@@ -5,6 +5,7 @@ import lzma
 from pathlib import Path
 
 import pytest
+from machines import THREE
 
 import arches
 from layout.ckernel.build import SANITIZE
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.kernel
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CHOSEN = [
-    *[(f"golden/{name}", arch) for arch in ("x86_64", "s390x", "sparc64") for name in (
+    *[(f"golden/{name}", arch) for arch in THREE for name in (
         "01-root-only", "03-descending-alloc", "07b-spanning-stores-alloc", "11-prealloc", "12-dup-and-destroy",
         "15b-fault-injection-alloc-rcu", "17-bulk", "18b-cursor-and-mas-store-alloc-rcu")],
     *[(f"extra/32bit-{name}", arch) for arch in ("arm", "m68k", "mips") for name in ("12-dup-and-destroy", "18-cursor-and-mas-store")],

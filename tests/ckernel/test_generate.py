@@ -2,7 +2,8 @@ import pytest
 
 import arches
 from layout.ckernel.generate import PROFILES, generate
-from layout.traces.trace import OPERATIONS, line_of, parse
+from layout.traces.operations import OPERATIONS
+from layout.traces.trace import parse
 
 SEEDS = range(42)
 
@@ -23,7 +24,7 @@ def test_a_seed_decides_everything(made):
 
 def test_traces_parse(made):
     for seed, trace in made.items():
-        lines = [line_of(operation) for operation in trace.operations]
+        lines = [str(operation) for operation in trace.operations]
         top = arches.get(("x86_64", "s390x", "mips")[seed % 3]).ulong_max
         assert list(parse(lines, top)) == trace.operations
 

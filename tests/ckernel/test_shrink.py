@@ -1,5 +1,5 @@
 from layout.ckernel.shrink import numbered, shrink
-from layout.traces.trace import line_of, parse
+from layout.traces.trace import parse
 
 
 def operations(*lines):
@@ -12,11 +12,11 @@ def test_only_what_is_needed_stays():
 
     def still(candidate):
         asked.append(candidate)
-        texts = [line_of(operation) for operation in candidate]
+        texts = [str(operation) for operation in candidate]
         return "store 7 7 3001" in texts and "store 1f 1f 3001" in texts
 
     kept = shrink(trace, still, seconds=60)
-    assert [line_of(operation) for operation in kept] == [
+    assert [str(operation) for operation in kept] == [
         "store 7 7 3001",
         "store 1f 1f 3001",
         "load 5",
@@ -30,7 +30,7 @@ def test_only_what_is_needed_stays():
 def test_a_cursor_keeps_its_cset():
     trace = operations("cset 5", "store 1 2 3001", "cnext ff", "load 1")
     kept = shrink(trace, lambda candidate: any(o.op == "cnext" for o in candidate), seconds=60)
-    assert [line_of(operation) for operation in kept] == ["cset 5", "cnext ff", "load 1"]
+    assert [str(operation) for operation in kept] == ["cset 5", "cnext ff", "load 1"]
 
 
 def test_without_time_nothing_is_tried():

@@ -7,7 +7,8 @@ from layout.ckernel.build import build
 from layout.ckernel.execute import run_test
 from layout.ckernel.testcase import function_name, write_test
 from layout.memory.errors import TraceError
-from layout.traces.trace import OPERATIONS, parse
+from layout.traces.operations import OPERATIONS
+from layout.traces.trace import parse
 
 EVERYTHING = """init 1
 store 10 20 3001

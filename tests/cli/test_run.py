@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from machines import THREE
 
 from layout.cli.main import main
 
 GOLDEN = Path(__file__).parents[2] / "fixtures/golden"
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_transcript_on_stdout(capsys, arch):
     assert main(["run", str(GOLDEN / "02-ascending-append.trace"), "--arch", arch]) == 0
     out = capsys.readouterr().out.splitlines()
@@ -160,7 +161,7 @@ def test_ledger_up_to_a_fault(tmp_path, capsys):
     assert "ledger of 3 operations" in err
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_check_reports_states_of_another_section(tmp_path, capsys, arch):
     text = (
         "init 2\nstore 1000 1fff 3001\nstore 3000 3fff 3003\nrcu_lock\ncset 1000\ncwalk\n"

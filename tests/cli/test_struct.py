@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from machines import THREE
 
 LAYOUTS = Path(__file__).parents[2] / "fixtures" / "layouts"
 PROOF = Path(__file__).parents[2] / "fixtures" / "proof"
 
 
 @pytest.mark.parametrize("version", ["6.1", "6.12"])
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_json(run, version, arch):
     known = json.loads((LAYOUTS / f"layouts-{version}.json").read_text())[arch]
     _, listed, _ = run("struct", "--list", "--json", "--kernel", version, "--arch", arch)

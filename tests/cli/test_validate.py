@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from machines import THREE
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 MEDIUM = CAPTURES / "x86_64-6.12.117-medium.json"
@@ -39,7 +40,7 @@ def test_a_core(run):
     assert run("validate", core)[0] == 2
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_text(run, trace, arch):
     code, out, err = run("validate", trace, "--arch", arch)
     assert (code, err) == (1, "")
@@ -51,7 +52,7 @@ def test_text(run, trace, arch):
     assert run("validate", trace, "--at", "3")[:2] == (0, "valid: 1 node visited, height 1\n")
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_json(run, trace, arch):
     code, out, err = run("validate", trace, "--arch", arch, "--json")
     assert (code, err) == (1, "")

@@ -15,7 +15,7 @@ from layout.traces.trace import parse
 
 TOP = 2**64 - 1
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-THREE = [arches.get(name) for name in ("x86_64", "s390x", "sparc64")]
+THREE = [arches.get(name) for name in arches.THREE]
 LONG = ("16", "17")  # their transcripts are compared with the kernel's in any case
 SHORT = [path for path in sorted(FIXTURES.glob("golden/*.trace")) if path.name[:2] not in LONG]
 
@@ -24,6 +24,7 @@ def operations(text):
     return parse(text.split("\n"), TOP)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trace", SHORT, ids=lambda path: path.stem)
 def test_goldens_mean_the_same_everywhere(trace):
     outcome = compare(operations(trace.read_text()), THREE)

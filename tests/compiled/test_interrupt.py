@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -36,9 +37,12 @@ def alarm():
         raise Rang
 
     old = signal.signal(signal.SIGALRM, ring)
+    # what is raised in a callback of the collector, such as hypothesis has, is lost
+    callbacks, gc.callbacks[:] = gc.callbacks[:], []
     yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, old)
+    gc.callbacks[:] = callbacks
 
 
 def cpu_seconds(pid):

@@ -25,9 +25,11 @@ from layout.tree import dup, iterate, walk
 from layout.tree.kernel import Kernel
 from layout.tree.state import BigNode, MaState, MaTopiary, SubtreeState, WrState
 
+pytestmark = pytest.mark.checkout
+
 LEFT_OUT = {
-    "dump": "prints",
-    "validate": "checks the tree, off the paths that are to be fast",
+    "printing": "prints",
+    "validation": "checks the tree, off the paths that are to be fast",
     "log": "prints, and raises what ends a run",
     "state": "classes, of which structs are made",
     "peeks": "declarations for the access checker",

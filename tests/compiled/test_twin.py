@@ -483,6 +483,7 @@ def asked_anew():
 
 
 @pytest.mark.usefixtures("extension", "asked_anew")
+@pytest.mark.checkout
 def test_an_extension_of_other_sources_is_not_used(monkeypatch, capsys):
     monkeypatch.setattr(compiled, "digest", lambda: "other")
     assert not plain().core

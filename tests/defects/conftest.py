@@ -5,16 +5,15 @@ from __future__ import annotations
 import functools
 
 import pytest
+from machines import THREE
 
 from layout.defects import operations
 from layout.machine.equip import equip
 from layout.traces.runner import Runner
 from layout.traces.trace import parse
 
-MACHINES = ("x86_64", "s390x", "sparc64")
 
-
-@pytest.fixture(params=MACHINES)
+@pytest.fixture(params=THREE)
 def arch(request):
     return request.param
 

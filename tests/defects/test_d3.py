@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from machines import THREE
 
 from layout.defects import operations
 from layout.defects.d3 import TRACE
@@ -17,7 +18,7 @@ def test_going_back_from_slot_16_finds_nothing(played, arch):
     assert lines[-1] == right[-1]  # going down is not affected
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_nothing_on_64_bit_machines(played, arch):
     bad, lines = played(arch, TRACE, "D3")
     good, right = played(arch, TRACE)

@@ -10,7 +10,7 @@ from layout.defects.r1process import ABOVE, HIGH, process
 from layout.defects.scenes import trial
 from layout.defects.stage import Seen, Stage
 from layout.memory.errors import MachineFault
-from layout.mm.flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ
+from layout.mm.vm_flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ
 
 ASKED = {"x86_64": HIGH, "s390x": HIGH, "sparc64": ABOVE}
 META = "0e00000000000000"

@@ -12,8 +12,8 @@ from layout.machine.equip import equip
 from layout.machine.watch.ledger import LEDGER, ledger_of
 from layout.memory.errors import MachineFault
 from layout.mm.addressspace import AddressSpace
-from layout.mm.flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 
 NEXT = 0x2A000500
 

@@ -14,6 +14,7 @@ from layout.defects.scenes import show, trial
 S390X = arches.get("s390x")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", defects.names())
 def test_shows_as_documented(name):
     defect = defects.get(name)

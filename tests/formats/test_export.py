@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from layout.memory import structs
 from layout.memory.errors import UsageError
 from layout.memory.memory import Memory
 from layout.memory.node import NodeMemory
+from layout.testing.conformance.cases import corpus
+from layout.testing.conformance.command import write_case
 from layout.traces.inputs import load
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
@@ -41,6 +45,30 @@ def the_same(read: Image, wanted: Image) -> None:
     assert [(node.address, read.memory.read(node.address, 256)) for node in found.nodes] == [
         (node.address, wanted.memory.read(node.address, 256)) for node in truth.nodes
     ]
+
+
+def a_second_for_each_write(monkeypatch):
+    """As if the writing of each file took a second."""
+    seconds = itertools.count(1_000_000_000)
+    write = Path.write_bytes
+
+    def write_bytes(path, data):
+        write(path, data)
+        now = next(seconds)
+        os.utime(path, (now, now))
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+
+
+def test_no_core_is_older_than_its_types(tmp_path, monkeypatch):
+    a_second_for_each_write(monkeypatch)
+    for kind, name in (("elf", "a"), ("gdb", "b.core"), ("drgn", "c.core")):
+        export(an_image("s390x"), kind, tmp_path / name.removesuffix(".core"))
+    [case] = corpus(["s390x"], ["one-range"])
+    write_case(case.build(), tmp_path / "d")
+    for name in ("a", "b.core", "c.core", "d"):
+        core, types = tmp_path / name, tmp_path / f"{name}.types"
+        assert core.stat().st_mtime > types.stat().st_mtime, name  # gdb warns otherwise
 
 
 def test_arenas_without_a_gap_are_one_segment():

@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
+from machines import THREE
 
 import arches
 from layout.memory import structs
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 TREE = 0xFFFF0000
 NODES = 0x1000000000
-MACHINES = ("x86_64", "s390x", "sparc64")
 _ELF_MACHINE = {"x86_64": 62, "s390x": 22, "sparc64": 43}
 
 
@@ -90,7 +90,7 @@ def elf_core(arch: str, pieces: list[tuple[int, bytes]], **header: int) -> bytes
     return head + bytes(between) + table + body
 
 
-@pytest.fixture(params=MACHINES)
+@pytest.fixture(params=THREE)
 def hand(request: pytest.FixtureRequest) -> HandTree:
     """An empty hand-made tree, on each machine."""
     return HandTree(request.param)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from machines import THREE
 
 import arches
 from layout.images.core import read_core
@@ -144,7 +145,7 @@ def test_without_tree(make_core):
 
 def test_machines(make_core):
     zeros = [(0x1000, bytes(64))]
-    for arch in ("x86_64", "s390x", "sparc64"):
+    for arch in THREE:
         assert read_core(make_core(arch, zeros), "x", tree=0x1000).arch.name == arch
     unknown = make_core("s390x", zeros, machine=0x1234)
     with pytest.raises(InputError, match=r"a machine that is not known \(e_machine 4660\).*--arch"):
@@ -220,7 +221,7 @@ def test_pages_that_the_dump_leaves_out(make_core):
         read_core(lone, "x", tree=pieces[0][0])
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_every_cut_is_noticed(make_core, arch):
     core = make_core(arch, [(0x1000, bytes(64)), (0x3000, bytes(range(64)))])
     assert read_core(core, "x", tree=0x1000).tree == 0x1000

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from machines import ARANGE, LEAF, RANGE
 
 from layout.images.decode import MAX_PROBLEMS, decode, measure_height
 from layout.memory.errors import MachineFault
@@ -15,7 +16,6 @@ from layout.traces.inputs import load
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 TREE = 0xFFFF0000
 NODES = 0x1000000000
-LEAF, RANGE, ARANGE = 1, 2, 3
 ULONG_MAX = 0xFFFFFFFFFFFFFFFF
 
 

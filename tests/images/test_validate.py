@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from machines import ARANGE, LEAF, RANGE, THREE
 
 import arches
 from layout.images import links
 from layout.images.decode import decode
-from layout.images.validate import check, validate
+from layout.images.validator import check, validate
 from layout.images.violation import Rule, Violation
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault
@@ -25,7 +26,6 @@ CORES = {
     "s390x-6.12.95.core.xz": "2038100",
     "sparc64-6.12.117.core.xz": "fffff80002312ba8",
 }
-LEAF, RANGE, ARANGE = 1, 2, 3
 TOP = 0xFFFFFFFFFFFFFFFF
 LIMITS, GAPS = "mas_validate_limits", "mas_validate_gaps"
 PARENT_SLOT, CHILD_SLOT = "mas_validate_parent_slot", "mas_validate_child_slot"
@@ -71,7 +71,7 @@ class Tree:
         return passed, "" if passed else re.findall(r"(?:BUG|WARN) at (\w+):", log)[-1]
 
 
-@pytest.fixture(params=["x86_64", "s390x", "sparc64"])
+@pytest.fixture(params=THREE)
 def name(request):
     return request.param
 

@@ -6,7 +6,8 @@ import pytest
 
 import arches
 from layout.machine.machine import Machine
-from layout.mm.flags import (
+from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import (
     CLOSING_OPS,
     MADV_DODUMP,
     MADV_DOFORK,
@@ -37,7 +38,6 @@ from layout.mm.flags import (
     VM_LOCKED,
     VM_MAYWRITE,
 )
-from layout.mm.manager import MemoryManager
 
 RW = PROT_READ | PROT_WRITE
 PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS

@@ -1,12 +1,14 @@
 """fork and exit, with failures at every step; what readers see meanwhile."""
 
 import pytest
+from machines import THREE
 
 import arches
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault
 from layout.memory.pointers import MT_FLAGS_USE_RCU, XA_ZERO_ENTRY
-from layout.mm.flags import (
+from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import (
     MADV_DONTFORK,
     MADV_WIPEONFORK,
     MAP_ANONYMOUS,
@@ -16,7 +18,6 @@ from layout.mm.flags import (
     PROT_WRITE,
     VM_LOCKED,
 )
-from layout.mm.manager import MemoryManager
 
 VMAS = 13
 
@@ -50,7 +51,7 @@ def nothing_is_left(manager, *spaces):
     assert manager.machine.cache.allocated == manager.machine.cache.freed
 
 
-@pytest.mark.parametrize("name", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("name", THREE)
 def test_a_copy(name):
     manager, mm = parent_on(name)
     before = contents(mm)
@@ -89,7 +90,7 @@ def steps_of_a_fork(name):
     return steps
 
 
-@pytest.mark.parametrize("name", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("name", THREE)
 def test_a_failure_at_any_step(name):
     steps = steps_of_a_fork(name)
     assert {"vm_area_dup", "anon_vma_clone", "anon_vma_fork", "copy_page_range"} == set(steps)

@@ -6,7 +6,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import arches
 from layout.machine.machine import Machine
-from layout.mm.flags import (
+from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import (
     MADV_DOFORK,
     MADV_DONTFORK,
     MAP_ANONYMOUS,
@@ -21,7 +22,6 @@ from layout.mm.flags import (
     VM_READ,
     VM_WRITE,
 )
-from layout.mm.manager import MemoryManager
 
 PAGES = 48
 SEEN = VM_READ | VM_WRITE | VM_EXEC | VM_MAYSHARE | VM_DONTCOPY

@@ -1,10 +1,12 @@
 """Where mappings go, by each machine's rules."""
 
 import pytest
+from machines import THREE
 
 import arches
 from layout.machine.machine import Machine
-from layout.mm.flags import (
+from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import (
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
@@ -14,7 +16,6 @@ from layout.mm.flags import (
     PROT_READ,
     PROT_WRITE,
 )
-from layout.mm.manager import MemoryManager
 
 RW = PROT_READ | PROT_WRITE
 PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS
@@ -41,7 +42,7 @@ def test_without_a_wish(name, first, second):
     assert mm.mmap(0, size, PROT_READ, PRIVATE) == second
 
 
-@pytest.mark.parametrize("name", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("name", THREE)
 def test_gaps_are_filled(name):
     mm = new_mm(name)
     size = mm.page_size

@@ -8,8 +8,8 @@ import arches
 from layout.machine.machine import Machine
 from layout.mm import fault, iterator, mapping, merge, place, process, protect, remap, unmap
 from layout.mm.addressspace import AddressSpace
-from layout.mm.flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ
 from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ
 
 MODULES = (fault, iterator, mapping, merge, place, process, protect, remap, unmap)
 

@@ -10,8 +10,8 @@ import arches
 from layout.machine.machine import Machine
 from layout.memory import structs
 from layout.memory.errors import MachineFault
-from layout.mm.flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from layout.mm.vmas import RCU_FREE_VMA, Vma
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

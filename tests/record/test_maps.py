@@ -1,7 +1,7 @@
 import pytest
 
 from layout.memory.errors import InputError
-from layout.mm.flags import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
+from layout.mm.vm_flags import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
 from layout.record.maps import parse, perms_of
 
 LINE = "7f1f1b2f2000-7f1f1b2f9000 r--s 00001000 fe:00 338846     /usr/lib/a file (deleted)\n"

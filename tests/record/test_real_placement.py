@@ -11,8 +11,8 @@ import pytest
 
 import arches
 from layout.machine.machine import Machine
-from layout.mm.flags import MAP_ANONYMOUS
 from layout.mm.manager import MemoryManager
+from layout.mm.vm_flags import MAP_ANONYMOUS
 from layout.record import maps, strace
 from layout.record.processes import MEMORY
 from layout.record.space import NAMES, Space

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+from machines import THREE
+
 import arches
 from layout.images.decode import decode
 from layout.machine.machine import Machine
@@ -14,7 +16,7 @@ STRACE = Path(__file__).parents[2] / "fixtures/strace"
 def test_one_entry_for_each_mapping():
     for path in sorted(STRACE.glob("*.maps")):
         found = maps.parse(path.read_text(encoding="ascii"), path.name)
-        for name in ("x86_64", "s390x", "sparc64"):
+        for name in THREE:
             arch = arches.get(name)
             runner = Runner(Machine(arch))
             for operation in parse(from_maps(found, arches.get("x86_64")), arch.ulong_max):

@@ -5,6 +5,7 @@ import lzma
 from pathlib import Path
 
 import pytest
+from machines import THREE
 
 from layout.memory.errors import MachineFault
 from layout.show.mtdump import mt_dump_text
@@ -16,7 +17,7 @@ GOLDEN = Path(__file__).parents[2] / "fixtures/golden"
 @pytest.mark.parametrize(
     "name", ["04b-random-ranges-short", "08b-alloc-tree-short", "09b-rcu-short"]
 )
-@pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
+@pytest.mark.parametrize("arch", THREE)
 def test_text_of_a_trace(name, arch):
     import arches
 

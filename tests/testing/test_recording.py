@@ -4,17 +4,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from machines import THREE
 
 import arches
 from layout.machine.machine import Machine
 from layout.memory.errors import KernelError, MachineFault
 from layout.testing.failure import command, sections
 from layout.testing.recording import Recorder
-from layout.traces.trace import OPERATIONS, Operation, parse
+from layout.traces.language import Kind
+from layout.traces.operations import OPERATIONS
+from layout.traces.trace import Operation, parse
 from layout.tree.kernel import Kernel
 
 TOP = 2**64 - 1
-pytestmark = pytest.mark.maple_arch("x86_64", "s390x", "sparc64")
+pytestmark = pytest.mark.maple_arch(*THREE)
 
 
 @pytest.fixture
@@ -74,14 +77,11 @@ def test_every_operation_of_a_tree_becomes_a_line_that_gives_the_same_bytes(reco
 
 
 def test_lines_of_all_operations_are_understood():
-    numbers = {"F": 3, "K": 2, "BYTE": 0xFF}
-    for op, spec in OPERATIONS.items():
-        args = tuple(
-            numbers.get(name, 0x1F) for name in spec.split(" or ")[0].split() if name.isupper()
-        )
-        for given in (
-            [(0,), (1,)] if op == "rcu" else [args, (-1,)] if op in ("fail", "failnw") else [args]
-        ):
+    numbers = {Kind.FLAGS: 3, Kind.TREE: 2, Kind.BYTE: 0xFF, Kind.SWITCH: 1}
+    for op, declared in OPERATIONS.items():
+        args = tuple(numbers.get(argument.kind, 0x1F) for argument in declared.arguments)
+        shorter = args[: declared.required]
+        for given in [args, shorter, *([(-1,)] if declared.may_be_off else [])]:
             wanted = Operation(2, op, given)
             assert list(parse(["cset 0", str(wanted)], TOP))[1] == wanted
 

@@ -66,6 +66,7 @@ def test_a_bug_shrinks_to_a_few_lines(tmp_path, capsys):
     assert len(operations) <= 9
 
 
+@pytest.mark.long
 def test_a_bug_shrinks_in_traces_too(tmp_path, capsys):
     @QUICK
     @given(traces("s390x", only=("fill", "read")))

@@ -1,7 +1,7 @@
 import pytest
 
 from layout.memory.errors import TraceError
-from layout.traces.trace import OPERATIONS, Operation, parse
+from layout.traces.trace import Operation, parse
 
 TOP = 2**64 - 1
 
@@ -92,9 +92,3 @@ def test_lines_before_an_error_are_yielded():
     assert next(operations).n == 1
     with pytest.raises(TraceError):
         next(operations)
-
-
-def test_every_operation_can_be_run():
-    from layout.traces.runner import Runner
-
-    assert {name[4:] for name in dir(Runner) if name.startswith("_op_")} == set(OPERATIONS)

@@ -33,6 +33,7 @@ def apply(machine, model, operation):
     kernel.run_rcu()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("flags", "length"), [(0, 4), (3, 3)], ids=["plain", "alloc-rcu"])
 @pytest.mark.parametrize("name", THREE)
 def test_all_short_sequences(name, flags, length):

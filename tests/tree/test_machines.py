@@ -8,6 +8,7 @@ from layout.testing.machines import DEFAULT
 from layout.testing.statemachine import MapleTreeMachine
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("alloc_range", "rcu"),
     [(False, False), (True, False), (False, True), (True, True)],

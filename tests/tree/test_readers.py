@@ -1,13 +1,14 @@
 """Readers that hold a node which a writer replaces: they meet a dead node and start again."""
 
 import pytest
+from machines import THREE
 
 from layout.memory.errors import MachineFault
 from layout.memory.pointers import NODE_MASK
 from layout.tree.state import MA_ACTIVE
 
 TOP = 2**64 - 1
-pytestmark = pytest.mark.maple_arch("x86_64", "s390x", "sparc64")
+pytestmark = pytest.mark.maple_arch(*THREE)
 
 
 @pytest.fixture

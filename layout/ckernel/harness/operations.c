@@ -491,7 +491,7 @@ static void op_poke(const word *a)
 	*byte = a[2];
 }
 
-/* -- all of them */
+/* -- all of them; table.h is written by build.py, from the declarations of the operations */
 
 enum { READS, CHANGES };
 
@@ -500,39 +500,7 @@ static const struct operation {
 	void (*run)(const word *arguments);
 	int kind;	/* the line of one that CHANGES ends with allocations, frees, root and flags */
 } operations[] = {
-	{ "init", op_init, CHANGES }, { "sel", op_sel, READS }, { "store", op_store, CHANGES },
-	{ "storenw", op_storenw, CHANGES }, { "mstore", op_mstore, CHANGES },
-	{ "insert", op_insert, CHANGES }, { "erase", op_erase, CHANGES }, { "load", op_load, READS },
-	{ "find", op_find, READS }, { "find_after", op_find_after, READS },
-	{ "next", op_next, READS }, { "prev", op_prev, READS }, { "walk", op_walk, READS },
-	{ "empty_area", op_empty_area, READS }, { "empty_area_rev", op_empty_area_rev, READS },
-	{ "alloc_range", op_alloc_range, CHANGES }, { "alloc_rrange", op_alloc_rrange, CHANGES },
-#ifdef HAVE_MTREE_ALLOC_CYCLIC
-	{ "alloc_cyclic", op_alloc_cyclic, CHANGES },
-#endif
-	{ "prealloc", op_prealloc, CHANGES }, { "prealloc_raw", op_prealloc_raw, CHANGES },
-	{ "expect_raw", op_expect_raw, CHANGES }, { "bulk", op_bulk, CHANGES },
-	{ "iter", op_iter, READS },
-#ifdef HAVE_MTREE_DUP
-	{ "dup", op_dup, CHANGES }, { "dup_noinit", op_dup_noinit, CHANGES },
-#endif
-	{ "destroy", op_destroy, CHANGES }, { "rcu", op_rcu, CHANGES },
-	{ "rcu_lock", op_rcu_lock, READS }, { "rcu_unlock", op_rcu_unlock, CHANGES },
-	{ "fail", op_fail, READS },
-	{ "failnw", op_failnw, READS }, { "cset", op_cset, READS }, { "cnext", op_cnext, READS },
-	{ "cprev", op_cprev, READS }, { "cfind", op_cfind, READS },
-	{ "cfind_rev", op_cfind_rev, READS },
-#ifdef HAVE_MAS_NEXT_RANGE
-	{ "cnext_range", op_cnext_range, READS }, { "cprev_range", op_cprev_range, READS },
-	{ "cfind_range", op_cfind_range, READS },
-	{ "cfind_range_rev", op_cfind_range_rev, READS },
-#endif
-	{ "cpause", op_cpause, READS }, { "creset", op_creset, READS },
-	{ "cwalk", op_cwalk, READS },
-	{ "cstore", op_cstore, CHANGES }, { "cerase", op_cerase, CHANGES },
-	{ "validate", op_validate, READS }, { "mtdump", op_mtdump, READS },
-	{ "dump", op_dump, READS }, { "memdump", op_memdump, READS },
-	{ "treemem", op_treemem, READS }, { "poke", op_poke, READS },
+#include "table.h"
 };
 
 static void run_operation(const struct operation *operation, const word *arguments)

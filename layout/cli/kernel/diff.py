@@ -135,10 +135,9 @@ def _equal(built: Built, verdict: Verdict) -> str:
 
 def _show_difference(name: str, mismatch: Mismatch, difference: Difference) -> None:
     from layout.compare.side_by_side import lines
-    from layout.traces.trace import line_of
 
     fields = [field for field in mismatch.fields if field != "sum"]
-    print(f"{name:12} differs at line {mismatch.operation.n}: {line_of(mismatch.operation)}")
+    print(f"{name:12} differs at line {mismatch.operation.n}: {mismatch.operation}")
     for field in fields:
         kernel, emulator = mismatch.values(field)
         print(f"  {field}: kernel {_brief(kernel)}, emulator {_brief(emulator)}")
@@ -157,9 +156,8 @@ def _shrunk(
 ) -> list[str]:
     """The lines of a shorter trace with the same kind of difference."""
     from layout.ckernel.shrink import shrink_mismatch
-    from layout.traces.trace import line_of
 
     shorter = shrink_mismatch(
         built, operations, mismatch, seconds=args.shrink, results_only=args.results
     )
-    return [line_of(operation) for operation in shorter]
+    return [str(operation) for operation in shorter]

@@ -181,14 +181,13 @@ def _campaign_json(
 def _checked(campaign: Campaign) -> list[Checked]:
     """Each kind of difference, and the machines without one."""
     from layout.formats.findings import Checked, Finding
-    from layout.traces.trace import line_of
 
     wrong = []
     for found in campaign.found:
         where = str(found.path) if found.path else f"seed {found.seed}"
         name = f"{found.mismatch.operation.op} on {found.arch}"
         message = f"{found.cause}: {found.times} traces on {', '.join(found.arches)}"
-        detail = "\n".join(line_of(operation) for operation in found.shrunk)
+        detail = "\n".join(str(operation) for operation in found.shrunk)
         wrong.append(Checked(found.arch, name, Finding("kernel fuzz", message, where, 0, detail)))
     for path in campaign.earlier:
         finding = Finding("kernel fuzz", "found by an earlier run", path)
@@ -198,8 +197,6 @@ def _checked(campaign: Campaign) -> list[Checked]:
 
 
 def _found_json(found: Found) -> dict[str, Any]:
-    from layout.traces.trace import line_of
-
     return {
         "arch": found.arch,
         "arches": list(found.arches),
@@ -209,7 +206,7 @@ def _found_json(found: Found) -> dict[str, Any]:
         "fields": list(found.mismatch.fields),
         "times": found.times,
         "seconds": round(found.seconds, 1),
-        "shrunk": [line_of(operation) for operation in found.shrunk],
+        "shrunk": [str(operation) for operation in found.shrunk],
         "file": str(found.path) if found.path else None,
     }
 

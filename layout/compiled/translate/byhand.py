@@ -1,7 +1,7 @@
 """What is not translated: functions that parts/*.pyx have, or that no compiled operation calls."""
 
 MODULES = frozenset(
-    {"layout.tree.dump", "layout.tree.validate", "layout.tree.log", "layout.tree.v7_2.checks"}
+    {"layout.tree.printing", "layout.tree.validation", "layout.tree.log", "layout.tree.v7_2.checks"}
 )
 """Modules whose operations print, check or stop the kernel: they stay in Python."""
 

@@ -38,7 +38,7 @@ _TOOLS = (
     "layout.machine.machine",
 )
 _IN_TREE = shadow.DATA | {shadow.META_END, shadow.META_GAP}
-_OTHERS = {8: ("x86_64", "s390x", "sparc64"), 4: ("i386", "mips")}
+_OTHERS = {8: arches.THREE, 4: ("i386", "mips")}
 """Machines whose reading of a word is told, by the size of words."""
 
 

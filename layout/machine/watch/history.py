@@ -223,38 +223,6 @@ class HistoryMemory(NodeMemory):
         gap = super().meta_gap(node, mt)
         return self._note_read(node, self.meta_offset[mt] + 1, tag(shadow.META_GAP), gap, 1)
 
-    def topiary_next(self, node: int) -> int:  # noqa: D102
-        enode = super().topiary_next(node)
-        return self._note_read(node, self._topiary_next, tag(shadow.TOPIARY), enode)
-
-    def piv_parent(self, node: int) -> int:  # noqa: D102
-        enode = super().piv_parent(node)
-        return self._note_read(node, self._piv_parent, tag(shadow.PIV_PARENT), enode)
-
-    def parent_slot(self, node: int) -> int:  # noqa: D102
-        slot = super().parent_slot(node)
-        return self._note_read(node, self._parent_slot, tag(shadow.PARENT_SLOT), slot, 1)
-
-    def dead_type(self, node: int) -> int:  # noqa: D102
-        mt = super().dead_type(node)
-        return self._note_read(node, self._type, tag(shadow.DEAD_TYPE), mt, 4)
-
-    def slot_len(self, node: int) -> int:  # noqa: D102
-        count = super().slot_len(node)
-        return self._note_read(node, self._slot_len, tag(shadow.SLOT_LEN), count, 1)
-
-    def alloc_total(self, node: int) -> int:  # noqa: D102
-        total = super().alloc_total(node)
-        return self._note_read(node, self._alloc_total, tag(shadow.ALLOC_TOTAL), total)
-
-    def alloc_count(self, node: int) -> int:  # noqa: D102
-        count = super().alloc_count(node)
-        return self._note_read(node, self._alloc_count, tag(shadow.ALLOC_COUNT), count, 1)
-
-    def alloc_request(self, node: int) -> int:  # noqa: D102
-        count = super().alloc_request(node)
-        return self._note_read(node, self._alloc_request, tag(shadow.ALLOC_REQUEST), count, 4)
-
     def alloc_slot(self, node: int, i: int) -> int:  # noqa: D102
         offset = self.alloc_slot_offset + i * self.word_size
         return self._note_read(node, offset, tag(shadow.ALLOC_SLOT, i), super().alloc_slot(node, i))
@@ -376,38 +344,6 @@ class HistoryMemory(NodeMemory):
         self._note_write(node, self._rcu_next, tag(shadow.RCU_HEAD))
         self._note_write(node, self._rcu_func, tag(shadow.RCU_HEAD))
 
-    def set_topiary_next(self, node: int, enode: int) -> None:  # noqa: D102
-        super().set_topiary_next(node, enode)
-        self._note_write(node, self._topiary_next, tag(shadow.TOPIARY))
-
-    def set_piv_parent(self, node: int, enode: int) -> None:  # noqa: D102
-        super().set_piv_parent(node, enode)
-        self._note_write(node, self._piv_parent, tag(shadow.PIV_PARENT))
-
-    def set_parent_slot(self, node: int, slot: int) -> None:  # noqa: D102
-        super().set_parent_slot(node, slot)
-        self._note_write(node, self._parent_slot, tag(shadow.PARENT_SLOT), 1)
-
-    def set_dead_type(self, node: int, mt: int) -> None:  # noqa: D102
-        super().set_dead_type(node, mt)
-        self._note_write(node, self._type, tag(shadow.DEAD_TYPE), 4)
-
-    def set_slot_len(self, node: int, count: int) -> None:  # noqa: D102
-        super().set_slot_len(node, count)
-        self._note_write(node, self._slot_len, tag(shadow.SLOT_LEN), 1)
-
-    def set_alloc_total(self, node: int, total: int) -> None:  # noqa: D102
-        super().set_alloc_total(node, total)
-        self._note_write(node, self._alloc_total, tag(shadow.ALLOC_TOTAL))
-
-    def set_alloc_count(self, node: int, count: int) -> None:  # noqa: D102
-        super().set_alloc_count(node, count)
-        self._note_write(node, self._alloc_count, tag(shadow.ALLOC_COUNT), 1)
-
-    def set_alloc_request(self, node: int, count: int) -> None:  # noqa: D102
-        super().set_alloc_request(node, count)
-        self._note_write(node, self._alloc_request, tag(shadow.ALLOC_REQUEST), 4)
-
     def set_alloc_slot(self, node: int, i: int, value: int) -> None:  # noqa: D102
         super().set_alloc_slot(node, i, value)
         offset = self.alloc_slot_offset + i * self.word_size
@@ -417,3 +353,38 @@ class HistoryMemory(NodeMemory):
         super().set_alloc_slots(node, first, nodes)
         offset = self.alloc_slot_offset + first * self.word_size
         self._note_write(node, offset, tag(shadow.ALLOC_SLOT, first), count=len(nodes))
+
+
+_OVERLAYS = (
+    ("topiary_next", "_topiary_next", shadow.TOPIARY, 0),
+    ("piv_parent", "_piv_parent", shadow.PIV_PARENT, 0),
+    ("parent_slot", "_parent_slot", shadow.PARENT_SLOT, 1),
+    ("dead_type", "_type", shadow.DEAD_TYPE, 4),
+    ("slot_len", "_slot_len", shadow.SLOT_LEN, 1),
+    ("alloc_total", "_alloc_total", shadow.ALLOC_TOTAL, 0),
+    ("alloc_count", "_alloc_count", shadow.ALLOC_COUNT, 1),
+    ("alloc_request", "_alloc_request", shadow.ALLOC_REQUEST, 4),
+)
+"""Fields of nodes out of use: what reads one, what has its offset, its kind, its size in bytes.
+
+A size of 0 is a word; ``set_`` before the name is what writes the field.
+"""
+
+
+def _watch_field(name: str, offset: str, kind: int, width: int) -> None:
+    """Give HistoryMemory the two methods of a field, which note what the next ones do."""
+
+    def read(self: HistoryMemory, node: int) -> int:
+        value: int = getattr(super(HistoryMemory, self), name)(node)
+        return self._note_read(node, getattr(self, offset), tag(kind), value, width)
+
+    def write(self: HistoryMemory, node: int, value: int) -> None:
+        getattr(super(HistoryMemory, self), f"set_{name}")(node, value)
+        self._note_write(node, getattr(self, offset), tag(kind), width)
+
+    setattr(HistoryMemory, name, read)
+    setattr(HistoryMemory, f"set_{name}", write)
+
+
+for _overlay in _OVERLAYS:
+    _watch_field(*_overlay)

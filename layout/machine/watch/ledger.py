@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layout.machine.machine import Machine
-from layout.machine.watch.state import Reserve, StateKernel, Stored, WatchedState
 from layout.machine.watch.watch import Watch
+from layout.machine.watch.watched_state import Reserve, StateKernel, Stored, WatchedState
 from layout.memory.errors import UsageError
 from layout.memory.node import NodeMemory
 from layout.memory.slab import NodeCache

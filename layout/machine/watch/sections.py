@@ -12,8 +12,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from layout.machine.watch.report import STEP, Report
-from layout.machine.watch.state import StateKernel, WatchedState
 from layout.machine.watch.watch import ReportingMachine, Watch
+from layout.machine.watch.watched_state import StateKernel, WatchedState
 from layout.memory.errors import UsageError
 from layout.memory.node import NODE_SIZE
 from layout.memory.pointers import NODE_MASK

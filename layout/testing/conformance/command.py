@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from layout.formats import elf_core, raw_writer
-from layout.formats.dwarf_writer import type_file
-from layout.formats.export import beside, write_symbols
+from layout.formats.export import beside, put_core, write_symbols
 from layout.formats.segments import segments
 from layout.memory.errors import UsageError
 from layout.testing.conformance.answer import Answer, parse, too_slow
@@ -144,8 +143,7 @@ def write_case(built: Built, core: Path) -> None:
     image, pieces = built.image, segments(built.image.memory)
     data = elf_core.core(image.arch, pieces)
     start = len(data) - sum(len(piece.data) for piece in pieces)
-    core.write_bytes(data[: int(len(data) * built.kept)])
-    beside(core, ".types").write_bytes(type_file(image.profile))
+    put_core(data[: int(len(data) * built.kept)], image.profile, core)
     write_symbols(image, beside(core, ".isf"))
     doc = raw_writer.description(image, core.name, raw_writer.end_to_end(pieces, start))
     beside(core, ".json").write_text(json.dumps(doc, indent=1) + "\n")

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layout.images.decode import decode
 from layout.memory.errors import MachineFault
+from layout.memory.meaning import node_fields
 from layout.memory.nodeview import view
 from layout.memory.pointers import LEAF_64, TYPE_NAMES, mte_to_node
-from layout.show.fields import node_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from layout.images.image import Image
+    from layout.memory.meaning import NodeField
     from layout.memory.nodeview import Visit
-    from layout.show.fields import NodeField
     from layout.testing.conformance.answer import Row
 
 _LOW_BITS = (0x1, 0x3, 0x7, 0xF, 0xFF, 0xFFF)

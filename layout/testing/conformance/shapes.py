@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from layout.machine.machine import Machine
 from layout.memory.node import NODE_SIZE
+from layout.memory.nodeview import data_end
 from layout.memory.pointers import (
     ARANGE_64,
     LEAF_64,
@@ -116,12 +117,7 @@ class Site:
 
     def root_end(self) -> int:
         """The last slot in use of a root above the leaves."""
-        node, mt = self.root()
-        words = self.mem.read_node(node, mt)
-        pivots = self.slots[mt] - 1
-        if mt == ARANGE_64 or not words[pivots]:
-            return self.mem.meta_end(node, mt)
-        return pivots - (words[pivots] == self.top)
+        return data_end(self.mem, *self.root(), self.top)
 
     def dead_leaf(self) -> int:
         """An encoded pointer to a leaf that is in no tree but looks as if it were."""

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from layout.memory.errors import MachineFault
 from layout.memory.node import PIVOT
+from layout.memory.nodeview import end_by_pivot
 from layout.memory.pointers import (
     ARANGE_64,
     LEAF_64,
+    MAPLE_HEIGHT_MAX,
     NODE_MASK,
     RANGE_64,
     RESERVED_RANGE,
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from layout.memory.node import Words
 
 Found = tuple[int, int, int]
-
-_DEEPEST = 32
 
 
 class Lost(Exception):  # noqa: N818 - where a reader ends up, not an error of this program
@@ -100,10 +100,8 @@ class Reader:
 
     def end(self, words: Words, mt: int, high: int) -> int:
         """The last slot in use."""
-        pivots = self.sizes.pivots[mt]
-        if mt == ARANGE_64 or not words[pivots]:
-            return self.meta_end(words, mt)
-        return pivots - (words[pivots] == high)
+        by_pivot = end_by_pivot(self.mem, words, mt, high)
+        return self.meta_end(words, mt) if by_pivot is None else by_pivot
 
     def last_slot(self, words: Words, mt: int, high: int) -> int:
         """The last slot to visit."""
@@ -112,7 +110,7 @@ class Reader:
     def node(self, word: int, low: int, high: int, level: int) -> None:
         """Visit a node that covers ``low`` to ``high``."""
         mt = self.type(word)
-        if mt not in (LEAF_64, RANGE_64, ARANGE_64) or level > _DEEPEST:
+        if mt not in (LEAF_64, RANGE_64, ARANGE_64) or level > MAPLE_HEIGHT_MAX + 1:
             raise Lost
         words = self.words(self.address(word), mt)
         last_slot = self.last_slot(words, mt, high)

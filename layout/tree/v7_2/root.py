@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from layout.memory.pointers import (
     LEAF_64,
+    MAPLE_HEIGHT_MAX,
     MT_FLAGS_HEIGHT_MASK,
     MT_FLAGS_HEIGHT_OFFSET,
     ROOT_PARENT,
@@ -15,7 +16,6 @@ from layout.memory.pointers import (
     mte_to_node,
     xa_is_node,
 )
-from layout.tree.flags import MAPLE_HEIGHT_MAX
 from layout.tree.state import MA_ACTIVE, MA_START, MaState
 
 if TYPE_CHECKING:

@@ -47,6 +47,7 @@ def checked(arch, **options):
 # -- what today's kernel does breaks no rule, and is done as without the checker
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arch", THREE)
 @pytest.mark.parametrize(
     "path", [p for p in GOLDEN + CAPTURED if p.stem not in LONG], ids=lambda p: p.stem
@@ -64,6 +65,7 @@ def test_no_report_on_long_golden_traces(arch, path):
     assert not [line["reports"] for line in lines(checked(arch), path) if "reports" in line]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arch", ["arm", "mips", "m68k"])
 @pytest.mark.parametrize(
     "path", sorted((FIXTURES / "extra").glob("32bit-*.trace")), ids=lambda p: p.stem
@@ -73,7 +75,14 @@ def test_no_report_on_32_bit_traces(arch, path):
 
 
 @pytest.mark.parametrize("arch", THREE)
-@pytest.mark.parametrize("name", ["07c-spanning-rcu", "12-dup-and-destroy", "15-fault-injection"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "07c-spanning-rcu",
+        pytest.param("12-dup-and-destroy", marks=pytest.mark.long),
+        pytest.param("15-fault-injection", marks=pytest.mark.long),
+    ],
+)
 def test_checked_runs_give_the_plain_transcript(arch, name):
     [path] = [p for p in GOLDEN if p.stem == name]
     assert lines(checked(arch), path) == lines(Machine(arches.get(arch)), path)
@@ -244,9 +253,7 @@ def test_never_written(name):
     assert (report.kind, report.written_by, report.means) == (
         "never written",
         None,
-        dict.fromkeys(
-            (("x86_64", "s390x", "sparc64") if name == "s390x" else ("i386", "mips", "m68k")), 0
-        ),
+        dict.fromkeys((THREE if name == "s390x" else ("i386", "mips", "m68k")), 0),
     )
 
 

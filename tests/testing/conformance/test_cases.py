@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from layout.testing.conformance.suspects import SUSPECTS
 from layout.testing.conformance.walker import Reader
 
 CAPTURES = Path(__file__).parents[3] / "fixtures" / "captures"
-PACKAGED = Path(__file__).parents[3] / "layout" / "testing" / "conformance" / "captures"
+PACKAGED = resources.files("layout.testing.conformance") / "captures"
 
 
 def built(name):

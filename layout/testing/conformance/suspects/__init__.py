@@ -6,12 +6,12 @@ of one mistake have the same cause.
 
 from __future__ import annotations
 
-from layout.testing.conformance.suspects import ends, entries, indexes, machines
+from layout.testing.conformance.suspects import ends, entries, indexes, layouts
 from layout.testing.conformance.walker import Reader
 
 SUSPECTS: tuple[type[Reader], ...] = tuple(
     found
-    for module in (ends, indexes, entries, machines)
+    for module in (ends, indexes, entries, layouts)
     for name, found in vars(module).items()
     if isinstance(found, type) and issubclass(found, Reader)
     if found.CAUSE and not name.startswith("_")

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from layout.memory.node import Words
 
 
+_NO_INDEX = -1
+"""The last index of no node."""
+
+
 class _LastPivotUsed(Reader):
     """Any last pivot that is not 0 means a full node: the kernel's check of max is missing."""
 
     def end(self, words: Words, mt: int, high: int) -> int:
-        pivots = self.sizes.pivots[mt]
-        return self.meta_end(words, mt) if mt == ARANGE_64 or not words[pivots] else pivots
+        return super().end(words, mt, _NO_INDEX)
 
 
 class _AllSlots(Reader):

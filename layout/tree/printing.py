@@ -206,7 +206,7 @@ def reserved_nodes(k: Kernel, mas: MaState) -> list[Word]:
 
 
 def report_failure(k: Kernel, kind: str, where: str, tree: Word, mas: MaState | None) -> None:
-    """Print what a failed debug check prints; ``kind`` is BUG or WARN, of ``mas`` if given."""
+    """What a failed MT_BUG_ON() or MAS_WARN_ON() prints: BUG or WARN, of ``mas`` if given."""
     k.failures += 1
     # the line number of the C source is not known here
     k.printk(f"{kind} at {where}:0 (1)\n")
@@ -217,6 +217,6 @@ def report_failure(k: Kernel, kind: str, where: str, tree: Word, mas: MaState | 
 
 
 def report_index_not_increased(k: Kernel, tree: Word, before: Word, after: Word) -> None:
-    """Print that a search ended where it does not get on: only a damaged tree does that."""
+    """The MT_WARN_ON() of mt_find(): a search does not get on, as only in a damaged tree."""
     k.report_failure("WARN", "mt_find", tree, None)
     k.printk(f"index not increased! {after:x} <= {before:x}\n")

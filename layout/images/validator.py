@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from layout.images.links import (
     CHILD_SLOT,
     GAPS,
-    MAX_DEPTH,
     MAX_VIOLATIONS,
     GaveUpError,
     Links,
@@ -34,6 +33,7 @@ from layout.memory.pointers import (
     ARANGE_64,
     ENODE_NULL,
     LEAF_64,
+    MAPLE_HEIGHT_MAX,
     MT_FLAGS_ALLOC_RANGE,
     MT_FLAGS_ALLOC_WRAPPED,
     MT_FLAGS_HEIGHT_MASK,
@@ -208,8 +208,8 @@ class _Validator(Links):
             expected = "a node"
             self.refuse(place, Rule.CHILD_PRESENT, expected, "NULL", CHILD_SLOT)
             return None, None
-        if place.depth > MAX_DEPTH:
-            expected = f"at most {MAX_DEPTH} levels"
+        if place.depth > MAPLE_HEIGHT_MAX:
+            expected = f"at most {MAPLE_HEIGHT_MAX} levels"
             self.refuse(place, Rule.LEAF_DEPTH, expected, "more")
             return None, None
         node = word & ~NODE_MASK

@@ -1,0 +1,35 @@
+# make check: sets up .venv and runs lint, types, structure and quick tests; under two minutes.
+# Everything else that has to pass is in .ci/run.
+
+BIN := .venv/bin
+QUICK := not slow and not long and not kernel and not toolchain and not readers
+
+.PHONY: check lint test all quick clean
+
+check: lint test
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/lint-imports
+
+test: .venv/ready
+	$(BIN)/pytest -q -n auto -m "$(QUICK)"
+
+# the tests that are quick, as pytest's -m takes them
+quick:
+	@echo "$(QUICK)"
+
+# every test but campaigns of minutes
+all: .venv/ready
+	$(BIN)/pytest -q -n auto
+
+# installed anew after a change of what the compiled twin is made from
+.venv/ready: pyproject.toml setup.py $(wildcard layout/tree/*.py layout/memory/*.py layout/compiled/*.p*)
+	python3 -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[test,lint]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist

@@ -1,0 +1,63 @@
+"""Where the command starts: sees that the packages ``layout`` and ``arches`` are this project's.
+
+Other distributions install packages of these names too. A module inside either package could not
+tell: if it is shadowed, it is not found. So this module stands alone, under a name of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from importlib import metadata
+from importlib.abc import InspectLoader
+from pathlib import Path
+
+PACKAGES = ("arches", "layout")
+OURS = '__distribution__ = "maple-layout"'
+"""A line that stands in both packages' ``__init__.py``."""
+
+APART = (
+    "install maple-layout apart: pipx install maple-layout, uv tool install maple-layout, or pip "
+    "in a virtual environment of its own"
+)
+EXIT_USAGE = 2
+
+
+def main() -> int:
+    """Run the command; exit code 2, and one line, where a package is not this project's."""
+    for name in PACKAGES:
+        if complaint := shadow(name):
+            print(f"maple-layout: {complaint}", file=sys.stderr)
+            return EXIT_USAGE
+    from layout.cli.main import main as command  # noqa: PLC0415 - only now is it known whose it is
+
+    return command()
+
+
+def shadow(name: str) -> str:
+    """What is wrong with the package that Python finds under a name; empty if it is ours."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None or not isinstance(spec.loader, InspectLoader):
+        return (
+            f"the package '{name}' lacks its __init__.py: the removal of another distribution may "
+            f"have taken it: {APART}"
+        )
+    if OURS in (spec.loader.get_source(name) or "").splitlines():
+        return ""
+    file = Path(spec.origin)
+    for place in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        if place and file.is_relative_to(Path(place).absolute()):
+            return f"the module '{name}' is not ours but {file}: take {place} out of PYTHONPATH"
+    owner = _owner(file)
+    whose = f"of the distribution {owner}" if owner else "not ours"
+    return f"the module '{name}' is {whose} ({file}): {APART}"
+
+
+def _owner(file: Path) -> str:
+    """The distribution, other than this one, that installed a file; empty if none says so."""
+    for found in metadata.distributions():
+        listed = (each for each in found.files or () if each.name == file.name)
+        if found.name != "maple-layout" and any(found.locate_file(each) == file for each in listed):
+            return f"{found.name} {found.version}"
+    return ""
