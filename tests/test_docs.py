@@ -5,7 +5,8 @@ are tests, which pytest finds by itself.
 
 In a ``console`` block of the pages below, lines that start with ``$`` are commands, those that
 start with ``>`` go on with one, and what follows is all they print, stderr included. The commands
-of a page share a directory. A line ``...`` stands for any lines.
+of a page share a directory, in which ``fixtures`` are the project's. A line ``...`` stands for any
+lines.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("tutorial.md", "glossary.md", "defects.md")
+PAGES = ("tutorial.md", "glossary.md", "defects.md", "memory.md")
 EXAMPLES = [
     path for path in sorted((ROOT / "docs/examples").glob("*.py")) if path.name[:5] != "test_"
 ]
@@ -71,6 +72,7 @@ def compare_commands(page, tmp_path):
     }
     commands = sessions(page)
     assert commands
+    (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")
     for command, wanted in commands:
         ran = subprocess.run(
             ["bash", "-c", command],

@@ -155,8 +155,8 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     parser.add_argument(
         "input",
         metavar=metavar,
-        help="a trace, a JSON capture, an ELF core, a JSON dump or the JSON of raw memory, "
-        "may be xz-compressed; - is stdin",
+        help="a trace, a JSON capture or dump, an ELF core, raw memory or the JSON beside it, or "
+        "text of memory (hexdump, rd, x, mt_dump), packed by xz, gzip, zstd or not; - is stdin",
     )
     parser.add_argument(
         "--tree",
@@ -169,21 +169,65 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
         "--at", metavar="LINE", type=count, help="show the state after this line of the trace"
     )
     add_limit(parser)
+    add_addresses(parser)
+    named = parser.add_mutually_exclusive_group()
+    named.add_argument(
+        "--symbol", metavar="NAME", help="the tree of this name, found by drgn with debug info"
+    )
+    named.add_argument(
+        "--task", metavar="PID", type=count, help="or the memory map of this process"
+    )
+    parser.add_argument(
+        "--debug-info",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="debug info for --symbol and --task, such as vmlinux; may be repeated",
+    )
+
+
+def add_addresses(parser: argparse.ArgumentParser) -> None:
+    """Add ``--base`` and ``--direct-map``, for memory that does not say where it lies."""
+    parser.add_argument(
+        "--base",
+        metavar="ADDR",
+        help="the address of the first byte of raw memory, or what to add to a text's addresses",
+    )
+    parser.add_argument(
+        "--direct-map",
+        metavar="ADDR",
+        help="of physical addresses: the virtual one of address 0 in the kernel's direct map; "
+        "found by itself where nodes tell",
+    )
 
 
 def open_image(args: argparse.Namespace) -> Image:
     """The image that the options of ``add_input`` ask for; its notes go to stderr."""
     from layout.traces.inputs import load
 
+    tree = args.tree
+    if args.symbol is not None or args.task is not None:
+        from layout.images.symbols import tree_address
+
+        if tree is not None:
+            message = "--tree gives the address that --symbol and --task look for: leave one out"
+            raise UsageError(message)
+        found = tree_address(
+            args.input, symbol=args.symbol, task=args.task, debug_info=args.debug_info
+        )
+        tree = f"{found:x}"
+        tell(f"tree at {tree}, as drgn says")
     image = load(
         args.input,
-        tree=args.tree,
+        tree=tree,
         arch=None if args.arch is None else arches.get(args.arch),
         kernel=args.kernel,
         lock_size=args.lock_size,
         config=args.config,
         at=args.at,
         limit=args.limit,
+        base=args.base,
+        direct_map=args.direct_map,
     )
     for text in image.notes:
         tell(text)

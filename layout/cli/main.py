@@ -25,6 +25,7 @@ VERBS = {
     "dump": "layout.cli.dump",
     "decode": "layout.cli.decode",
     "validate": "layout.cli.validate",
+    "scan": "layout.cli.scan",
     "struct": "layout.cli.structs",
     "record": "layout.cli.record",
     "export": "layout.cli.export",

@@ -79,7 +79,7 @@ def _record(args: argparse.Namespace, arch: Arch, files: Output) -> int:
 
 def _text(path: str) -> str:
     """A file of text, packed by xz or not. Raises OSError, InputError."""
-    from layout.images.kinds import read_bytes
+    from layout.images.packed import read_bytes
 
     data = read_bytes(path)
     if b"\0" in data[:4096]:

@@ -13,7 +13,7 @@ import arches
 from layout.formats.btf import is_btf, read_btf
 from layout.formats.dwarf_reader import read_dwarf
 from layout.images.elf import elf_machine
-from layout.images.kinds import read_bytes
+from layout.images.packed import read_bytes
 from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from layout.memory.structs import Profile
 
 
+EXCLUDED = "a page that the dump leaves out"
+"""The kind of a fault at an address that a dump knows of, but has no bytes for."""
+
+
 @dataclass(slots=True)
 class Image:
     """Memory of one machine, and the address ``tree`` of the struct maple_tree in it.
 
-    ``source`` names the file, ``kind`` is one of trace, capture, core, dump, raw. ``notes`` are the
-    assumptions made while reading, one line each.
+    ``source`` names the file, ``kind`` is one of trace, capture, core, dump, raw, paste, raw memory
+    and kdump. ``notes`` are the assumptions made while reading, one line each.
     """
 
     arch: Arch
@@ -36,6 +40,12 @@ def require_tree(memory: NodeMemory, tree: int, source: str) -> None:
         memory.ma_root(tree)
         memory.ma_flags(tree)
     except MachineFault as fault:
+        if fault.kind == EXCLUDED:
+            message = (
+                f"{source}: the struct maple_tree at {tree:x} lies in {EXCLUDED}: dump with a "
+                "lower -d level of makedumpfile"
+            )
+            raise InputError(message) from None
         why = "is misaligned" if fault.kind == "misaligned" else "is not in this file's memory"
         message = f"{source}: a struct maple_tree at {tree:x} {why}: give its address as --tree"
         raise InputError(message) from None

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import lzma
+import codecs
 import re
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from layout.host.files import settle
+from layout.images.foreign import foreign
+from layout.images.pastelines import paste_format
 from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from layout.images.packed import Bytes
 
+Kind = Literal["trace", "capture", "core", "dump", "raw", "paste", "memory", "kdump"]
+"""raw is JSON beside a file of memory, memory such a file by itself, paste a text of it."""
 
-Kind = Literal["trace", "capture", "core", "dump", "raw"]
-
-LIMIT = 1 << 30
-"""The most bytes that an input may have, packed or unpacked."""
-
-_CHUNK = 1 << 20
-_XZ_MAGIC = b"\xfd7zXZ\0"
-_XZ_MEMORY = 1 << 28
-"""What the xz decoder may use, in bytes; xz -9 asks for 65 MiB."""
 _ELF_FIRST = b"\x7f"  # a core cut to one byte is still told for what it is
 _BOM = b"\xef\xbb\xbf"
+_HEAD = 1 << 20
+"""So many bytes are looked at; an image may be larger than memory."""
 
 _TRANSCRIPT = re.compile(rb'\s*\{\s*"n"\s*:\s*\d+\s*,\s*"op"\s*:')
 _RAW_KEYS = re.compile(rb'"segments"\s*:')
@@ -34,87 +28,50 @@ _DUMP_KEYS = re.compile(rb'"(root|flags|nodes)"\s*:')
 _ADDRESS = re.compile(r"(0[xX])?([0-9a-fA-F]{1,16})")
 
 
-def read_bytes(path: str) -> bytes:
-    """The bytes of a file, unpacked if they are xz; ``-`` is stdin.
+def kind_of(data: Bytes, source: str = "input", *, binary: bool = False) -> Kind:
+    """What ``data`` is, by its content; with ``binary`` anything may be raw memory.
 
-    Raises OSError; InputError for xz data that is cut short or damaged, and for more than
-    LIMIT bytes.
+    Raises InputError where it is nothing known, or known and not read here.
     """
-    if path == "-":
-        return _read(sys.stdin.buffer, "stdin")
-    settle(path)
-    with Path(path).open("rb") as file:
-        return _read(file, path)
-
-
-def _read(file: BinaryIO, source: str) -> bytes:
-    head = file.read(len(_XZ_MAGIC))
-    if head == _XZ_MAGIC:
-        return _unpack(head, file, source)
-    data = bytearray(head)
-    while chunk := file.read(_CHUNK):
-        data += chunk
-        _check_size(len(data), source)
-    return bytes(data)
-
-
-def _check_size(size: int, source: str) -> None:
-    if size > LIMIT:
-        message = f"{source}: more than {LIMIT >> 20} MiB: cut out what the tree needs"
-        raise InputError(message)
-
-
-def _unpack(head: bytes, file: BinaryIO, source: str) -> bytes:
-    """Unpack one xz stream after another, never more than LIMIT bytes in all."""
-    data = bytearray()
-    packed = head
-    try:
-        while packed:
-            stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
-            while not stream.eof:
-                if stream.needs_input and not packed:
-                    packed = file.read(_CHUNK)
-                    if not packed:
-                        message = f"{source}: the xz data is cut short: fetch the file again"
-                        raise InputError(message)
-                data += stream.decompress(packed, _CHUNK)
-                packed = b""
-                _check_size(len(data), source)
-            packed = (stream.unused_data or file.read(_CHUNK)).lstrip(b"\0")
-    except lzma.LZMAError as error:
-        message = f"{source}: the xz data is damaged ({error}): fetch the file again"
-        raise InputError(message) from None
-    return bytes(data)
-
-
-def kind_of(data: bytes, source: str = "input") -> Kind:
-    """What ``data`` is, by its content. Raises InputError where it is nothing known."""
-    if not data:
+    if not len(data):
         message = f"{source} is empty: give a trace, a capture, an ELF core or a dump"
         raise InputError(message)
-    if data.startswith(_ELF_FIRST):
+    head = bytes(data[:_HEAD])
+    if head.startswith(_ELF_FIRST):
         return "core"
-    text = data.removeprefix(_BOM)
+    other = foreign(head)
+    if other:
+        if head.startswith((b"KDUMP", b"DISKDUMP")):
+            return "kdump"
+        message = f"{source} is {other[0]}: {other[1]}"
+        raise InputError(message)
+    text = head.removeprefix(_BOM)
     if text.lstrip(b" \t\r\n")[:1] == b"{":
-        return _kind_of_json(text, source)
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        known = False
-    else:
-        known = b"\0" not in data
-    if not known:
+        return _kind_of_json(data, source)
+    if not _is_text(head):
+        if binary:
+            return "memory"
         message = (
-            f"{source} is none of trace, JSON capture, ELF core and JSON dump, packed by xz or "
-            "not: give one of these"
+            f"{source} is none of trace, JSON capture, ELF core, JSON dump and text of memory, "
+            "packed by xz, gzip, zstd or not: give one of these, or, if it is raw memory, --arch "
+            "and --base"
         )
         raise InputError(message)
-    return "trace"
+    return "paste" if paste_format(head.decode(errors="replace")) else "trace"
 
 
-def _kind_of_json(text: bytes, source: str) -> Kind:
+def _is_text(head: bytes) -> bool:
+    """Whether bytes are UTF-8 text, the last character perhaps cut off."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < _HEAD)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in head
+
+
+def _kind_of_json(text: Bytes, source: str) -> Kind:
     # searched, not parsed: a file that is cut short is still told for what it is
-    if _TRANSCRIPT.match(text):
+    if _TRANSCRIPT.match(bytes(text[:_HEAD]).removeprefix(_BOM)):
         message = f"{source} is the transcript of a run: give the trace that it was made from"
         raise InputError(message)
     if _RAW_KEYS.search(text):
@@ -134,6 +91,6 @@ def parse_address(text: str, option: str = "--tree") -> int:
     """An address as the command line has it, hex with or without 0x. Raises UsageError."""
     match = _ADDRESS.fullmatch(text)
     if match is None:
-        message = f"{option} {text[:40]!r} is no address: give up to 16 hex digits"
+        message = f"{option} {text!r} is no address: give up to 16 hex digits"
         raise UsageError(message)
     return int(match[2], 16)

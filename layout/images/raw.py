@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from layout.images.capture import file_arch
 from layout.images.image import Image, require_tree
 from layout.images.jsonfile import Json, parse
-from layout.images.kinds import read_bytes
+from layout.images.packed import read_bytes
+from layout.images.treestruct import layout_versions
 from layout.memory import structs
 from layout.memory.errors import InputError, UsageError
 from layout.memory.node import NodeMemory
@@ -68,7 +69,8 @@ def _profile(
         config = (named.text() or None) if named else None
         lock_size = size.count(_LOCK_MAX) if size else None
     lock_size = 4 if lock_size is None else lock_size
-    return structs.profile(machine, kernel or _kernel(doc), lock_size, config=config)
+    version = layout_versions(kernel)[0] if kernel else _kernel(doc)
+    return structs.profile(machine, version, lock_size, config=config)
 
 
 def _kernel(doc: Json) -> str:
@@ -76,11 +78,11 @@ def _kernel(doc: Json) -> str:
     said = doc.get("kernel")
     if said is None:
         return structs.DEFAULT_VERSION
-    short = ".".join(said.text().split(".")[:2])
-    if short not in structs.VERSIONS:
+    try:
+        return layout_versions(said.text())[0]
+    except UsageError:
         known = ", ".join(structs.VERSIONS)
         said.fail(f"kernel version {said.text()!r} is not known: known are {known}, try --kernel")
-    return short
 
 
 def _map(memory: NodeMemory, segment: Json, raw: bytes, path: Path) -> None:

@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import arches
-from layout.images.kinds import kind_of, parse_address, read_bytes
+from layout.images.kinds import kind_of, parse_address
+from layout.images.opening import NAMES as _NAMES
+from layout.images.opening import read_image
+from layout.images.packed import open_bytes, read_bytes, whole
+from layout.images.treestruct import Known
 from layout.memory.errors import InputError, UsageError
 from layout.memory.limits import LIMIT
 from layout.memory.structs import short_version
+from layout.traces.othertext import refuse_other_text
 from layout.traces.snapshot import operations, snapshot
 from layout.traces.source import TraceText
 
@@ -34,15 +39,16 @@ def open_trace(path: str, arch: Arch) -> Iterator[Operation]:
 def read_trace(path: str) -> TraceText:
     """The text of a trace file. Raises OSError, InputError."""
     text = TraceText.open(path)
-    if text is not None:
-        return text
-    source = "stdin" if path == "-" else path
-    data = read_bytes(path)
-    kind = kind_of(data, source) if data else "trace"
-    if kind != "trace":
-        message = f"{source} is a {kind}: give a trace"
-        raise InputError(message)
-    return TraceText(data, source)
+    if text is None:
+        source = "stdin" if path == "-" else path
+        data = read_bytes(path)
+        kind = kind_of(data, source) if data else "trace"
+        if kind != "trace":
+            message = f"{source} is {_NAMES[kind]}: give a trace"
+            raise InputError(message)
+        text = TraceText(data, source)
+    refuse_other_text(text)
+    return text
 
 
 def load(  # noqa: PLR0913 - the options that every verb with an input has
@@ -55,59 +61,49 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
     config: str | None = None,
     at: int | None = None,
     limit: int = LIMIT,
+    base: str | None = None,
+    direct_map: str | None = None,
 ) -> Image:
     """The image in a file, whatever its kind; ``-`` is stdin.
 
     ``tree`` is the number of a trace's tree or a hex address, ``at`` the trace line after
-    which the tree is looked at, ``limit`` what one of its lines may ask for.
-    Raises OSError, InputError, UsageError; for traces also what running them raises.
+    which the tree is looked at, ``limit`` what one of its lines may ask for. ``base`` is the
+    address of a file's first byte, ``direct_map`` the virtual address of physical address 0,
+    both in hex. Raises OSError, InputError, UsageError; for traces also what running them
+    raises.
     """
-    source = "stdin" if path == "-" else path
-    text = TraceText.open(path)
-    data = b"" if text is not None else read_bytes(path)
-    kind = "trace" if text is not None else kind_of(data, source)
-    if kind == "trace":
+    first = None if base is None else parse_address(base, "--base")
+    text = TraceText.open(path) if first is None else None
+    if text is None:
+        data, source = open_bytes(path)
+        kind = kind_of(data, source, binary=arch is not None or first is not None)
+        if first is not None and kind != "paste":
+            kind = "memory"
+        if kind == "trace":
+            text = TraceText(whole(data, source), source)
+    if text is not None:
         _check_trace_kernel(kernel, lock_size, config)
+        refuse_other_text(text)
         machine = arch or arches.get("x86_64")
-        text = text or TraceText(data, source)
         return snapshot(text, arch=machine, tree=tree, at=at, limit=limit)
     if at is not None:
-        message = f"--at is for traces, but {source} is a {kind}: leave it out"
+        message = f"--at is for traces, but {source} is {_NAMES[kind]}: leave it out"
         raise UsageError(message)
     address = None if tree is None else parse_address(tree)
-    if kind == "core":
-        from layout.images.core import read_core  # noqa: PLC0415 - only what is needed
-
-        return read_core(
-            data,
-            source,
-            tree=address,
-            arch=arch,
-            kernel=kernel,
-            lock_size=lock_size,
-            config=config,
-        )
-    if kind == "raw":
-        from layout.images.raw import read_raw  # noqa: PLC0415
-
-        folder = Path() if path == "-" else Path(path).parent
-        return read_raw(
-            data,
-            source,
-            folder,
-            tree=address,
-            arch=arch,
-            kernel=kernel,
-            lock_size=lock_size,
-            config=config,
-        )
-    if kind == "dump":
-        from layout.images.dumpfile import read_dump  # noqa: PLC0415
-
-        return read_dump(data, source, arch=arch, tree=address)
-    from layout.images.capture import read_capture  # noqa: PLC0415
-
-    return read_capture(data, source, arch=arch, tree=address)
+    folder = Path() if path == "-" else Path(path).parent
+    start = None if direct_map is None else parse_address(direct_map, "--direct-map")
+    known = Known(kernel, lock_size, config)
+    return read_image(
+        data,
+        source,
+        kind,
+        folder=folder,
+        tree=address,
+        arch=arch,
+        known=known,
+        base=first,
+        direct_map=start,
+    )
 
 
 def _check_trace_kernel(kernel: str | None, lock_size: int | None, config: str | None) -> None:

@@ -7,16 +7,16 @@ reads such a trace comes upon an error where the end is missing, or stands in an
 
 from __future__ import annotations
 
-import codecs
 import itertools
-import lzma
 import re
 import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layout.images.kinds import LIMIT
+from layout.host.files import settle
+from layout.images.kinds import kind_of
+from layout.images.packed import LIMIT, first_unpacked, packing, unpacked
 from layout.memory.errors import InputError, TraceError
 
 if TYPE_CHECKING:
@@ -30,15 +30,14 @@ _END = re.compile(rb"#: end at line (\d{1,18})\r?(?:\n|$)")
 _PIECE = 1 << 20
 """Bytes that are read or unpacked at a time."""
 
-_HEAD = 1 << 12
+_HEAD = 1 << 16
 """Bytes that have to be text for the rest to be taken for a trace."""
 
 _AHEAD = 1 << 25
 """Bytes of stdin that are kept to be read twice."""
 
-_XZ_MAGIC = b"\xfd7zXZ\0"
-_XZ_MEMORY = 1 << 28
-"""What the xz decoder may use, in bytes; xz -9 asks for 65 MiB."""
+_MAGIC = 6
+"""Bytes that tell how a file is packed."""
 
 
 def end_line(number: int) -> str:
@@ -51,6 +50,7 @@ class TraceText:
 
     def __init__(self, data: bytes, source: str = "") -> None:
         self.source = source
+        self.head = data[:_HEAD]
         self._kept: list[bytes] = [data]
         self._file: BinaryIO | None = None
         self._path: Path | None = None
@@ -58,7 +58,7 @@ class TraceText:
 
     @classmethod
     def open(cls, path: str) -> TraceText | None:
-        """The trace in a file, packed by xz or not; ``-`` is stdin.
+        """The trace in a file, packed or not; ``-`` is stdin.
 
         None for what is no trace by its beginning, and then nothing of it was read. Raises
         OSError.
@@ -69,16 +69,19 @@ class TraceText:
             file: BinaryIO = sys.stdin.buffer
             if not hasattr(file, "peek"):
                 return None
-            if not _is_text(file.peek(_HEAD)[:_HEAD]):
+            text.head = file.peek(_HEAD)[:_HEAD]
+            if not _is_trace(text.head, text.source):
                 return None
             text._file = file
             return text
+        settle(path)
         place = Path(path)
         if not stat.S_ISREG(place.stat().st_mode):
             return None
         with place.open("rb") as file:
-            if not _is_text(file.read(_HEAD)):
-                return None
+            text.head = file.read(_HEAD)
+        if not _is_trace(text.head, text.source):
+            return None
         text._path = place
         return text
 
@@ -161,25 +164,14 @@ class TraceText:
             yield from _read(self._file)
 
 
-def _is_text(head: bytes) -> bool:
-    """Whether it may be the beginning of a trace: text, and no JSON; or packed by xz."""
-    if not head:
-        return False
-    if head.startswith(_XZ_MAGIC):
-        head = _unpacked_head(head)
+def _is_trace(head: bytes, source: str) -> bool:
+    """Whether a file with these first bytes, packed or not, may be a trace."""
+    text = first_unpacked(head)
+    whole = text[: text.rfind(b"\n") + 1] or text  # a character may be cut in two
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
+        return kind_of(whole, source) == "trace"
+    except InputError:
         return False
-    return "\0" not in text and text.lstrip("\ufeff \t\r\n")[:1] not in {"{", "\x7f"}
-
-
-def _unpacked_head(head: bytes) -> bytes:
-    try:
-        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
-        return stream.decompress(head, _HEAD) or b"\0"
-    except lzma.LZMAError:
-        return b"\0"
 
 
 def _read(file: BinaryIO) -> Iterator[bytes]:
@@ -201,35 +193,20 @@ def _whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _unpacked(pieces: Iterator[bytes], source: str) -> Iterator[bytes]:
-    """Pieces as they are, or unpacked, if they are xz."""
+    """Pieces as they are, or unpacked, if they are packed; never more than LIMIT of these."""
     first = b""
-    while len(first) < len(_XZ_MAGIC) and (piece := next(pieces, b"")):
+    while len(first) < _MAGIC and (piece := next(pieces, b"")):
         first += piece
     both = itertools.chain([first], pieces)
-    return _streams(both, source) if first.startswith(_XZ_MAGIC) else both
+    magic = packing(first)
+    return both if magic is None else _limited(unpacked(magic, both, source), source)
 
 
-def _streams(pieces: Iterator[bytes], source: str) -> Iterator[bytes]:
-    """One xz stream after another, unpacked: never more than LIMIT bytes in all."""
+def _limited(pieces: Iterator[bytes], source: str) -> Iterator[bytes]:
     size = 0
-    packed = next(pieces, b"")
-    try:
-        while packed:
-            stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
-            while not stream.eof:
-                if stream.needs_input and not packed:
-                    packed = next(pieces, b"")
-                    if not packed:
-                        message = f"{source}: the xz data is cut short: fetch the file again"
-                        raise InputError(message)
-                found = stream.decompress(packed, _PIECE)
-                packed = b""
-                size += len(found)
-                if size > LIMIT:
-                    message = f"{source}: more than {LIMIT >> 20} MiB in xz: unpack it with xz -d"
-                    raise InputError(message)
-                yield found
-            packed = (stream.unused_data or next(pieces, b"")).lstrip(b"\0")
-    except lzma.LZMAError as error:
-        message = f"{source}: the xz data is damaged ({error}): fetch the file again"
-        raise InputError(message) from None
+    for piece in pieces:
+        size += len(piece)
+        if size > LIMIT:
+            message = f"{source}: more than {LIMIT >> 20} MiB in a packed trace: unpack it first"
+            raise InputError(message)
+        yield piece

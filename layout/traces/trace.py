@@ -1,4 +1,4 @@
-"""Traces: one operation per line, numbers in hex, ``#`` comments.
+"""Traces: one operation per line, numbers in hex with or without 0x, ``#`` comments.
 
 >>> [operation] = parse(["store 1000 1fff 2a01"], ulong_max=(1 << 64) - 1)
 >>> operation.op, [hex(n) for n in operation.args]
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from layout.traces.language import Argument, Declaration
 
-_HEX = re.compile(r"[0-9A-Fa-f]+")
+_HEX = re.compile(r"(?:0[xX])?[0-9A-Fa-f]+")
 _SWITCH = ("off", "on")
 _MAX_LINE = 1 << 16
 _SHOWN = 40
@@ -115,8 +115,7 @@ def _number(n: int, argument: Argument, text: str, ulong_max: int) -> int:
     name, kind, _ = argument
     if not _HEX.fullmatch(text):
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-        remedy = "without 0x" if text[:2].lower() == "0x" else "digits 0-9 and a-f only"
-        raise TraceError(n, f"{name} is {shown!r}, it should be a hex number, {remedy}")
+        raise TraceError(n, f"{name} is {shown!r}, it should be a hex number, digits 0-9 and a-f only")
     number = int(text, 16) if len(text) <= 64 else ulong_max + 1
     if number > ulong_max:
         bits = ulong_max.bit_length()

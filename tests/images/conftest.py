@@ -47,23 +47,47 @@ class HandTree:
 
 
 def elf_core(arch: str, pieces: list[tuple[int, bytes]], **header: int) -> bytes:
-    """An ELF core of these (address, bytes); ``header`` replaces fields of the ELF header."""
-    order = "<" if arches.get(arch).byteorder == "little" else ">"
+    """An ELF core of these (address, bytes); ``header`` replaces fields of the ELF header.
+
+    ``gap`` is how many bytes lie between the header and the program headers, ``shift`` what to
+    take from an address for a physical one, ``memsz`` the bytes that each segment has more in
+    memory than in the file; with ``many`` the number of program headers is in a section header.
+    """
+    machine = arches.get(arch)
+    order = "<" if machine.byteorder == "little" else ">"
     fields = {"type": 4, "machine": _ELF_MACHINE[arch], "data": 1 if order == "<" else 2} | header
+    gap, shift, more = (fields.get(name, 0) for name in ("gap", "shift", "memsz"))
+    many = fields.get("many", 0)
+    gap += 64 if many else 0
     ident = b"\x7fELF" + bytes([2, fields["data"], 1]) + bytes(9)
     head = struct.pack(
         f"{order}16sHHIQQQIHHHHHH",
-        *(ident, fields["type"], fields["machine"], 1, 0, 64, 0, 0, 64, 56),
-        *(len(pieces), 64, 0, 0),
+        *(
+            ident,
+            fields["type"],
+            fields["machine"],
+            1,
+            0,
+            64 + gap,
+            fields.get("shoff", 64 if many else 0),
+        ),
+        *(0, 64, 56, fields.get("phnum", 0xFFFF if many else len(pieces))),
+        *(fields.get("shentsize", 64), fields.get("shnum", 0), fields.get("shstrndx", 0)),
     )
-    at = 64 + 56 * len(pieces)
+    between = bytearray(gap)
+    if many:
+        struct.pack_into(f"{order}I", between, 44, len(pieces))
+    at = 64 + gap + 56 * len(pieces)
     table, body = b"", b""
     for address, raw in pieces:
+        place = address - shift if "shift" in fields else 0
+        size = len(raw)
+        virtual = place if fields.get("physical") else address
         table += struct.pack(
-            f"{order}IIQQQQQQ", 1, 6, at + len(body), address, 0, len(raw), len(raw), 4096
+            f"{order}IIQQQQQQ", 1, 6, at + len(body), virtual, place, size, size + more, 4096
         )
         body += raw
-    return head + table + body
+    return head + bytes(between) + table + body
 
 
 @pytest.fixture(params=THREE)

@@ -87,6 +87,10 @@ def test_implausible_flags_lose(make_core):
         ({"kernel": "6.12.117", "lock_size": 4}, 4),
         ({"kernel": "6.1.0-50-amd64", "lock_size": 4}, 16),
         ({"kernel": "6.1"}, 16),
+        ({"kernel": "6.18.44"}, 4),
+        ({"kernel": "7.0-rc1"}, 4),
+        ({"kernel": "7.3.4+deb14-amd64"}, 4),
+        ({"kernel": "6.6", "lock_size": 4}, 16),
         ({"lock_size": 0}, 0),
     ],
 )
@@ -159,13 +163,62 @@ def test_machines(make_core):
     [
         ([], {}, r"without memory"),
         ([(0x1000, bytes(16))], {"type": 2}, r"no core \(its e_type is ET_EXEC\)"),
-        ([(0x1000, bytes(16)), (0x1008, bytes(16))], {}, r"overlap at 1008"),
         ([(0xFFFFFFFFFFFFFFF8, bytes(16))], {}, r"ends beyond the last address"),
     ],
 )
 def test_cores_that_make_no_sense(make_core, pieces, header, text):
     with pytest.raises(InputError, match=text):
         read_core(make_core("x86_64", pieces, **header), "x", tree=0x1000)
+
+
+def test_segments_that_overlap(make_core):
+    """The first one is taken, as crash and gdb do."""
+    core = make_core("x86_64", [(0x1000, bytes(16)), (0x1008, b"\x77" * 16)])
+    image = read_core(core, "x", tree=0x1000)
+    assert image.notes[0] == "1 segments overlap with others before them: the first are taken"
+    assert image.memory.read(0x1000, 24) == bytes(16) + b"\x77" * 8
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"gap": 128},
+        {"many": 1},
+        {"shoff": 64, "shentsize": 0x4000, "shnum": 2, "shstrndx": 1, "gap": 128},
+        {"shoff": 1 << 40, "shnum": 3, "shstrndx": 7},
+        {"shift": 0xFFFF888000000000},
+    ],
+)
+def test_headers_as_tools_write_them(make_core, header):
+    arch, pieces = pieces_of("x86_64-6.12.117-medium.json")
+    image = read_core(make_core(arch, pieces, **header), "x", tree=pieces[0][0])
+    assert decode(image.memory, image.tree).complete
+
+
+def test_physical_addresses(make_core):
+    """The direct map's place is found, given, or asked for; the tree's address is either."""
+    arch, pieces = pieces_of("x86_64-6.12.117-level3.json")
+    shift, tree = 0xFFFF888000000000, pieces[0][0]
+    core = make_core(arch, pieces, shift=shift, physical=1)
+    for address, options in ((tree, {}), (tree - shift, {}), (tree, {"direct_map": shift})):
+        image = read_core(core, "x", tree=address, **options)
+        assert (image.tree, decode(image.memory, image.tree).complete) == (tree, True)
+    few = make_core(arch, pieces[:1], shift=shift, physical=1)
+    with pytest.raises(InputError, match=r"^x holds physical addresses.*give that as --direct-map"):
+        read_core(few, "x", tree=tree)
+
+
+def test_pages_that_the_dump_leaves_out(make_core):
+    arch, pieces = pieces_of("x86_64-6.12.117-medium.json")
+    core = make_core(arch, pieces[:2], memsz=0x1000)
+    image = read_core(core, "x", tree=pieces[0][0])
+    found = decode(image.memory, image.tree)
+    assert all("(a page that the dump leaves out)" in text for text in found.problems[:2])
+    lone = make_core(arch, [(pieces[0][0] - 64, bytes(64))], memsz=0x1000)
+    with pytest.raises(
+        InputError, match=r"lies in a page that the dump leaves out: .*makedumpfile"
+    ):
+        read_core(lone, "x", tree=pieces[0][0])
 
 
 @pytest.mark.parametrize("arch", THREE)

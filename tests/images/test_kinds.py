@@ -2,89 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
-import lzma
-import sys
-import zlib
 from pathlib import Path
 
 import pytest
 
 import arches
-from layout.images import kinds as loading
-from layout.images.kinds import kind_of, parse_address, read_bytes
+from layout.images.kinds import kind_of, parse_address
 from layout.memory.errors import InputError, UsageError
 from layout.traces.inputs import load
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 PACKED = CAPTURES / "sparc64-6.12.117-mt_churn_plain.json.xz"
 MEDIUM = CAPTURES / "x86_64-6.12.117-medium.json"
-
-
-def test_xz_is_told_by_content(tmp_path):
-    plain = lzma.decompress(PACKED.read_bytes())
-    for name in ("a.json", "b.xz", "c"):
-        for content in (
-            plain,
-            PACKED.read_bytes(),
-            lzma.compress(plain[:50]) + lzma.compress(plain[50:]),
-        ):
-            (tmp_path / name).write_bytes(content)
-            assert read_bytes(str(tmp_path / name)) == plain
-
-
-def test_xz_with_padding_between_streams(tmp_path):
-    (tmp_path / "x").write_bytes(
-        lzma.compress(b"sel ") + bytes(8) + lzma.compress(b"1\n") + bytes(4)
-    )
-    assert read_bytes(str(tmp_path / "x")) == b"sel 1\n"
-
-
-def test_stdin(monkeypatch):
-    stdin = io.TextIOWrapper(io.BytesIO(PACKED.read_bytes()))
-    monkeypatch.setattr(sys, "stdin", stdin)
-    image = load("-")
-    assert (image.source, image.kind, image.tree) == ("stdin", "capture", 0x7BF5E8)
-
-
-@pytest.mark.parametrize("step", [1, 97])
-def test_every_cut_of_xz_is_noticed(tmp_path, step):
-    packed = lzma.compress(bytes(range(256)) * 40)
-    path = tmp_path / "x"
-    for length in range(6, len(packed), step):
-        path.write_bytes(packed[:length])
-        with pytest.raises(InputError, match=r"the xz data is cut short: fetch the file again"):
-            read_bytes(str(path))
-
-
-def test_damaged_xz(tmp_path):
-    packed = bytearray(PACKED.read_bytes())
-    packed[len(packed) // 2] ^= 0x40
-    (tmp_path / "x").write_bytes(packed)
-    with pytest.raises(InputError, match=r"the xz data is damaged \(.*\): fetch the file again"):
-        read_bytes(str(tmp_path / "x"))
-
-
-def test_xz_that_would_need_too_much_memory(tmp_path):
-    small = {"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 20}
-    packed = bytearray(lzma.compress(b"x", filters=[small]))
-    assert packed[12:18].hex() == "020021011000"  # a block header: LZMA2, dictionary of 1 MiB
-    packed[16] = 36  # 1 GiB
-    packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, "little")
-    (tmp_path / "x").write_bytes(packed)
-    with pytest.raises(InputError, match=r"[Mm]emory"):
-        read_bytes(str(tmp_path / "x"))
-
-
-@pytest.mark.parametrize("pack", [lzma.compress, bytes])
-def test_the_size_has_a_limit(tmp_path, monkeypatch, pack):
-    monkeypatch.setattr(loading, "LIMIT", 3 << 20)
-    (tmp_path / "x").write_bytes(pack(bytes(3 << 20)))
-    assert len(read_bytes(str(tmp_path / "x"))) == 3 << 20
-    (tmp_path / "x").write_bytes(pack(bytes((3 << 20) + 1)))
-    with pytest.raises(InputError, match=r"more than 3 MiB: cut out what the tree needs"):
-        read_bytes(str(tmp_path / "x"))
 
 
 @pytest.mark.parametrize(

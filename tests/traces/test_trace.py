@@ -37,6 +37,10 @@ def test_arguments(text, args):
     assert one(text)[0].args == args
 
 
+def test_numbers_may_have_0x():
+    assert [o.args for o in one("store 0x10 0X1f ab\nload 0x5")] == [(0x10, 0x1F, 0xAB), (5,)]
+
+
 def test_cursor_operations_ignore_further_arguments():
     assert [o.args for o in one("cset 0\ncnext 5 zzz\ncpause zzz\ncerase 1 2")] == [
         (0,),
@@ -54,7 +58,7 @@ def test_cursor_operations_ignore_further_arguments():
         ("\n\nstore 1 2", "line 3: missing argument, the line should read: store A B V"),
         ("store 1 2 3 4", "line 1: surplus argument, the line should read: store A B V"),
         ("destroy 1", "line 1: surplus argument"),
-        ("store 0x10 20 30", "line 1: A is '0x10', it should be a hex number, without 0x"),
+        ("store 0x 20 30", "line 1: A is '0x', it should be a hex number, digits"),
         ("store 10 2g 30", "line 1: B is '2g', it should be a hex number, digits"),
         ("store 10 -1 30", "line 1: B is '-1'"),
         ("store 1_0 20 30", "line 1: A is '1_0'"),

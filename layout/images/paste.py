@@ -1,0 +1,153 @@
+"""Images made of text: what :mod:`layout.images.pastelines` finds in it, laid out in memory.
+
+Text often shows nodes without the struct maple_tree. One is made up then, from the node that
+says that it is a root, and what could only be guessed is told.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import arches
+from layout.images.image import Image
+from layout.images.madeup import make_up_tree
+from layout.images.pastelayout import Layout
+from layout.images.pastelines import TreeText, items, paste_format
+from layout.images.treestruct import choose, profiles
+from layout.memory.errors import InputError, MachineFault, UsageError
+from layout.memory.node import NODE_SIZE, NodeMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from arches import Arch
+    from layout.images.pastelines import Item, Piece
+    from layout.images.treestruct import Known
+
+
+def read_paste(  # noqa: PLR0913 - what the caller may know
+    data: bytes,
+    source: str,
+    *,
+    tree: int | None,
+    arch: Arch | None,
+    known: Known,
+    base: int | None = None,
+) -> Image:
+    """The tree that a text shows; ``base`` is added to its addresses.
+
+    Raises InputError for a text that breaks off, UsageError where it does not say enough.
+    """
+    text = data.decode(errors="replace")
+    try:
+        found = list(items(text.split("\n")))
+    except ValueError as error:
+        message = f"{source}: {error}: copy the text again"
+        raise InputError(message) from None
+    what = paste_format(text) or "text of memory"
+    trees = [item for _, item in found if isinstance(item, TreeText)]
+    named = next((item.arch for item in trees if item.arch), None)
+    machine = _machine(named, arch, source, what, found)
+    placed = Layout(machine, source, base or 0)
+    for n, item in found:
+        placed.add(n, item)
+    pieces = placed.pieces()
+    if not pieces and not trees:
+        message = f"{source}: {what} without any bytes: copy its lines with the addresses"
+        raise InputError(message)
+    memories = []
+    for profile in profiles(machine, known):
+        memory = NodeMemory(machine, profile)
+        for address, raw in pieces:
+            memory.map(address, bytearray(raw), "a text's bytes")
+        memories.append(memory)
+    chosen, place, note = _find_tree(memories, pieces, trees, tree, source)
+    notes = [f"taken for {what}", *([note] if note else [])]
+    return Image(machine, chosen.profile, chosen, place, source, "paste", notes)
+
+
+def _machine(
+    named: str | None, wanted: Arch | None, source: str, what: str, found: list[tuple[int, Item]]
+) -> Arch:
+    """The machine that the text names, or the caller. Raises UsageError."""
+    if named is not None:
+        try:
+            machine = arches.get(named)
+        except arches.UnknownArchError as error:
+            message = f"{source}: {error}"
+            raise InputError(message) from None
+        if wanted is not None and wanted.name != machine.name:
+            message = f"{source} is of {machine.name}, not {wanted.name}: leave out --arch"
+            raise UsageError(message)
+        return machine
+    if wanted is not None:
+        return wanted
+    places = [item.address for _, item in found]
+    likely = [
+        name
+        for name in arches.names()
+        if places and all(_lies(arches.get(name), place) for place in places)
+    ]
+    hint = f" (nodes of {' and '.join(likely)} lie at such addresses)" if likely else ""
+    message = f"{source} is {what}, which does not say of which machine: give --arch A{hint}"
+    raise UsageError(message)
+
+
+def _lies(machine: Arch, place: int) -> bool:
+    low, high = machine.kernel_nodes
+    return low <= place <= high
+
+
+def _readable(memory: NodeMemory, tree: int) -> bool:
+    try:
+        memory.ma_root(tree)
+        memory.ma_flags(tree)
+    except MachineFault:
+        return False
+    return True
+
+
+def _nodes(pieces: Iterable[Piece]) -> list[int]:
+    """The addresses of all nodes that are whole."""
+    return [
+        at
+        for address, data in pieces
+        for at in range(-(-address // NODE_SIZE) * NODE_SIZE, address + len(data), NODE_SIZE)
+        if at + NODE_SIZE <= address + len(data)
+    ]
+
+
+def _find_tree(
+    memories: list[NodeMemory],
+    pieces: list[Piece],
+    trees: list[TreeText],
+    tree: int | None,
+    source: str,
+) -> tuple[NodeMemory, int, str | None]:
+    """The memory, the tree's address, and what to tell of it. Raises InputError, UsageError."""
+    if tree is None and len({item.address for item in trees}) == 1:
+        tree = trees[0].address
+    said = next((item for item in trees if item.address == tree and item.root is not None), None)
+    if tree is not None and said is not None and said.root is not None:
+        _map_tree(memories[0], tree, said.root, said.flags, source)
+        return memories[0], tree, None
+    if tree is None or not _readable(memories[0], tree):
+        made = make_up_tree(memories[0], _nodes(pieces), tree, source)
+        tree = made.tree
+        if not made.struct_is_there:
+            _map_tree(memories[0], tree, made.root, made.flags, source)
+            return memories[0], tree, made.note
+    memory, note = choose(memories, tree, source)
+    return memory, tree, note
+
+
+def _map_tree(memory: NodeMemory, tree: int, root: int, flags: int, source: str) -> None:
+    """Map a struct maple_tree with these words. Raises InputError where none can lie."""
+    try:
+        memory.map(tree, bytearray(memory.tree_size), "struct maple_tree")
+        memory.set_ma_root(tree, root)
+        memory.set_ma_flags(tree, flags)
+    except (ValueError, OverflowError, struct.error, MachineFault):
+        message = f"{source}: no struct maple_tree can lie at {tree:x}: give its address as --tree"
+        raise InputError(message) from None
