@@ -26,6 +26,7 @@ VERBS = {
     "struct": "layout.cli.structs",
     "record": "layout.cli.record",
     "export": "layout.cli.export",
+    "explore": "layout.cli.explore",
     "defects": "layout.cli.defects",
     "kernel": "layout.cli.kernel",
     "conformance": "layout.cli.conformance",

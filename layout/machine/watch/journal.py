@@ -102,6 +102,8 @@ class JournalMemory(CheckedMemory):
             return
         now = arena.read(cell - arena.base, min(CELL, arena.end - cell))
         before = self._copies.get(cell, bytes(CELL))
+        if now == before[: len(now)]:
+            return
         at = 0
         while at < len(now):
             end = at
