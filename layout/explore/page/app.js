@@ -8,8 +8,11 @@ const MOST_OUTSIDE = 40;
 class Explorer {
   constructor(recording) {
     this.recording = recording;
-    [this.run] = recording.runs;
-    this.shown = new Set(recording.runs.slice(0, 3));
+    const { runs } = recording;
+    this.run = runs.find((run) => run.defects.length) ?? runs[0];
+    const [{ arch }] = runs;
+    this.shown = new Set(this.run.defects.length
+      ? runs.filter((run) => run.arch === arch) : runs.slice(0, 3));
     this.step = recording.lines.length;
     this.offset = 0;
     this.address = undefined;
@@ -125,6 +128,9 @@ class Explorer {
     const title = byId("node-title");
     title.textContent = name.startsWith("#") ? `Node ${name} ` : `${name} `;
     title.append(element("span", "mono", `${hex(this.address)}+${this.offset}`));
+    const cell = run.cellAt(this.address);
+    const field = cell && fieldAt(fieldsOf(run, cell, this.treeOf(run)), this.offset);
+    if (field) title.append(element("span", "", ` ${field.name}: ${field.meaning}`));
   }
 
   #drawTree() {

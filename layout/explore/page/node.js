@@ -6,6 +6,7 @@ const TYPE_NAMES = ["dense", "leaf_64", "range_64", "arange_64"];
 const MAX_DEPTH = 31;
 
 const hex = (value) => value.toString(16);
+const hexWord = (run, value) => value.toString(16).padStart(2 * run.word, "0");
 const isNode = (word) => (word & 3n) === 2n && word > 4096n;
 const nodeOf = (enode) => enode & ~0xffn;
 const typeOf = (enode) => Number((enode >> 3n) & 0xfn);
@@ -292,6 +293,10 @@ function fieldsOf(run, cell, tree) {
   if (node) return nodeFields(run, node);
   if (run.trees.some((address) => nodeOf(address) === cell.address)) return treeFields(run, cell);
   return writtenFields(run, cell);
+}
+
+function fieldAt(fields, offset) {
+  return fields.find((field) => offset >= field.offset && offset < field.offset + field.size);
 }
 
 // For each byte: "" if equal, "order" if the bytes differ by byte order alone, "differs" if their

@@ -51,15 +51,14 @@ class SideView {
       return;
     }
     const tree = explorer.treeOf(run);
-    const field = fieldsOf(run, cell, tree)
-      .find((each) => offset >= each.offset && offset < each.offset + each.size);
+    const field = fieldAt(fieldsOf(run, cell, tree), offset);
     const at = offset - (offset % run.word);
     const word = run.wordOf(cell, at);
     const pairs = [
       ["place", `${hex(cell.address)}+${offset}`],
       ["value", cell.bytes[offset].toString(16).padStart(2, "0")],
       ["field", field.name], ["meaning", field.meaning],
-      ["in a word", `${hex(word)} (bytes ${at} to ${at + run.word - 1})`],
+      ["in a word", `${hexWord(run, word)} (bytes ${at} to ${at + run.word - 1})`],
     ];
     const writer = cell.writers[offset];
     if (writer >= 0) {
@@ -76,7 +75,7 @@ class SideView {
       const twin = other.cellAt(address);
       if (twin) {
         pairs.push([`on ${other.name}`,
-          `${twin.bytes[offset].toString(16).padStart(2, "0")}, word ${hex(other.wordOf(twin, at))}`]);
+          `${twin.bytes[offset].toString(16).padStart(2, "0")}, word ${hexWord(other, other.wordOf(twin, at))}`]);
       }
     }
     target.append(terms(pairs));

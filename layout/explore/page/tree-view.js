@@ -97,10 +97,12 @@ function box(run, node, mark, pick) {
     group.append(svgElement("text", { x: left + 5, y: top + 15 }, short));
     group.append(svgElement("text", { class: "small", x: left + 5, y: top + 29 }, fitted(hex(node.min), 8)));
   }
-  if (mark.sign) {
+  if (w >= 50) group.dataset.wide = "yes";
+  const sign = mark.sign + (mark.wrote && w >= 50 ? "\u270e" : "");
+  if (sign) {
     group.append(svgElement("text", {
       class: "sign", x: left + w - 4, y: top + (w >= 50 ? 15 : 24), "text-anchor": "end",
-    }, mark.sign));
+    }, sign));
   }
   const count = run.slots[node.type];
   if (w >= 50) {
@@ -110,7 +112,7 @@ function box(run, node, mark, pick) {
       const last = view.hasMeta && node.type !== ARANGE_64 && i === count - 1;
       const name = range ? (range.word ? "used" : "null") : last ? "meta" : "free";
       group.append(svgElement("rect", {
-        class: `fill-${name}`, x, y: top + 37, width: Math.max(step - .6, 1), height: 12,
+        class: `fill-${name}${w < 140 ? " narrow" : ""}`, x, y: top + 37, width: Math.max(step - .6, 1), height: 12,
       }));
     }
   } else {
