@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import arches
 from layout.cli.common import add_defect, add_kernel, tell
@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     text = page(recording)
     Path(args.output).write_text(text, encoding="utf-8")
     steps = len(recording.lines)
-    what = f"{steps} operations on {len(recording.runs)} machines" if steps else "one image"
+    names = ", ".join(run.name for run in recording.runs)
+    what = f"{steps} operations on {names}" if steps else f"one image of {names}"
     print(f"{args.output}: {what}, {len(text) / _MIB:.1f} MiB: open it in a browser")
     return 0
 
@@ -86,7 +87,7 @@ def _trace(args: argparse.Namespace, data: bytes, source: str) -> Recording:
     names = tuple(get(name).id for name in args.defect)
     kernels = operations(args.defect)
     recording = Recording(Path(source).name)
-    wanted = [operation for operation in operations_of(data, source, machines[0])]
+    wanted = list(operations_of(data, source, machines[0]))
     variants = [((), []), (names, kernels)] if names else [((), [])]
     for arch in machines:
         for defects, replaced in variants:
@@ -132,7 +133,7 @@ class _Progress:
         self._name, self._total, self._done = name, total, 0
         self._shown = sys.stderr.isatty()
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

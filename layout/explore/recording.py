@@ -70,6 +70,7 @@ class Numbers:
         self._known: dict[Any, int] = {}
 
     def __call__(self, thing: Any) -> int:
+        """The number of a thing."""
         return self._known.setdefault(thing, len(self._known))
 
     def __iter__(self) -> Any:
@@ -80,11 +81,11 @@ class Numbers:
 class Run:
     """One run: a machine, with or without defects, and what it did.
 
-    ``bytes`` counts those in entries that are not all 0. ``results`` has a transcript line for each operation, fewer if the machine stopped. ``trees``
-    has (step, tree number) wherever the current tree changes. ``meanings`` identify what each
-    operation returned and wrote, apart from byte order; ``work`` identifies the journal of each
-    step, None if it has bytes whose fields are not known. Step 0 is what was before the first
-    operation, step i what operation i did.
+    ``byte_count`` counts the bytes of writes that are not all 0. ``results`` has a transcript line
+    for each operation, fewer if the machine stopped. ``trees`` has (step, tree number) wherever the
+    current tree changes. ``meanings`` identify what each operation returned and wrote, apart from
+    byte order. ``work`` identifies the journal of each step, None if it has bytes whose fields are
+    not known. Step 0 is what was before the first operation, step i what operation i did.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Run:
     log: bytearray = field(default_factory=bytearray)
     cells: Numbers = field(default_factory=Numbers)
     entries: int = 0
-    bytes: int = 0
+    byte_count: int = 0
     results: list[Line] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     trees: list[tuple[int, int]] = field(default_factory=list)
@@ -115,7 +116,7 @@ class Recording:
 
     def add_run(  # noqa: PLR0913 - a run's parts
         self,
-        operations: Iterable[Operation],
+        operations: Sequence[Operation],
         arch: Arch,
         *,
         name: str,
@@ -123,7 +124,8 @@ class Recording:
         defects: tuple[str, ...] = (),
         progress: Callable[[], object] = lambda: None,
     ) -> Run:
-        """Run the operations and record it. Raises TraceError."""
+        """Run the operations, the same for all runs, and record it. Raises TraceError."""
+        self.lines = [(operation.n, line_of(operation)) for operation in operations]
         machine = equip(arch, kernels=kernels, watch=[JOURNAL, SECTIONS])
         journal = journal_of(machine)
         runner = Runner(machine)
@@ -135,8 +137,6 @@ class Recording:
         tree = -1
         for step, operation in enumerate(operations, 1):
             line = runner.execute(operation)
-            if step > len(self.lines):
-                self.lines.append((operation.n, line_of(operation)))
             entries = journal.take_entries()
             self._log(run, entries)
             run.meanings.append(_meaning(run.work[-1], line))
@@ -173,15 +173,16 @@ class Recording:
     def _log(self, run: Run, entries: list[Entry]) -> None:
         parts = [part for entry in entries for part in _in_cells(entry)]
         run.entries += len(parts)
-        run.bytes += sum(len(entry.data) for entry in parts if any(entry.data))
+        writes = [entry.data for entry in parts if entry.kind == WRITE]
+        run.byte_count += sum(len(data) for data in writes if any(data))
         step = len(run.work)
         run.work.append(_digest(entries, run.facts))
-        first = self.runs[0].work
         log = run.log
-        if run is not self.runs[0] and step < len(first) and run.work[step] == first[step]:
-            if first[step] is not None:
-                _put(log, 0)
-                return
+        first = self.runs[0]
+        same = run is not first and step < len(first.work) and run.work[step] == first.work[step]
+        if same and run.work[step] is not None:
+            _put(log, 0)
+            return
         _put(log, len(parts) + 1)
         for entry in parts:
             zero = entry.kind == WRITE and not any(entry.data)
@@ -216,7 +217,7 @@ class Recording:
                     "defects": run.defects,
                     "entries": run.entries,
                     "logSize": len(run.log),
-                    "byteCount": run.bytes,
+                    "byteCount": run.byte_count,
                     "cells": [f"{address:x}" for address in run.cells],
                     "treeSteps": run.trees,
                     "results": self._results(run),
@@ -302,7 +303,8 @@ def _digest(entries: list[Entry], facts: dict[str, Any]) -> bytes | None:
     digest = hashlib.blake2b(digest_size=8)
     big = facts["bigEndian"]
     for entry in entries:
-        width, data = entry.width, entry.data
+        width = entry.width
+        data: bytes = entry.data
         if entry.kind == WRITE and not entry.tag:
             return None
         if entry.kind == COPY:

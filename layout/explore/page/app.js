@@ -64,6 +64,10 @@ class Explorer {
       this.address = root?.cell.address ?? nodeOf(this.treeOf(this.run).address);
     }
     this.#draw(before.step !== this.step || before.run !== this.run || !this.drawn);
+    if (change.offset !== undefined) {
+      const byte = byId("grids").querySelector(".machine.main .byte.selected");
+      byte?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
     this.drawn = true;
     this.#toFragment();
   }
@@ -137,7 +141,7 @@ class Explorer {
     const { run } = this;
     const tree = this.treeOf(run);
     const root = tree.root === 0n ? "empty" : tree.nodes.length
-      ? `${tree.nodes.length} node${tree.nodes.length > 1 ? "s" : ""}` : describeEntry(tree.root);
+      ? `${tree.nodes.length} node${tree.nodes.length > 1 ? "s" : ""}` : isNode(tree.root) ? describeEnode(tree.root) : describeEntry(tree.root);
     byId("tree-text").textContent = `on ${run.name} at ${hex(tree.address)}: ${root}, `
       + describeFlags(tree.flags) + (this.step > run.last ? " - the machine has stopped" : "");
     const cells = new Set();
@@ -192,16 +196,18 @@ class Explorer {
   // Nodes that are in no tree: replaced ones, held ones, and the latest freed ones.
   #outside(tree, cells) {
     const { run } = this;
-    const found = { replaced: [], held: [], freed: [] };
+    const { held, freed } = run.nodesNow();
+    const found = { replaced: [], held: [], freed: freed.map((number) => run.addresses[number]) };
     const inTrees = new Set(tree.byAddress.keys());
     for (const address of run.trees) {
       if (address !== tree.address && run.last) {
         for (const other of walkTree(run, address).nodes) inTrees.add(other.cell.address);
       }
     }
-    for (const cell of run.live) {
-      const state = stateOf(run, cell, tree);
-      if (found[state] && !(state === "held" && inTrees.has(cell.address))) found[state].push(cell);
+    for (const number of held) {
+      const address = run.addresses[number];
+      if (inTrees.has(address)) continue;
+      found[stateOf(run, run.cellAt(address), tree)].push(address);
     }
     const parts = [];
     for (const [state, text] of [["replaced", "replaced, not freed:"], ["held", "in no tree:"], ["freed", "freed:"]]) {
@@ -209,12 +215,12 @@ class Explorer {
       if (!all.length) continue;
       parts.push(element("span", "faint", text));
       if (all.length > MOST_OUTSIDE) parts.push(element("span", "faint", `${all.length - MOST_OUTSIDE} earlier,`));
-      for (const cell of all.slice(-MOST_OUTSIDE)) {
-        const wrote = cells.has(cell.address) ? " \u270e" : "";
-        const button = element("button", `mono ${state}`, run.nodeName(cell.address) + wrote);
-        button.title = `${state} node ${hex(cell.address)}`;
-        button.setAttribute("aria-pressed", cell.address === this.address);
-        button.addEventListener("click", () => this.go({ address: cell.address }));
+      for (const address of all.slice(-MOST_OUTSIDE)) {
+        const wrote = cells.has(address) ? " \u270e" : "";
+        const button = element("button", `mono ${state}`, run.nodeName(address) + wrote);
+        button.title = `${state} node ${hex(address)}`;
+        button.setAttribute("aria-pressed", address === this.address);
+        button.addEventListener("click", () => this.go({ address }));
         parts.push(button);
       }
     }
@@ -278,6 +284,7 @@ class Explorer {
     if (!lines.length) {
       byId("operations").hidden = true;
       byId("time").hidden = true;
+      byId("operation").hidden = true;
       document.body.classList.add("image");
     }
     byId("slider").addEventListener("input", (event) => this.go({ step: Number(event.target.value) }));

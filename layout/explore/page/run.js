@@ -2,7 +2,6 @@
 // operation, step i what operation i left.
 
 const CELL = 256;
-const CHECKPOINT = 64; // steps between moments that are kept
 const ALL_ZERO = 4;
 const UNKNOWN = 0;
 const NEVER = 1;
@@ -14,20 +13,15 @@ const FREED = 2;
 class Cell {
   constructor(address) {
     this.address = address;
+    this.clear();
+  }
+
+  clear() {
     this.bytes = new Uint8Array(CELL);
     this.tags = new Uint16Array(CELL).fill(NEVER << INDEX_BITS);
     this.writers = new Int32Array(CELL).fill(-1); // the entry that wrote each byte
     this.state = 0;
-  }
-
-  copy() {
-    const copy = Object.create(Cell.prototype);
-    copy.address = this.address;
-    copy.bytes = this.bytes.slice();
-    copy.tags = this.tags.slice();
-    copy.writers = this.writers.slice();
-    copy.state = this.state;
-    return copy;
+    this.done = 0; // how many of its entries are applied
   }
 }
 
@@ -51,10 +45,9 @@ class Run {
     }
     this.cellOf = new Map(this.addresses.map((address, i) => [address, i]));
     this.#read(log, first);
-    this.step = -1;
-    this.live = [];
-    this.kept = [];
-    this.#play();
+    this.step = this.last;
+    this.cells = new Map(); // as they are at a step, brought up to date when they are asked for
+    this.#list();
   }
 
   // -- the journal
@@ -145,70 +138,69 @@ class Run {
 
   // -- time
 
-  // Play all steps once: keep a copy of what changed every CHECKPOINT steps, list writes by cell.
-  #play() {
+  // The entries of each cell, and which of them hand it out and give it back.
+  #list() {
     this.byCell = this.addresses.map(() => []);
-    this.copied = new Map(); // the bytes that a copy copied
-    this.reset();
-    let changed = new Set();
-    for (let step = 0; step <= this.last; step++) {
-      for (let entry = this.opStart[step]; entry < this.opStart[step + 1]; entry++) {
-        this.#apply(entry);
-        changed.add(this.cell[entry]);
-        this.byCell[this.cell[entry]].push(entry);
-        if (this.kind[entry] === this.entryKinds.copy) {
-          this.copied.set(entry, this.live[this.source[entry]].bytes.slice());
-        }
-      }
-      if (step % CHECKPOINT === 0) {
-        for (const number of changed) {
-          (this.kept[number] ??= []).push([step, this.live[number].copy()]);
-        }
-        changed = new Set();
-      }
+    this.allocated = new Map();
+    this.freed = new Map();
+    this.copied = new Map(); // what copies copied: bytes and tags
+    for (let entry = 0; entry < this.entries; entry++) {
+      const number = this.cell[entry];
+      this.byCell[number].push(entry);
+      if (this.kind[entry] === this.entryKinds.alloc) this.allocated.set(number, entry);
+      else if (this.kind[entry] === this.entryKinds.free) this.freed.set(number, entry);
     }
-    this.step = this.last;
-  }
-
-  reset() {
-    this.live = this.addresses.map((address) => new Cell(address));
-    this.step = -1;
   }
 
   // Go to a step; beyond the last one nothing changes any more.
   seek(step) {
-    const wanted = Math.max(0, Math.min(step, this.last));
-    if (wanted < this.step || wanted - this.step > 2 * CHECKPOINT) {
-      const kept = wanted - (wanted % CHECKPOINT);
-      this.live = this.addresses.map((address, number) => this.#keptAt(number, kept, address));
-      this.step = kept;
-    }
-    for (let entry = this.opStart[this.step + 1]; entry < this.opStart[wanted + 1]; entry++) {
-      this.#apply(entry);
-    }
-    this.step = wanted;
+    this.step = Math.max(0, Math.min(step, this.last));
   }
 
-  #keptAt(number, step, address) {
-    const kept = this.kept[number] ?? [];
-    let low = 0;
-    let high = kept.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (kept[middle][0] <= step) low = middle + 1;
-      else high = middle;
-    }
-    return low ? kept[low - 1][1].copy() : new Cell(address);
+  // The first entry that lies ahead.
+  get now() {
+    return this.opStart[this.step + 1];
   }
 
-  #apply(entry) {
-    const cell = this.live[this.cell[entry]];
+  #at(number, end, cell) {
+    const entries = this.byCell[number];
+    if (cell.done && entries[cell.done - 1] >= end) cell.clear();
+    while (cell.done < entries.length && entries[cell.done] < end) {
+      this.#apply(cell, entries[cell.done++]);
+    }
+    return cell;
+  }
+
+  #copiedBy(entry) {
+    let found = this.copied.get(entry);
+    if (!found) {
+      const source = this.source[entry];
+      const { bytes, tags } = this.#at(source, entry, new Cell(this.addresses[source]));
+      found = { bytes, tags };
+      this.copied.set(entry, found);
+    }
+    return found;
+  }
+
+  // The nodes that are handed out and not given back, and those that were given back: numbers.
+  nodesNow() {
+    const held = [];
+    const freed = [];
+    for (const [number, entry] of this.allocated) {
+      if (entry >= this.now) continue;
+      if ((this.freed.get(number) ?? Infinity) < this.now) freed.push(number);
+      else held.push(number);
+    }
+    return { held, freed };
+  }
+
+  #apply(cell, entry) {
     const { write, copy, alloc, free } = this.entryKinds;
     switch (this.kind[entry]) {
       case alloc: cell.state = IN_USE; return;
       case free: cell.state = FREED; return;
       case copy: {
-        const source = this.live[this.source[entry]];
+        const source = this.#copiedBy(entry);
         cell.bytes.set(source.bytes);
         cell.tags.set(source.tags);
         cell.writers.fill(entry);
@@ -257,8 +249,7 @@ class Run {
 
   // The byte that an entry left at this offset of its cell.
   byteOf(entry, offset) {
-    const copied = this.copied.get(entry);
-    if (copied) return copied[offset];
+    if (this.kind[entry] === this.entryKinds.copy) return this.#copiedBy(entry).bytes[offset];
     return this.data[entry] < 0 ? 0 : this.bytes[this.data[entry] + offset - this.offset[entry]];
   }
 
@@ -284,7 +275,10 @@ class Run {
 
   cellAt(address) {
     const number = this.cellOf.get(address & ~0xffn);
-    return number === undefined ? undefined : this.live[number];
+    if (number === undefined) return undefined;
+    let cell = this.cells.get(number);
+    if (!cell) this.cells.set(number, cell = new Cell(this.addresses[number]));
+    return this.#at(number, this.now, cell);
   }
 
   // The bytes at an address, undefined where a cell is not known.

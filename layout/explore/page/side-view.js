@@ -61,7 +61,7 @@ class SideView {
       ["in a word", `${hexWord(run, word)} (bytes ${at} to ${at + run.word - 1})`],
     ];
     const writer = cell.writers[offset];
-    if (writer >= 0) {
+    if (writer >= 0 && run.last) {
       const tag = run.tagAt(writer, offset);
       const name = run.kind[writer] === run.entryKinds.copy
         ? `${run.fieldName(cell.tags[offset])}, copied from ${hex(run.addresses[run.source[writer]])}`
