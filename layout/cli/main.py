@@ -27,6 +27,7 @@ VERBS = {
     "record": "layout.cli.record",
     "export": "layout.cli.export",
     "explore": "layout.cli.explore",
+    "draw": "layout.cli.draw",
     "defects": "layout.cli.defects",
     "kernel": "layout.cli.kernel",
     "conformance": "layout.cli.conformance",

@@ -7,6 +7,8 @@ import html
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from layout.draw.svg import colours
+
 if TYPE_CHECKING:
     from layout.explore.recording import Recording
 
@@ -35,7 +37,7 @@ def page(recording: Recording) -> str:
     return (
         part("index.html")
         .replace("@TITLE@", html.escape(recording.title))
-        .replace("@STYLE@", part("colours.css") + part("style.css"))
+        .replace("@STYLE@", colours() + part("style.css"))
         .replace("@SCRIPTS@", scripts)
         .replace("@RECORDING@", base64.b64encode(recording.packed()).decode())
     )

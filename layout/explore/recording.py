@@ -250,7 +250,8 @@ class Recording:
     def packed(self) -> bytes:
         """The recording: length of the header (4 bytes, little-endian), header, logs; deflated."""
         header = json.dumps(self.header(), separators=(",", ":")).encode()
-        parts = [len(header).to_bytes(4, "little"), header, *(run.log for run in self.runs)]
+        logs = [bytes(run.log) for run in self.runs]
+        parts = [len(header).to_bytes(4, "little"), header, *logs]
         return zlib.compress(b"".join(parts), 9)
 
 
