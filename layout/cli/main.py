@@ -29,6 +29,8 @@ VERBS = {
     "struct": "layout.cli.structs",
     "record": "layout.cli.record",
     "export": "layout.cli.export",
+    "explore": "layout.cli.explore",
+    "draw": "layout.cli.draw",
     "defects": "layout.cli.defects",
     "kernel": "layout.cli.kernel",
     "conformance": "layout.cli.conformance",
