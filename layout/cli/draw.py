@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import add_input, open_image, tell
@@ -33,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from layout.draw.dot import tree_dot
     from layout.draw.scene import scene
     from layout.draw.svg import node_svg, tree_svg
+    from layout.host.files import write
     from layout.images.kinds import parse_address
     from layout.show.dump import one_node, tree_heading
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         print(text, end="")
     else:
-        Path(args.output).write_text(text, encoding="utf-8")
+        write(args.output, text)
     for problem in found.problems:
         tell(problem)
     return 1 if found.problems else 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import tell
+from layout.host.files import Output
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def _copy(wanted: list[Example], folder: Path) -> None:
     for target, text in texts.items():
         if target.exists() and target.read_bytes() != text:
             raise UsageError(f"{target} is there already, and is another file: move it away")
-    for target, text in texts.items():
-        target.write_bytes(text)
+    with Output() as files:
+        for target, text in texts.items():
+            files.write(target, text)
+    for target in texts:
         print(target)

@@ -7,13 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import arches
-from layout.cli.common import add_defect, add_kernel, tell
+from layout.cli.common import (
+    add_defect,
+    add_kernel,
+    add_limit,
+    defects_of,
+    tell,
+    version_of,
+)
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
     from layout.explore.recording import Recording
+    from layout.traces.source import TraceText
 
 _DEFAULT = "x86_64,s390x"
 _MIB = 1 << 20
@@ -42,6 +50,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("--tree", metavar="ADDR", help="of an image: the tree's address in hex")
     add_kernel(parser)
     add_defect(parser)
+    add_limit(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", required=True, help="the HTML file to write"
     )
@@ -50,34 +59,32 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the page."""
     from layout.explore.page import page
-    from layout.images.kinds import kind_of, read_bytes
+    from layout.host.files import check, write
+    from layout.traces.source import TraceText
 
-    source = "stdin" if args.input == "-" else args.input
-    data = read_bytes(args.input)
-    is_trace = not data or kind_of(data, source) == "trace"
-    recording = _trace(args, data, source) if is_trace else _image(args, source)
-    text = page(recording)
-    Path(args.output).write_text(text, encoding="utf-8")
+    check(args.output)
+    text = TraceText.open(args.input)
+    recording = _image(args) if text is None else _trace(args, text)
+    html = page(recording)
+    write(args.output, html)
     steps = len(recording.lines)
     names = ", ".join(run.name for run in recording.runs)
     what = f"{steps} operations on {names}" if steps else f"one image of {names}"
-    print(f"{args.output}: {what}, {len(text) / _MIB:.1f} MiB: open it in a browser")
+    print(f"{args.output}: {what}, {len(html) / _MIB:.1f} MiB: open it in a browser")
     return 0
 
 
-def _trace(args: argparse.Namespace, data: bytes, source: str) -> Recording:
-    from layout.defects import get, operations
+def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
+    from layout.defects import get
     from layout.explore.recording import Recording
-    from layout.traces.snapshot import operations as operations_of
+    from layout.traces.othertext import refuse_other_text
+    from layout.traces.snapshot import operations
 
-    given = [
-        name
-        for name in ("tree", "kernel", "lock_size", "config")
-        if getattr(args, name) is not None
-    ]
+    given = [name for name in ("tree", "lock_size", "config") if getattr(args, name) is not None]
     if given:
         message = f"--{given[0].replace('_', '-')} is for images: leave it out"
         raise UsageError(message)
+    refuse_other_text(text)
     machines = list(dict.fromkeys(arches.get(name) for name in (args.arch or _DEFAULT).split(",")))
     if args.defect and not args.arch:
         machines = machines[1:]
@@ -85,9 +92,9 @@ def _trace(args: argparse.Namespace, data: bytes, source: str) -> Recording:
         message = "32-bit and 64-bit machines build different trees: explore each kind by itself"
         raise UsageError(message)
     names = tuple(get(name).id for name in args.defect)
-    kernels = operations(args.defect)
-    recording = Recording(Path(source).name)
-    wanted = list(operations_of(data, source, machines[0]))
+    kernels = defects_of(args)
+    recording = Recording(Path(text.source).name)
+    wanted = list(operations(text, machines[0]))
     variants = [((), []), (names, kernels)] if names else [((), [])]
     for arch in machines:
         for defects, replaced in variants:
@@ -99,17 +106,19 @@ def _trace(args: argparse.Namespace, data: bytes, source: str) -> Recording:
                     name=name,
                     kernels=replaced,
                     defects=defects,
+                    version=version_of(args),
+                    limit=args.limit,
                     progress=progress.step,
                 )
     return recording
 
 
-def _image(args: argparse.Namespace, source: str) -> Recording:
+def _image(args: argparse.Namespace) -> Recording:
     from layout.explore.recording import Recording
     from layout.traces.inputs import load
 
     if args.defect:
-        message = f"--defect is for traces, but {source} is an image: leave it out"
+        message = f"--defect is for traces, but {args.input} is an image: leave it out"
         raise UsageError(message)
     image = load(
         args.input,
@@ -118,10 +127,11 @@ def _image(args: argparse.Namespace, source: str) -> Recording:
         kernel=args.kernel,
         lock_size=args.lock_size,
         config=args.config,
+        limit=args.limit,
     )
     for note in image.notes:
         tell(note)
-    recording = Recording(Path(source).name)
+    recording = Recording(Path(image.source).name)
     recording.add_image(image)
     return recording
 

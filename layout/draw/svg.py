@@ -6,9 +6,9 @@ from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from layout.memory.meaning import NodeField, node_fields
 from layout.memory.node import NODE_SIZE
 from layout.memory.pointers import TYPE_NAMES
-from layout.show.fields import NodeField, node_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layout.compare.lockstep import meaning
 from layout.images.decode import decode
-from layout.images.validate import validate
+from layout.images.validator import validate
 from layout.machine.equip import equip
 from layout.machine.machine import TREES
 from layout.machine.watch.journal import (
@@ -33,10 +33,11 @@ from layout.machine.watch.journal import (
     journal_of,
 )
 from layout.machine.watch.sections import SECTIONS
+from layout.memory.limits import LIMIT
 from layout.memory.memory import CELL
 from layout.memory.node import NODE_SIZE
+from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.runner import Runner
-from layout.traces.trace import Operation, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.images.image import Image
     from layout.memory.node import NodeMemory
-    from layout.traces.runner import Line
+    from layout.traces.session import Line
+    from layout.traces.trace import Operation
     from layout.tree.kernel import Kernel
 
 _LONGEST = 2000
@@ -122,13 +124,18 @@ class Recording:
         name: str,
         kernels: Sequence[type[Kernel]] = (),
         defects: tuple[str, ...] = (),
+        version: str = DEFAULT_VERSION,
+        limit: int = LIMIT,
         progress: Callable[[], object] = lambda: None,
     ) -> Run:
-        """Run the operations, the same for all runs, and record it. Raises TraceError."""
-        self.lines = [(operation.n, line_of(operation)) for operation in operations]
-        machine = equip(arch, kernels=kernels, watch=[JOURNAL, SECTIONS])
+        """Run the operations, the same for all runs, and record it.
+
+        ``version`` is the kernel's, ``limit`` what one line may ask for. Raises UsageError.
+        """
+        self.lines = [(operation.n, str(operation)) for operation in operations]
+        machine = equip(arch, kernels=kernels, watch=[JOURNAL, SECTIONS], version=version)
         journal = journal_of(machine)
-        runner = Runner(machine)
+        runner = Runner(machine, limit)
         run = Run(name, _facts(machine.mem), defects)
         run.facts["trees"] = [f"{machine.tree(number):x}" for number in range(TREES)]
         run.facts["nodeBase"] = f"{machine.node_base:x}"

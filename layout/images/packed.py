@@ -250,7 +250,9 @@ def _unpack(magic: bytes, head: bytes, file: BinaryIO, source: str, limit: int) 
     out = _Output(source, limit)
     progress = Progress(f"unpacking {source}")
     try:
-        for piece in unpacked(magic, itertools.chain([head] if head else [], _pieces(file)), source):
+        for piece in unpacked(
+            magic, itertools.chain([head] if head else [], _pieces(file)), source
+        ):
             out.write(piece)
             progress.at(out.size)
     finally:

@@ -115,7 +115,9 @@ def _number(n: int, argument: Argument, text: str, ulong_max: int) -> int:
     name, kind, _ = argument
     if not _HEX.fullmatch(text):
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-        raise TraceError(n, f"{name} is {shown!r}, it should be a hex number, digits 0-9 and a-f only")
+        raise TraceError(
+            n, f"{name} is {shown!r}, it should be a hex number, digits 0-9 and a-f only"
+        )
     number = int(text, 16) if len(text) <= 64 else ulong_max + 1
     if number > ulong_max:
         bits = ulong_max.bit_length()
