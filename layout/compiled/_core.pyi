@@ -20,6 +20,7 @@ class Core:
     ulong_max: int
     reuse: bool
     forget: bool
+    node_limit: int
     base: int
     allocated: int
     freed: int

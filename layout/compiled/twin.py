@@ -188,6 +188,15 @@ class CoreCache(Fixed, NodeCache):
         return self.core.freed_map
 
     @property
+    def room(self) -> int:
+        """The nodes that there may be."""
+        return self.core.node_limit
+
+    @room.setter
+    def room(self, nodes: int) -> None:
+        self.core.node_limit = nodes
+
+    @property
     def calls(self) -> list[str]:  # type: ignore[override]
         """Allocation calls of the operation."""
         return self.core.call_log()

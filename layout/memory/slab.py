@@ -50,7 +50,7 @@ class NodeCache:
     Without a base it maps no memory, for code that only reads. With ``reuse`` freed nodes are
     allocated again, last freed first, with their old bytes, as by the kernel's allocator.
     ``allocated`` and ``freed`` count requests. ``freed_map`` has a byte for every existing node, 1
-    if it is free.
+    if it is free; ``room`` is how many nodes there may be.
     """
 
     def __init__(self, mem: NodeMemory, base: int | None, *, reuse: bool = False) -> None:
@@ -61,6 +61,7 @@ class NodeCache:
         if base is not None:
             mem.map_near(base, "nodes")
             mem.grow_near(MARGIN)
+        self.room = NODE_LIMIT
         self.allocated = 0
         self.freed = 0
         self.freed_map = bytearray()
@@ -158,9 +159,9 @@ class NodeCache:
 
     def _fresh(self, count: int) -> list[int]:
         first = len(self.freed_map)
-        if first + count > NODE_LIMIT:
+        if first + count > self.room:
             message = (
-                f"the simulated machine is out of memory: {NODE_LIMIT} nodes were allocated; "
+                f"the simulated machine is out of memory: {self.room} nodes were allocated; "
                 "use a shorter trace or smaller counts"
             )
             raise UsageError(message)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from layout.memory.limits import check, most_ranges, too_many
+from layout.memory.errors import UsageError
+from layout.memory.limits import most_ranges, nodes_for, too_many
 from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
 from layout.traces.language import NO_LIMIT, Group, Section
 from layout.traces.session import entry_line
@@ -201,7 +202,7 @@ def _iter(run: Session, low: int, high: int) -> Line:
         if len(ranges) > most_ranges(run.cache.allocated):
             run.kernel.livelock("mas_for_each")
         if len(ranges) > run.limit:
-            raise too_many(run.limit)
+            raise too_many(run.limit, "ranges")
     return {"ranges": ranges}
 
 
@@ -259,12 +260,29 @@ def _prealloc_raw(run: Session, index: int, last: int, entry: int) -> Line:
 @_reserves.function("N", calls="mas_expected_entries(mas, N)", returns="ret total nodes")
 def _expect_raw(run: Session, count: int) -> Line:
     """The same with the nodes for N entries."""
-    check("N", count, run.limit)
     mas = run.new_state()
-    ret = run.kernel.mas_expected_entries(mas, count)
+    ret = _expected_entries(run, mas, count)
     line = {"ret": ret, **_nodes(run, mas)}
     run.kernel.mas_destroy(mas)
     return line
+
+
+def _expected_entries(run: Session, mas: MaState, count: int) -> int:
+    """mas_expected_entries(), refused where it really asks for the nodes of too many entries.
+
+    The count alone does not tell: it may overflow, and memory may be refused.
+    """
+    cache = run.cache
+    before = cache.room
+    cache.room = min(before, len(cache.freed_map) + nodes_for(run.limit))
+    try:
+        return run.kernel.mas_expected_entries(mas, count)
+    except UsageError:
+        if cache.room < before:
+            raise too_many(run.limit, "entries") from None
+        raise
+    finally:
+        cache.room = before
 
 
 def _nodes(run: Session, mas: MaState) -> Line:
@@ -283,14 +301,14 @@ def _bulk(  # noqa: PLR0913 - the operation's arguments
 ) -> Line:
     """Allocate the nodes for EXPECTED entries, then store COUNT ranges (mas_store)."""
     kernel, top = run.kernel, run.machine.arch.ulong_max
-    check("EXPECTED", expected, run.limit)
-    check("COUNT", count, run.limit)
     mas = run.new_state()
-    ret = kernel.mas_expected_entries(mas, expected)
+    ret = _expected_entries(run, mas, expected)
     line: Line = {"ret": ret, "allocated": kernel.mas_allocated(mas)}
     if ret:
         return line
     for i in range(count):
+        if i == run.limit:
+            raise too_many(run.limit, "entries")
         mas.index = first + i * step & top
         mas.last = mas.index + length - 1 & top
         kernel.mas_store(mas, value + i * 0x1000 & top)

@@ -12,6 +12,7 @@ from layout import compiled
 from layout.machine.machine import Machine
 from layout.traces import stream
 from layout.traces.runner import Runner
+from layout.traces.source import TraceText
 from layout.traces.stream import Stream
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -35,7 +36,7 @@ def short_is_long(monkeypatch):
 def transcript(data, arch="s390x", *, forget=True, machine=None, always=False):
     """What a trace gives; ``always`` forgets although a line may show it."""
     machine = machine or Machine(arches.get(arch))
-    carried_out = Stream(Runner(machine), data, forget=forget)
+    carried_out = Stream(Runner(machine), TraceText(data, "t"), forget=forget)
     if always:
         carried_out._may_forget = lambda *_: True
     told = b"".join(carried_out.transcript())
@@ -157,7 +158,7 @@ def test_these_would_show_it(name):
 def test_a_machine_that_is_looked_at_keeps_all():
     data = f"init 0\n{BUILD}\n{ERASE}".encode()
     runner = Runner(Machine(arches.get("s390x")))
-    assert len(b"".join(Stream(runner, data).transcript()))
+    assert len(b"".join(Stream(runner, TraceText(data, "t")).transcript()))
     assert not poisoned(runner.machine)
 
 
@@ -165,10 +166,12 @@ def test_a_machine_in_use_keeps_all():
     # a state from before may point to any node
     def run(*, forget):
         runner = Runner(Machine(arches.get("s390x")))
-        b"".join(Stream(runner, f"init 0\n{BUILD}".encode()).transcript())
+        b"".join(Stream(runner, TraceText(f"init 0\n{BUILD}".encode(), "t")).transcript())
         mas = runner.kernel.new_state(runner.tree, 0x100)
         found = [runner.kernel.mas_walk(mas)]
-        b"".join(Stream(runner, f"{ERASE}\nload 0".encode(), forget=forget).transcript())
+        b"".join(
+            Stream(runner, TraceText(f"{ERASE}\nload 0".encode(), "t"), forget=forget).transcript()
+        )
         found.append(runner.mem.read(mas.node & ~0xFF, 256))
         return found, runner.machine.save()
 
@@ -189,7 +192,7 @@ def test_nodes_that_are_handed_out_again_keep_their_bytes():
 def test_forgetting_ends_where_the_transcript_is_left():
     machine = Machine(arches.get("s390x"))
     data = f"init 0\n{BUILD}\n".encode() + b"iter 0 ffff\n" * 200
-    lines = Stream(Runner(machine), data, forget=True).transcript()
+    lines = Stream(Runner(machine), TraceText(data, "t"), forget=True).transcript()
     next(lines)
     assert machine.core.forget
     lines.close()

@@ -38,7 +38,7 @@ cdef class Core:
     cdef public bint forget  # the bytes of nodes that were freed, when the next operation begins
     cdef public u64 base
     cdef public i64 allocated, freed
-    cdef i64 node_limit
+    cdef public i64 node_limit
     cdef i64 nodes
     cdef public bytearray freed_map
     cdef i64 left, refusals_left, refused

@@ -237,7 +237,7 @@ cdef class Replay:
                 if ranges > most_ranges(self.k.allocated):
                     livelock(self.k, "mas_for_each", 0)
                 if <u64>ranges > self.limit:
-                    raise too_many(self.limit)
+                    raise too_many(self.limit, "ranges")
         except Exception:
             self.out.used = start
             raise
