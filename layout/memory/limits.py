@@ -15,7 +15,7 @@ def too_many(limit: int, what: str) -> UsageError:
 
 
 def nodes_for(entries: int) -> int:
-    """More nodes than mas_expected_entries() reserves for so many entries. Kernel 7.2 has no such function."""
+    """More nodes than mas_expected_entries(), which 7.2 has no more, reserves for entries."""
     return entries // 4 + 16
 
 

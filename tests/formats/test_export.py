@@ -15,6 +15,7 @@ import arches
 from layout.formats import elf_core
 from layout.formats.export import FORMATS, export
 from layout.formats.segments import Segment, segments
+from layout.host import files
 from layout.images.decode import decode
 from layout.images.image import Image
 from layout.mapletree import MapleTree
@@ -48,16 +49,16 @@ def the_same(read: Image, wanted: Image) -> None:
 
 
 def a_second_for_each_write(monkeypatch):
-    """As if the writing of each file took a second."""
+    """As if the closing of each file took a second."""
     seconds = itertools.count(1_000_000_000)
-    write = Path.write_bytes
+    close = files._Part.close
 
-    def write_bytes(path, data):
-        write(path, data)
+    def closed(part, *, durable):
+        close(part, durable=durable)
         now = next(seconds)
-        os.utime(path, (now, now))
+        os.utime(part.name, (now, now))
 
-    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    monkeypatch.setattr(files._Part, "close", closed)
 
 
 def test_no_core_is_older_than_its_types(tmp_path, monkeypatch):
@@ -65,7 +66,8 @@ def test_no_core_is_older_than_its_types(tmp_path, monkeypatch):
     for kind, name in (("elf", "a"), ("gdb", "b.core"), ("drgn", "c.core")):
         export(an_image("s390x"), kind, tmp_path / name.removesuffix(".core"))
     [case] = corpus(["s390x"], ["one-range"])
-    write_case(case.build(), tmp_path / "d")
+    with files.Output() as output:
+        write_case(case.build(), tmp_path / "d", output)
     for name in ("a", "b.core", "c.core", "d"):
         core, types = tmp_path / name, tmp_path / f"{name}.types"
         assert core.stat().st_mtime > types.stat().st_mtime, name  # gdb warns otherwise

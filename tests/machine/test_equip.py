@@ -7,6 +7,10 @@ import pytest
 from layout import MapleTree
 from layout.defects import operations
 from layout.machine.equip import equip
+from layout.machine.watch.check import CHECK
+from layout.machine.watch.journal import JOURNAL
+from layout.machine.watch.ledger import LEDGER
+from layout.machine.watch.sections import POISON, SECTIONS
 from layout.machine.watch.watch import Watch
 from layout.memory.errors import UsageError
 from layout.memory.node import NodeMemory
@@ -60,3 +64,30 @@ def test_trees_of_the_python_api():
         MapleTree("x86_64", defects=["R0"])
     with pytest.raises(UsageError, match="defects and watches are of a machine"):
         MapleTree(machine=equip("x86_64"), defects=["R1"])
+
+
+def own_names(watch):
+    """The attributes that a watch sets on the kernel, the memory and the cache in use."""
+    plain, watched = equip("s390x", in_python=True), equip("s390x", watch=[watch])
+    for machine in (plain, watched):
+        for i in range(40):
+            machine.kernel.mtree_store_range(
+                machine.tree(0), 16 * i, 16 * i + 7, 0x2A0001 + 256 * i
+            )
+        machine.kernel.mtree_load(machine.tree(0), 16)
+    return {
+        (part, name)
+        for part in ("kernel", "mem", "cache")
+        for name in vars(getattr(watched, part)).keys() - vars(getattr(plain, part)).keys()
+    }
+
+
+@pytest.mark.parametrize("one", [CHECK, JOURNAL])
+@pytest.mark.parametrize("other", [LEDGER, SECTIONS, POISON])
+def test_watches_on_one_machine_do_not_share_an_attribute(one, other):
+    shared = own_names(one) & own_names(other)
+    assert not shared
+
+
+def test_ledger_and_sections_do_not_share_an_attribute():
+    assert not own_names(LEDGER) & own_names(SECTIONS)

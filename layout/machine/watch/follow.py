@@ -147,7 +147,7 @@ class FollowingKernel(Kernel):
     """
 
     mem: FollowingMemory
-    _inside = False
+    _calling = False
 
 
 _ADDRESS, _STORED = "used as an address", "stored"
@@ -175,9 +175,9 @@ def _wrap(name: str) -> None:
     @functools.wraps(getattr(Kernel, name))
     def outermost(self: FollowingKernel, *args: Any, **options: Any) -> Any:
         call = getattr(super(FollowingKernel, self), name)
-        if self._inside:
+        if self._calling:
             return call(*args, **options)
-        self._inside = True
+        self._calling = True
         try:
             result = call(*args, **options)
             for number in _results(result, args):
@@ -185,7 +185,7 @@ def _wrap(name: str) -> None:
                     self.mem.used(number, f"returned by {name}")
             return result
         finally:
-            self._inside = False
+            self._calling = False
 
     setattr(FollowingKernel, name, outermost)
 

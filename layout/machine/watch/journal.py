@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.machine.watch import shadow
-from layout.machine.watch.check import CheckedCache, CheckedMachine, CheckedMemory
+from layout.machine.watch.check import CHECK, CheckedCache, CheckedMachine, CheckedMemory
 from layout.machine.watch.report import STEP
 from layout.machine.watch.shadow import tag
 from layout.machine.watch.watch import Watch
@@ -237,7 +237,7 @@ class JournalMachine(CheckedMachine):
         return self.mem.take_entries()
 
 
-JOURNAL = Watch(JournalMachine, JournalMemory, JournalCache)
+JOURNAL = Watch(JournalMachine, JournalMemory, JournalCache, CHECK.kernel)
 """The journal and the access checker, for :func:`layout.machine.equip.equip`."""
 
 
