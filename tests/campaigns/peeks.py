@@ -23,7 +23,7 @@ from layout.memory.errors import MachineFault, UsageError
 from layout.memory.pointers import LEAF_64
 from layout.testing.known import FreesAllItKilled
 from layout.traces.runner import Runner
-from layout.traces.trace import Operation, line_of, parse
+from layout.traces.trace import Operation, parse
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def main() -> None:
         for find, operations in found.items():
             print(*find, sep="; ")
             kept = smallest(operations, find, arch, kernel, args.shrink)
-            print(*(f"    {line_of(operation)}" for operation in kept), sep="\n", flush=True)
+            print(*(f"    {operation!s}" for operation in kept), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

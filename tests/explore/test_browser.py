@@ -10,9 +10,9 @@ import pytest
 import arches
 from layout import defects
 from layout.images.decode import decode
-from layout.images.kinds import read_bytes
+from layout.images.packed import read_bytes
 from layout.machine.machine import Machine
-from layout.show.fields import node_fields
+from layout.memory.meaning import node_fields
 from layout.traces.inputs import load, open_trace
 from layout.traces.runner import Runner
 
