@@ -6,11 +6,12 @@ tell: if it is shadowed, it is not found. So this module stands alone, under a n
 
 from __future__ import annotations
 
-import signal
+# built in: the module signal imports others, and a SIGINT would come meanwhile
+import _signal  # type: ignore[import-not-found]
 
-if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+if _signal.getsignal(_signal.SIGINT) is not _signal.SIG_IGN:
     # until the command listens to signals it ends as any program does: without a traceback
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 import importlib.util
 import os

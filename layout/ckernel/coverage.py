@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layout.ckernel.toolchain import ToolMissing
+from layout.host import children
 from layout.memory.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,12 +46,7 @@ def coverage(built: Built) -> Coverage:
     if not data:
         message = "nothing has been executed yet: there is no coverage"
         raise InputError(message)
-    done = subprocess.run(  # noqa: S603 - gcov, on files that the build made
-        [gcov, "--json-format", "--stdout", *data],
-        cwd=built.directory,
-        capture_output=True,
-        check=False,
-    )
+    done = children.run([gcov, "--json-format", "--stdout", *data], cwd=built.directory)
     lines: dict[int, int] = {}
     entered: dict[str, int] = {}
     for text in done.stdout.splitlines():

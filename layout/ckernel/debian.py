@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from layout.host import children
 from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -64,11 +65,10 @@ def _download(package: str, work: Path) -> Path:
     }
     apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
     for action in (["update"], ["download", package]):
-        done = subprocess.run(  # noqa: S603 - apt
-            [*apt, *action], cwd=work, capture_output=True, text=True, check=False
-        )
+        done = children.run([*apt, *action], cwd=work)
         if done.returncode:
-            first = (done.stderr.strip().splitlines() or ["no reason was given"])[0]
+            said = done.stderr.decode(errors="replace").strip()
+            first = (said.splitlines() or ["no reason was given"])[0]
             message = (
                 f"apt-get {' '.join(action)} failed ({first}): look at the network, or give a "
                 "kernel tree with --source DIR"
@@ -80,13 +80,10 @@ def _download(package: str, work: Path) -> Path:
 def _mirror() -> str:
     """The address that this machine's own Debian archive has, or the usual one."""
     wanted = ["Created-By: Packages", "Origin: Debian", "Component: main"]
-    done = subprocess.run(  # noqa: S603 - apt
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)", *wanted],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = [line for line in done.stdout.split() if not line.rstrip("/").endswith("-security")]
+    done = children.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", *wanted])
+    found = [
+        line for line in done.stdout.decode().split() if not line.rstrip("/").endswith("-security")
+    ]
     return found[0] if found else _ARCHIVE
 
 
@@ -95,7 +92,7 @@ def _opened(deb: Path, package: str) -> Iterator[IO[bytes]]:
     """The tarball inside a .deb, as a stream."""
     name = f"usr/src/{package}.tar.xz"
     command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as unpacking:  # noqa: S603 - dpkg
+    with children.child(command, stdout=subprocess.PIPE) as unpacking:
         assert unpacking.stdout is not None
         with tarfile.open(fileobj=unpacking.stdout, mode="r|") as archive:
             for member in archive:
@@ -103,7 +100,6 @@ def _opened(deb: Path, package: str) -> Iterator[IO[bytes]]:
                     tarball = archive.extractfile(member)
                     assert tarball is not None
                     yield tarball
-                    unpacking.kill()
                     return
     message = f"the package {package} has no {name}: is it a kernel's source?"
     raise InputError(message)

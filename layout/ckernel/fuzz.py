@@ -24,7 +24,7 @@ from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
 from layout.ckernel.shrink import shrink_mismatch
 from layout.host import signals
-from layout.host.files import write
+from layout.host.files import check, write
 from layout.memory.errors import InputError, MapleLayoutError, TraceError
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ def fuzz(
                     campaign.count(trial)
                     if trial.mismatch is not None:
                         _note(campaign, trial, builds, options, folder, end, progress)
+                        _save(folder, campaign, builds, options)
                         end = 0.0 if options.stop_at_first else end
                 campaign.next_seed = min([*pending.values(), following])
                 progress(campaign)
@@ -286,19 +287,15 @@ def _note(  # noqa: PLR0913 - all that a campaign is
             found.times += 1
             found.kinds.add(kind)
             if len(shrunk) < len(found.shrunk):
-                _drop(found)
+                longer = found.path
                 found.arch, found.seed, found.mismatch = new.arch, new.seed, new.mismatch
                 found.shrunk = shrunk
                 _write(found, built, folder)
+                if longer is not None and longer != found.path:
+                    longer.unlink(missing_ok=True)
             return
     campaign.found.append(new)
     _write(new, built, folder)
-
-
-def _drop(found: Found) -> None:
-    """Take away the file of a longer trace."""
-    if found.path is not None:
-        found.path.unlink(missing_ok=True)
 
 
 def _write(found: Found, built: Built, folder: Path | None) -> None:
@@ -335,7 +332,11 @@ def _state_path(folder: Path, builds: Sequence[Built], options: Options) -> Path
 def _resume(folder: Path | None, builds: Sequence[Built], options: Options) -> Campaign:
     campaign = Campaign(options.seed, options.seed)
     path = folder and _state_path(folder, builds, options)
-    if path is None or not path.exists():
+    if path is None:
+        return campaign
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check(path)  # what can't be written is told before the work
+    if not path.exists():
         return campaign
     try:
         state = json.loads(path.read_text())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 import shutil
-import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import arches
+from layout.host import children
 from layout.memory.errors import UsageError
 
 
@@ -127,5 +127,4 @@ def _static_libc(compiler: str) -> str:
 
 
 def _output(*words: str) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout
+    return children.run(words).stdout.decode(errors="replace")

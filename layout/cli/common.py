@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import arches
+from layout.host import streams
 from layout.host.streams import note
 from layout.memory.errors import UsageError
 
@@ -21,27 +23,58 @@ if TYPE_CHECKING:
     from layout.show.text import Line
     from layout.tree.kernel import Kernel
 
+FILES = {"FILE", "INPUT", "IMAGE", "LOG", "TRACE", "TRACE|IMAGE"}
+FOLDERS = {"DIR"}
+PATHS = FILES | FOLDERS
+"""Names of arguments that are paths."""
+
 _BAD_USAGE = 2
 _LARGEST_LOCK = 256
 _LONGEST_USAGE = 400
 _LONGEST_NOTE = 2000
+_LONGEST_WORD = 300
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose error messages are one line."""
+    """An argument parser whose error messages are one line, with the word that was meant."""
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and end with exit code 2."""
-        text = " ".join(message.split())
+        text = " ".join(map(_cut, message.split()))
         if len(text) > _LONGEST_USAGE:
             text = f"{text[:_LONGEST_USAGE]}..."
         text = "".join(map(_printable, text))
         note(f"{self.prog}: {text}: see {self.prog} --help")
         self.exit(_BAD_USAGE)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse unknown options here, where the verb is known that they were meant for."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            known = [name for action in self._actions for name in action.option_strings]
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant(unknown[0], known)}")
+        return found, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        known = [str(each) for each in action.choices or ()]
+        if known and value not in known:
+            message = f"{_cut(str(value))!r} is none of {', '.join(known)}"
+            raise argparse.ArgumentError(action, f"{message}{meant(str(value), known)}")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        if not arg_string and action.metavar in PATHS:
+            raise argparse.ArgumentError(action, "a path is needed here, not nothing")
+        return super()._get_value(action, arg_string)
+
     def print_help(self, file: Any = None) -> None:
         """Print the help; unlike the method replaced, say so if that fails."""
         (file or sys.stdout).write(self.format_help())
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The words that one which is wrong may stand for, as the end of a message; may be empty."""
+    close = get_close_matches(word[:_LONGEST_WORD].lower(), known, 1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def count(text: str) -> int:
@@ -66,6 +99,35 @@ def lock_size(text: str) -> int:
     if value > _LARGEST_LOCK:
         raise argparse.ArgumentTypeError(f"{value} is no size of a lock: 0 to {_LARGEST_LOCK}")
     return value
+
+
+def release(text: str) -> str:
+    """The release of a kernel (``6.12``, ``6.12.95-1-amd64``), for argparse: one that is known."""
+    from layout.memory.structs import VERSIONS, short_version
+
+    if short_version(text) not in VERSIONS:
+        known = ", ".join(VERSIONS)
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is none of the kernels {known}")
+    return text
+
+
+def configuration(text: str) -> str:
+    """Options of a kernel's configuration, for argparse."""
+    from layout.memory.structs.locks import OPTIONS
+
+    for word in map(str.strip, text.split(",")):
+        if word not in OPTIONS:
+            known = ", ".join(OPTIONS)
+            message = f"{word[:40]!r} is none of {known}{meant(word, OPTIONS)}"
+            raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def a_file(text: str) -> str:
+    """A path to write to, for argparse, where ``-`` would be misread as stdout."""
+    if text == "-":
+        raise argparse.ArgumentTypeError("give the name of a file (./- is one)")
+    return text
 
 
 lock_size.__name__ = count.__name__ = positive.__name__ = (
@@ -96,6 +158,7 @@ def add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kernel",
         metavar="V",
+        type=release,
         help="the kernel whose operations are carried out: 6.12 (if left out), 7.2 or 7.3",
     )
 
@@ -121,11 +184,14 @@ def defects_of(args: argparse.Namespace) -> Sequence[type[Kernel]]:
 
 def add_kernel(parser: argparse.ArgumentParser) -> None:
     """Add ``--kernel``, ``--config`` and ``--lock-size``."""
-    parser.add_argument("--kernel", metavar="V", help="the kernel's version, such as 6.12")
+    parser.add_argument(
+        "--kernel", metavar="V", type=release, help="the kernel's version, such as 6.12"
+    )
     locks = parser.add_mutually_exclusive_group()
     locks.add_argument(
         "--config",
         metavar="OPTIONS",
+        type=configuration,
         help="the kernel's configuration, for its spinlock_t: smp, up, debug-spinlock, lockdep, "
         "lock-stat, rt; several are separated by commas",
     )
@@ -236,10 +302,15 @@ def open_image(args: argparse.Namespace) -> Image:
 
 def tell(text: str) -> None:
     """Print one line to stderr, whatever ``text`` holds."""
-    line = " ".join(text.splitlines())
+    line = " ".join(map(_cut, " ".join(text.splitlines()).split(" ")))
     if len(line) > _LONGEST_NOTE:
         line = f"{line[:_LONGEST_NOTE]}..."
     note(f"maple-layout: {''.join(map(_printable, line))}")
+
+
+def _cut(word: str) -> str:
+    """A word, or the beginning of a very long one."""
+    return word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}..."
 
 
 def _printable(char: str) -> str:
@@ -257,9 +328,7 @@ def wants_colour() -> bool:
 
 def console() -> Console:
     """stdout for rich: in colour on a terminal, plain text elsewhere."""
-    from rich.console import Console
-
-    return Console(highlight=False, no_color=not wants_colour())
+    return streams.console(highlight=False, no_color=not wants_colour())
 
 
 def print_lines(lines: Iterable[Line]) -> None:

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 import arches
+from layout.cli.common import FILES, FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,10 +17,6 @@ SHELLS = {
     "fish": "~/.config/fish/completions/maple-layout.fish",
 }
 """Each shell, and the file that it reads."""
-
-FILES = {"FILE", "INPUT", "IMAGE", "LOG", "TRACE"}
-FOLDERS = {"DIR"}
-"""Names of arguments that are paths."""
 
 
 def add(verbs: Any) -> None:

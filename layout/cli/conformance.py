@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import count, tell
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.host.files import Output
-from layout.host.streams import note
+from layout.host.progress import Progress
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from layout.testing.conformance.judge import Judge
 
 
@@ -96,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
     ready(args)
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
-    result = commands.run(cases, _progress(len(cases)))
+    with Progress("conformance", len(cases), "cases") as progress:
+        result = commands.run(cases, lambda done, _: progress.at(done))
     tell_findings(args, result.checked())
     if args.json:
         print(json.dumps(result.as_json()))
@@ -116,7 +114,7 @@ def _write(cases: Any, keep: str | None, judge: Judge) -> int:
         raise UsageError(message)
     folder = Path(keep)
     folder.mkdir(parents=True, exist_ok=True)
-    for case in cases:
+    for case in Progress("writing", len(cases), "cases").over(cases):
         built = case.build()
         core = folder / f"{case.name}.core"
         with Output() as files:
@@ -124,14 +122,3 @@ def _write(cases: Any, keep: str | None, judge: Judge) -> int:
             write_expected(case, built, judge, core, files)
     tell(f"{len(cases)} cases written to {keep}")
     return 0
-
-
-def _progress(total: int) -> Callable[[int, int], None]:
-    """What shows on a terminal how far the run is."""
-
-    def show(done: int, failed: int) -> None:
-        if sys.stderr.isatty():
-            end = "\n" if done == total else ""
-            note(f"\r{done}/{total} cases, {failed} failed", end=end)
-
-    return show

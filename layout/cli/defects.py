@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from layout import defects
 
     if args.name is None:
-        if args.arch or args.trace:
+        if args.arch is not None or args.trace:
             message = "--arch and --trace need the NAME of a defect"
             raise UsageError(message)
         found = list(defects.DEFECTS.values())
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from layout.defects.scenes import show
 
-    machines = [arches.get(name) for name in args.arch.split(",")] if args.arch else None
+    machines = None if args.arch is None else [arches.get(name) for name in args.arch.split(",")]
     results = [(defect, trials) for defect in found if (trials := show(defect, machines))]
     if not results:
         names = ", ".join(dict.fromkeys(arch for defect in found for arch in defect.arches))

@@ -24,7 +24,7 @@ def add(verbs: Any) -> None:
         "--format", choices=("svg", "dot"), default="svg", help="svg (the default) or Graphviz"
     )
     parser.add_argument("--node", metavar="ADDR", help="draw the bytes of the node at this address")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to a file, not to stdout")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to a file, not to stdout (-)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,13 +32,16 @@ def run(args: argparse.Namespace) -> int:
     from layout.draw.dot import tree_dot
     from layout.draw.scene import scene
     from layout.draw.svg import node_svg, tree_svg
-    from layout.host.files import write
+    from layout.host.files import check, write
     from layout.images.kinds import parse_address
     from layout.show.dump import one_node, tree_heading
 
     if args.node is not None and args.format == "dot":
         message = "--node draws bytes, which only --format svg has: leave out --format dot"
         raise UsageError(message)
+    to_stdout = args.output in {None, "-"}
+    if not to_stdout:
+        check(args.output)
     image = open_image(args)
     found = scene(image)
     if args.node is not None:
@@ -47,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         title = tree_heading(image.memory, image.tree)
         text = tree_svg(found, title) if args.format == "svg" else tree_dot(found, title)
-    if args.output is None:
+    if to_stdout:
         print(text, end="")
     else:
         write(args.output, text)

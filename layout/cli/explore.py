@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import (
@@ -15,6 +15,7 @@ from layout.cli.common import (
     tell,
     version_of,
 )
+from layout.host.progress import Progress
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def add(verbs: Any) -> None:
     add_defect(parser)
     add_limit(parser)
     parser.add_argument(
-        "-o", "--output", metavar="FILE", required=True, help="the HTML file to write"
+        "-o", "--output", metavar="FILE", required=True, help="the HTML file to write; - is stdout"
     )
 
 
@@ -62,10 +63,14 @@ def run(args: argparse.Namespace) -> int:
     from layout.host.files import check, write
     from layout.traces.source import TraceText
 
-    check(args.output)
+    if args.output != "-":
+        check(args.output)
     text = TraceText.open(args.input)
     recording = _image(args) if text is None else _trace(args, text)
     html = page(recording)
+    if args.output == "-":
+        sys.stdout.write(html)
+        return 0
     write(args.output, html)
     steps = len(recording.lines)
     names = ", ".join(run.name for run in recording.runs)
@@ -85,7 +90,11 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
         message = f"--{given[0].replace('_', '-')} is for images: leave it out"
         raise UsageError(message)
     refuse_other_text(text)
-    machines = list(dict.fromkeys(arches.get(name) for name in (args.arch or _DEFAULT).split(",")))
+    machines = list(
+        dict.fromkeys(
+            arches.get(name) for name in (_DEFAULT if args.arch is None else args.arch).split(",")
+        )
+    )
     if args.defect and not args.arch:
         machines = machines[1:]
     if len({arch.word_size for arch in machines}) > 1:
@@ -99,7 +108,7 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
     for arch in machines:
         for defects, replaced in variants:
             name = arch.name + (f" with {', '.join(defects)}" if defects else "")
-            with _Progress(name, len(wanted)) as progress:
+            with Progress(name, len(wanted), "operations") as progress:
                 recording.add_run(
                     wanted,
                     arch,
@@ -123,7 +132,7 @@ def _image(args: argparse.Namespace) -> Recording:
     image = load(
         args.input,
         tree=args.tree,
-        arch=arches.get(args.arch) if args.arch else None,
+        arch=None if args.arch is None else arches.get(args.arch),
         kernel=args.kernel,
         lock_size=args.lock_size,
         config=args.config,
@@ -134,25 +143,3 @@ def _image(args: argparse.Namespace) -> Recording:
     recording = Recording(Path(image.source).name)
     recording.add_image(image)
     return recording
-
-
-class _Progress:
-    """A count of operations on stderr, if that is a terminal."""
-
-    def __init__(self, name: str, total: int) -> None:
-        self._name, self._total, self._done = name, total, 0
-        self._shown = sys.stderr.isatty()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-
-    def step(self) -> None:
-        """One operation more is done."""
-        self._done += 1
-        if self._shown and self._done % 50 == 0:
-            sys.stderr.write(f"\r{self._name}: {self._done} of {self._total} operations")
-            sys.stderr.flush()

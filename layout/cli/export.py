@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layout.cli.common import add_input, open_image
+from layout.cli.common import a_file, add_input, open_image
 
 if TYPE_CHECKING:
     import argparse
@@ -35,6 +35,7 @@ def add(verbs: Any) -> None:
         "-o",
         "--output",
         metavar="FILE",
+        type=a_file,
         required=True,
         help="the file to write; further files get the same prefix",
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.host.files import check, write
+from layout.cli.common import a_file
+from layout.host.files import Output, check
 from layout.host.streams import note
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 def add_findings(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     group = parser.add_argument_group("findings for other programs")
-    group.add_argument("--junit", metavar="FILE", help="write the findings as JUnit XML")
-    group.add_argument("--sarif", metavar="FILE", help="write the findings as SARIF 2.1.0")
+    for option, what in (("--junit", "JUnit XML"), ("--sarif", "SARIF 2.1.0")):
+        group.add_argument(
+            option, metavar="FILE", type=a_file, help=f"write the findings as {what}"
+        )
     group.add_argument(
         "--github", action="store_true", help="print GitHub's annotation lines on stderr"
     )
@@ -27,7 +30,7 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
 def ready(args: argparse.Namespace) -> None:
     """Make sure, before long work, that the files can be written. Raises OSError."""
     for path in (args.junit, args.sarif):
-        if path:
+        if path is not None:
             check(path)
 
 
@@ -36,10 +39,11 @@ def tell_findings(args: argparse.Namespace, checked: Sequence[Checked]) -> None:
     from layout.formats.findings import github, junit, sarif
 
     found = [each.finding for each in checked if each.finding is not None]
-    if args.junit:
-        write(args.junit, junit(f"maple-layout {args.verb}", checked))
-    if args.sarif:
-        write(args.sarif, sarif(found))
+    with Output() as files:
+        if args.junit is not None:
+            files.write(args.junit, junit(f"maple-layout {args.verb}", checked))
+        if args.sarif is not None:
+            files.write(args.sarif, sarif(found))
     if args.github:
         for finding in found:
             note(github(finding))

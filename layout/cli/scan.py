@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         data,
         source,
         Path() if args.input == "-" else Path(args.input).parent,
-        arch=arches.get(args.arch) if args.arch else None,
+        arch=None if args.arch is None else arches.get(args.arch),
         known=Known(args.kernel, args.lock_size, args.config),
         base=None if args.base is None else parse_address(args.base, "--base"),
     )

@@ -65,7 +65,7 @@ class Output:
     def writing(self, path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         """The file that open() has begun, or begins now: to be written to in ``with``."""
         begun = next((part.file for part in self._open if part.path == Path(path)), None)
-        with _named(path):
+        with named(path):
             yield begun or self.open(path)
 
     def write(self, path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -90,17 +90,23 @@ class Output:
         for part in self._open[::-1]:  # the first is the newest: gdb warns of older cores
             part.close(durable=self._durable)
         moves = [part for part in self._open if part.name is not None and not part.same()]
+        folders: dict[Path, list[_Part]] = {}
+        for part in moves:
+            folders.setdefault(part.target.parent, []).append(part)
         with held():
-            if len(moves) > 1 and self._durable:
-                self._place_together(moves[::-1])
-            else:
-                for part in moves:
-                    part.place()
+            for together in folders.values():  # a list is of one folder
+                if len(together) > 1 and self._durable:
+                    self._place_together(together[::-1])
+                else:
+                    for part in together:
+                        part.place()
 
     def _place_together(self, moves: list[_Part]) -> None:
         """One step after the other; the first file names the others, so it comes last."""
-        listed = _list_of(self._open[0].target)
-        with _named(self._open[0].path):
+        folder = moves[0].target.parent
+        first = next(part for part in self._open if part.target.parent == folder)
+        listed = _list_of(first.target)
+        with named(first.path):
             _write_list(listed, [(part.name, part.target) for part in moves])
         try:
             for part in moves:
@@ -131,7 +137,8 @@ def settle(path: str | os.PathLike[str]) -> None:
     To be called before ``path`` is read or written: it is one of them, or none of any. Raises
     OSError where that can't be done.
     """
-    place = Path(path).resolve()
+    with named(path):
+        place = _resolved(Path(path))
     for name in {place.name, place.stem} - {""}:
         listed = _list_of(place.with_name(name))
         if listed.is_file():
@@ -149,10 +156,10 @@ class _Part:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name: Path | None = None
-        with _named(path):
+        with named(path):
             if not os.fspath(path) or path.name in {"", "..", "."}:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            self.target = path if _is_stream(path) else path.resolve()
+            self.target = path if _is_stream(path) else _resolved(path)
             if _is_stream(path) or _is_special(self.target):
                 descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
                 self.file: IO[Any] = os.fdopen(descriptor, "wb")
@@ -165,7 +172,7 @@ class _Part:
             _take_over_rights(handle, self.target)
 
     def close(self, *, durable: bool) -> None:
-        with _named(self.path):
+        with named(self.path):
             self.file.flush()
             if durable and self.name is not None:
                 _sync(self.file.fileno())
@@ -187,7 +194,7 @@ class _Part:
 
     def place(self) -> None:
         assert self.name is not None
-        with _named(self.path):
+        with named(self.path):
             self.name.replace(self.target)
             self.name = None
         _sync_folder(self.target.parent)
@@ -201,8 +208,16 @@ class _Part:
             self.name = None
 
 
+def _resolved(path: Path) -> Path:
+    """The file that a path leads to. Raises OSError for links that lead in a circle, too."""
+    try:
+        return path.resolve()
+    except RuntimeError:  # before Python 3.13
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+
+
 @contextlib.contextmanager
-def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+def named(path: str | os.PathLike[str]) -> Iterator[None]:
     """An OSError that passes through names ``path``, not a temporary file."""
     try:
         yield

@@ -7,9 +7,14 @@ import contextlib
 import errno
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _ERRORS = "maple-layout"
+_NARROWEST = 20
+"""Columns of a table at least, whatever a terminal or COLUMNS says."""
 
 
 def open_missing() -> None:
@@ -65,6 +70,20 @@ def note(text: str, end: str = "\n") -> None:
     """Text to stderr; a note that nobody can read is no reason to fail."""
     with contextlib.suppress(OSError, ValueError):
         print(text, end=end, file=sys.stderr, flush=True)
+
+
+def console(**options: Any) -> Console:
+    """stdout for rich, with options of its Console."""
+    from rich.console import Console  # noqa: PLC0415 - few commands need it
+
+    class Stdout(Console):
+        def on_broken_pipe(self) -> NoReturn:
+            """Let the caller tell of it: rich ends with exit code 1, which means a finding."""
+            raise BrokenPipeError
+
+    out = Stdout(**options)
+    out.width = max(out.width, _NARROWEST)  # in no columns rich prints nothing at all
+    return out
 
 
 def drop_stdout() -> None:

@@ -11,7 +11,7 @@ import struct
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from layout.images.progress import Progress
+from layout.host.progress import Progress
 from layout.memory import structs
 from layout.memory.errors import InputError
 from layout.memory.node import NODE_SIZE, PIVOT, NodeMemory
@@ -224,23 +224,22 @@ def walk(finder: Finder, store: Store, source: str) -> Iterator[Found]:
             "times: the table of segments is damaged, fetch the file again"
         )
         raise InputError(message)
-    progress = Progress(f"scanning {source}", store.table.size())
-    done = 0
-    for start, end, offset in store.table:
-        for at, stop in store.parts(offset, offset + end - start):
-            # blocks lie at multiples of 256 of the address
-            address = start + at - offset
-            skip = -address % NODE_SIZE
-            position = at + skip
-            while position + NODE_SIZE <= stop:
-                size = min(CHUNK - (start + position - offset) % _PAGE, stop - position)
-                chunk = store.data[position : position + size]
-                yield from finder.in_chunk(chunk, start + position - offset)
-                store.release(position, size)
-                position += size
-            progress.at(done + at - offset)
-        done += end - start
-    progress.end()
+    with Progress(f"scanning {source}", store.table.size()) as progress:
+        done = 0
+        for start, end, offset in store.table:
+            for at, stop in store.parts(offset, offset + end - start):
+                # blocks lie at multiples of 256 of the address
+                address = start + at - offset
+                skip = -address % NODE_SIZE
+                position = at + skip
+                while position + NODE_SIZE <= stop:
+                    size = min(CHUNK - (start + position - offset) % _PAGE, stop - position)
+                    chunk = store.data[position : position + size]
+                    yield from finder.in_chunk(chunk, start + position - offset)
+                    store.release(position, size)
+                    position += size
+                progress.at(done + at - offset)
+            done += end - start
 
 
 __all__ = ["DEAD", "INNER", "ROOT", "Finder", "Found", "hits", "parent_slot", "walk"]

@@ -7,6 +7,7 @@ memory, a large one into a temporary file with holes where it is zero, which is 
 from __future__ import annotations
 
 import bz2
+import contextlib
 import itertools
 import lzma
 import mmap
@@ -18,8 +19,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from layout.host.files import settle
-from layout.images.progress import Progress
+from layout.host.files import named, settle
+from layout.host.progress import Progress
 from layout.memory.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ UNPACKED_LIMIT = 1 << 33
 
 IN_MEMORY = 1 << 26
 """From so many bytes on what is unpacked goes to a temporary file."""
+
+TEXT_FREE, TEXT_RATIO = 1 << 24, 100
+"""Text may unpack to so many bytes, or so many times its packed size, whichever is more."""
 
 _CHUNK = 1 << 20
 _PAGE = 1 << 16
@@ -131,9 +135,10 @@ def open_bytes(path: str, *, limit: int | None = None) -> tuple[Bytes, str]:
     """
     limit = UNPACKED_LIMIT if limit is None else limit
     if path == "-":
-        return _open(sys.stdin.buffer, "stdin", limit), "stdin"
+        with named("stdin"):
+            return _open(sys.stdin.buffer, "stdin", limit), "stdin"
     settle(path)
-    with Path(path).open("rb") as file:
+    with named(path), Path(path).open("rb") as file:
         return _open(file, path, limit), path
 
 
@@ -176,6 +181,20 @@ def _too_large(source: str, limit: int) -> NoReturn:
     raise InputError(message)
 
 
+@contextlib.contextmanager
+def _temporary(source: str) -> Iterator[None]:
+    """Work on the temporary file for ``source``. An error is about that, not about ``source``."""
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.gettempdir() if tempfile.tempdir else "the temporary directory"
+        message = (
+            f"{source} has no room in {folder} once it is unpacked ({error.strerror or error}): "
+            "set TMPDIR to a place with more"
+        )
+        raise InputError(message) from None
+
+
 class _Output:
     """Collects bytes: in memory while they are few, then in a temporary file with holes."""
 
@@ -194,21 +213,24 @@ class _Output:
             self._data += data
             if len(self._data) <= IN_MEMORY:
                 return
-            self._file = cast("BinaryIO", tempfile.TemporaryFile("w+b", buffering=0))  # noqa: SIM115
+            with _temporary(self._source):
+                self._file = cast("BinaryIO", tempfile.TemporaryFile("w+b"))  # noqa: SIM115
             data, self._data = bytes(self._data), bytearray()
-        for at in range(0, len(data), _PAGE):
-            piece = data[at : at + _PAGE]
-            if piece.count(0) == len(piece):
-                self._file.seek(len(piece), os.SEEK_CUR)
-            else:
-                self._file.write(piece)
+        with _temporary(self._source):
+            for at in range(0, len(data), _PAGE):
+                piece = data[at : at + _PAGE]
+                if piece.count(0) == len(piece):
+                    self._file.seek(len(piece), os.SEEK_CUR)
+                else:
+                    self._file.write(piece)
 
     def finish(self) -> Bytes:
         """All that was written."""
         if self._file is None:
             return bytes(self._data)
-        with self._file as file:
+        with self._file as file, _temporary(self._source):
             file.truncate(self.size)
+            file.flush()
             return _mapped(file.fileno())
 
 
@@ -248,15 +270,11 @@ def _packing(magic: bytes, source: str) -> _Packing:
 def _unpack(magic: bytes, head: bytes, file: BinaryIO, source: str, limit: int) -> Bytes:
     """The file unpacked, never more than ``limit`` bytes in all."""
     out = _Output(source, limit)
-    progress = Progress(f"unpacking {source}")
-    try:
-        for piece in unpacked(
-            magic, itertools.chain([head] if head else [], _pieces(file)), source
-        ):
+    packed = itertools.chain([head] if head else [], _pieces(file))
+    with Progress(f"unpacking {source}") as progress:
+        for piece in unpacked(magic, packed, source):
             out.write(piece)
             progress.at(out.size)
-    finally:
-        progress.end()
     return out.finish()
 
 
@@ -268,10 +286,13 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 def unpacked(magic: bytes, pieces: Iterator[bytes], source: str) -> Iterator[bytes]:
     """Unpack one stream after another; pieces come and go, about a MiB each.
 
-    Raises InputError for data that is cut short or damaged.
+    Raises InputError for data that is cut short or damaged, and for text that is much larger
+    than its packed size: it says nothing, and reading it would take long.
     """
     make, damage = _packing(magic, source)
     name = _NAMES[magic]
+    sizes = _Sizes(source)
+    pieces = sizes.taken(pieces)
     packed = next(pieces, b"")
     try:
         while packed:
@@ -284,11 +305,38 @@ def unpacked(magic: bytes, pieces: Iterator[bytes], source: str) -> Iterator[byt
                         raise InputError(message)
                 found = stream.decompress(packed, _CHUNK)
                 packed = b""
+                sizes.found(found)
                 yield found
             packed = (stream.unused_data or next(pieces, b"")).lstrip(b"\0")
     except damage as error:
         message = f"{source}: the {name} data is damaged ({error}): fetch the file again"
         raise InputError(message) from None
+
+
+class _Sizes:
+    """How much was unpacked of how much, and whether it is text."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._packed = self._unpacked = 0
+        self._text = True
+
+    def taken(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The packed pieces, counted."""
+        for piece in pieces:
+            self._packed += len(piece)
+            yield piece
+
+    def found(self, piece: bytes) -> None:
+        """Count an unpacked piece. Raises InputError."""
+        self._unpacked += len(piece)
+        self._text = self._text and b"\0" not in piece
+        if self._text and self._unpacked > max(TEXT_FREE, TEXT_RATIO * self._packed):
+            message = (
+                f"{self._source}: {self._packed} bytes that unpack to more than "
+                f"{self._unpacked >> 20} MiB of text: unpack it first if you trust it"
+            )
+            raise InputError(message)
 
 
 def first_unpacked(head: bytes) -> bytes:

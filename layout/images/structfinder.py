@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layout.host.progress import Progress
 from layout.images.mapped import Store, Window
 from layout.images.nodefinder import CHUNK, hits
-from layout.images.progress import Progress
 from layout.memory.nodeview import KNOWN_TYPES
 from layout.memory.pointers import ENODE_NULL, ROOT_NODE, ROOT_PARENT
 
@@ -61,25 +61,24 @@ def _places(
     for i in range(2):
         values = {word >> 8 * i & 0xFF for word in wanted}
         tables.append((low + i * step, bytes(int(v in values) for v in range(256))))
-    progress = Progress(f"looking for trees in {source}", store.table.size())
-    done = 0
-    for start, end, offset in store.table:
-        for first, stop in store.parts(offset, offset + end - start):
-            skip = -(start + first - offset) % w
-            for at in range(first + skip, stop - w + 1, CHUNK):
-                size = min(CHUNK, stop - at) // w * w
-                chunk = bytes(store.data[at : at + size])
-                marks = -1
-                for byte, table in tables:
-                    marks &= int.from_bytes(chunk[byte::w].translate(table), "little")
-                    if not marks:
-                        break
-                for hit in hits(marks, size // w):
-                    place = hit * w
-                    word = int.from_bytes(chunk[place : place + w], arch.byteorder)
-                    if word in wanted:
-                        yield start + at + place - offset, wanted[word]
-                store.release(at, size)
-            progress.at(done + stop - offset)
-        done += end - start
-    progress.end()
+    with Progress(f"looking for trees in {source}", store.table.size()) as progress:
+        done = 0
+        for start, end, offset in store.table:
+            for first, stop in store.parts(offset, offset + end - start):
+                skip = -(start + first - offset) % w
+                for at in range(first + skip, stop - w + 1, CHUNK):
+                    size = min(CHUNK, stop - at) // w * w
+                    chunk = bytes(store.data[at : at + size])
+                    marks = -1
+                    for byte, table in tables:
+                        marks &= int.from_bytes(chunk[byte::w].translate(table), "little")
+                        if not marks:
+                            break
+                    for hit in hits(marks, size // w):
+                        place = hit * w
+                        word = int.from_bytes(chunk[place : place + w], arch.byteorder)
+                        if word in wanted:
+                            yield start + at + place - offset, wanted[word]
+                    store.release(at, size)
+                progress.at(done + stop - offset)
+            done += end - start

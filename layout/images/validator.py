@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from layout.host.progress import Progress
 from layout.images.links import (
     CHILD_SLOT,
     GAPS,
@@ -91,10 +92,13 @@ class _Frame:
 class _Validator(Links):
     """One walk of a tree."""
 
+    progress: Progress
+
     def run(self) -> Report:
         """Walk the tree."""
         try:
-            self._run()
+            with Progress("validating", unit="nodes") as self.progress:
+                self._run()
         except GaveUpError:
             end = Violation(
                 self.tree,
@@ -221,6 +225,7 @@ class _Validator(Links):
             return None, None
         self.seen.add(node)
         self.visits += 1
+        self.progress.at(self.visits)
         self.check_parent(place, reading)
         for violation in check_node(self.mem, reading):
             self.add(violation)

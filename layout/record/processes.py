@@ -7,6 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from layout.host.progress import Progress
 from layout.memory.errors import InputError, UsageError
 from layout.mm.manager import MemoryManager
 from layout.mm.shared import TooManySpaces
@@ -215,7 +216,8 @@ class _Recorder:
 
     def run(self) -> Recording:
         late = [call for call in self.calls if call.begun != call.line and call.name in MEMORY]
-        for call in self.calls:
+        calls = Progress(f"recording {self.source}", len(self.calls), "calls").over(self.calls)
+        for call in calls:
             if id(call) in self.done or not self._relevant(call):
                 continue
             if call.name in ("mmap", "mremap") and call.succeeded:

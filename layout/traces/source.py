@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layout.host.files import settle
+from layout.host.files import named, settle
 from layout.images.kinds import kind_of
 from layout.images.packed import LIMIT, first_unpacked, packing, unpacked
 from layout.memory.errors import InputError, TraceError
@@ -69,7 +69,8 @@ class TraceText:
             file: BinaryIO = sys.stdin.buffer
             if not hasattr(file, "peek"):
                 return None
-            text.head = file.peek(_HEAD)[:_HEAD]
+            with named(text.source):
+                text.head = file.peek(_HEAD)[:_HEAD]
             if not _is_trace(text.head, text.source):
                 return None
             text._file = file
@@ -78,7 +79,7 @@ class TraceText:
         place = Path(path)
         if not stat.S_ISREG(place.stat().st_mode):
             return None
-        with place.open("rb") as file:
+        with named(path), place.open("rb") as file:
             text.head = file.read(_HEAD)
         if not _is_trace(text.head, text.source):
             return None
@@ -91,7 +92,8 @@ class TraceText:
             return True
         size = sum(map(len, self._kept))
         while size < _AHEAD:
-            piece = self._file.read(_PIECE)
+            with named(self.source):
+                piece = self._file.read(_PIECE)
             if not piece:
                 self._file = None
                 return True
@@ -152,7 +154,7 @@ class TraceText:
 
     def _pieces(self) -> Iterator[bytes]:
         if self._path is not None:
-            with self._path.open("rb") as file:
+            with named(self.source), self._path.open("rb") as file:
                 yield from _unpacked(_read(file), self.source)
         else:
             yield from _unpacked(self._read_kept(), self.source)
@@ -161,7 +163,8 @@ class TraceText:
         yield from self._kept
         if self._file is not None:
             self._kept = []
-            yield from _read(self._file)
+            with named(self.source):
+                yield from _read(self._file)
 
 
 def _is_trace(head: bytes, source: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import arches
+from layout.cli.common import release
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def add_emulator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kernel",
         metavar="V",
+        type=release,
         help="the version that the emulator carries out: 6.12, 7.2 or 7.3; "
         "the one that the source looks like if left out",
     )

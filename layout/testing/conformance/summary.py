@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
+
+from layout.host import streams
 
 if TYPE_CHECKING:
     from layout.testing.conformance.result import Result
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def show(result: Result) -> None:
     """Print a result to stdout."""
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = streams.console(highlight=False, soft_wrap=True, markup=False)
     for failure in result.failures:
         console.print(failure.case, style="red", end="")
         details = (failure.cause, failure.where, failure.difference(), failure.how_it_ended())
