@@ -7,8 +7,8 @@ bytes are still valid by chance.
 
 from __future__ import annotations
 
+import struct
 import sys
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from layout.machine.watch.report import STEP, Report
@@ -35,16 +35,37 @@ POISON_FREE, POISON_END = 0x6B, 0xA5
 """What SLUB's poisoning writes over an object, and into its last byte."""
 
 
-class History:
-    """The history of a node: ``generation`` counts its allocations and frees."""
+_WHATS = ("allocated", "reused", "freed", "put in the tree", "dead", "queued")
+_EVENT = struct.Struct("=BQ")
+"""An index of _WHATS and the operation."""
 
-    __slots__ = ("events", "freed_by", "generation", "state")
+
+class History:
+    """The history of a node: ``generation`` counts its allocations and frees.
+
+    The events are packed: a long trace has millions of nodes.
+    """
+
+    __slots__ = ("_events", "freed_by", "generation", "state")
 
     def __init__(self) -> None:
         self.generation = 0
         self.state = "unused"
         self.freed_by: int | None = None
-        self.events: deque[str] = deque(maxlen=_EVENTS)
+        self._events = b""
+
+    def add(self, what: str, operation: int) -> None:
+        """Something happened; the oldest event goes where there are too many."""
+        event = _EVENT.pack(_WHATS.index(what), operation)
+        self._events = (self._events + event)[-_EVENTS * _EVENT.size :]
+
+    @property
+    def events(self) -> list[str]:
+        """What happened last, and in which operation."""
+        return [
+            f"{_WHATS[what]} in operation {operation}"
+            for what, operation in _EVENT.iter_unpack(self._events)
+        ]
 
 
 class Sections:
@@ -98,9 +119,11 @@ class Sections:
 
     def note(self, node: int, what: str, state: str) -> History:
         """Something happens to a node."""
-        history = self.nodes.setdefault(node, History())
+        history = self.nodes.get(node)
+        if history is None:
+            history = self.nodes[node] = History()
         history.state = state
-        history.events.append(f"{what} in operation {self.operation}")
+        history.add(what, self.operation)
         return history
 
     # -- states
