@@ -205,15 +205,22 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
     """Add ``--limit``."""
-    from layout.memory.limits import LIMIT
+    from layout.memory.limits import LIMIT, WATCHED
 
     parser.add_argument(
         "--limit",
         metavar="N",
         type=positive,
-        default=LIMIT,
-        help=f"how many entries one line of a trace may store, expect or list; {LIMIT} if left out",
+        help="how many entries one line of a trace may store, expect or list; "
+        f"{LIMIT} if left out, {WATCHED} where all accesses are looked at",
     )
+
+
+def limit_of(args: argparse.Namespace, *, watched: bool = False) -> int:
+    """What ``--limit`` says; ``watched`` where every access to memory is looked at."""
+    from layout.memory.limits import LIMIT, WATCHED
+
+    return args.limit or (WATCHED if watched else LIMIT)
 
 
 def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
@@ -291,7 +298,7 @@ def open_image(args: argparse.Namespace) -> Image:
         lock_size=args.lock_size,
         config=args.config,
         at=args.at,
-        limit=args.limit,
+        limit=limit_of(args),
         base=args.base,
         direct_map=args.direct_map,
     )

@@ -14,6 +14,7 @@ from layout.cli.common import (
     add_limit,
     count,
     defects_of,
+    limit_of,
     print_lines,
     tell,
     version_of,
@@ -94,7 +95,7 @@ def _lock_step(args: argparse.Namespace) -> int:
         machines,
         kernels=defects_of(args),
         version=version_of(args),
-        limit=args.limit,
+        limit=limit_of(args),
     )
     if args.json:
         print(json.dumps(outcome.as_json()))
@@ -133,7 +134,7 @@ def _two_images(args: argparse.Namespace) -> int:
             lock_size=args.lock_size,
             config=args.config,
             at=args.at,
-            limit=args.limit,
+            limit=limit_of(args),
         )
         for path, arch in zip(args.inputs, [machines[0], machines[-1]], strict=True)
     ]

@@ -12,6 +12,7 @@ from layout.cli.common import (
     add_kernel,
     add_limit,
     defects_of,
+    limit_of,
     tell,
     version_of,
 )
@@ -116,7 +117,7 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
                     kernels=replaced,
                     defects=defects,
                     version=version_of(args),
-                    limit=args.limit,
+                    limit=limit_of(args, watched=True),
                     progress=progress.step,
                 )
     return recording
@@ -136,7 +137,7 @@ def _image(args: argparse.Namespace) -> Recording:
         kernel=args.kernel,
         lock_size=args.lock_size,
         config=args.config,
-        limit=args.limit,
+        limit=limit_of(args),
     )
     for note in image.notes:
         tell(note)

@@ -12,6 +12,7 @@ from layout.cli.common import (
     add_limit,
     add_version,
     defects_of,
+    limit_of,
     tell,
     version_of,
 )
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     ready(args)
     watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
     machine = equip(arch, kernels=defects_of(args), watch=watch, version=version_of(args))
-    runner = Runner(machine, args.limit)
+    runner = Runner(machine, limit_of(args, watched=bool(watch)))
     source = "stdin" if args.trace == "-" else args.trace
     stream = Stream(runner, read_trace(args.trace), forget=True)
     try:

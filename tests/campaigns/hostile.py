@@ -11,20 +11,25 @@ the number that makes it again: --seed S --cases 1.
 from __future__ import annotations
 
 import argparse
+import bz2
 import contextlib
+import gzip
 import io
 import json
+import lzma
 import random
 import signal
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import arches
-from layout.cli.main import main
+from layout.cli.main import VERBS, main
 from layout.machine.machine import Machine
 from layout.memory.errors import TraceError
 from layout.memory.memory import Memory
@@ -216,9 +221,98 @@ def mutated(r, data):
 # -- what it has to do
 
 
-def words_of(kind, r, folder):
+def paste(r):
+    """Text of memory, a few lines of it or all, damaged."""
+    text = r.choice(sorted((FIXTURES / "paste").iterdir())).read_bytes()
+    lines = text.splitlines(keepends=True)
+    at = r.randrange(len(lines))
+    return mutated(r, b"".join(lines[at : at + 40]) if r.random() < 0.7 else text)
+
+
+@cache
+def bomb():
+    """A few bytes that are many lines."""
+    return lzma.compress(b"#\n" * (1 << 24))
+
+
+def packed(r):
+    """A small input, packed once or twice, damaged before or after."""
+    name = r.choice(("s390x-6.12.95-sleep", "x86_64-6.12.117-medium"))
+    capture = (FIXTURES / "captures" / f"{name}.json").read_bytes()
+    if r.random() < 0.05:
+        return mutated(r, bomb()) if r.random() < 0.5 else bomb()
+    data = r.choice((trace, log, lambda _: capture))(r)
+    if r.random() < 0.3 and len(data) < 1 << 20:
+        data = mutated(r, data)
+    for _ in range(r.choice((1, 1, 1, 2))):
+        data = r.choice((lzma.compress, gzip.compress, bz2.compress, zlib.compress))(data)
+        data = data * r.choice((1, 1, 1, 3)) if len(data) < 1 << 20 else data
+    return mutated(r, data) if r.random() < 0.6 else data
+
+
+def types(r):
+    """BTF or DWARF of an object file, damaged."""
+    path = r.choice([p for p in sorted((FIXTURES / "proof").iterdir()) if p.suffix != ".c"])
+    data = path.read_bytes()
+    return mutated(r, lzma.decompress(data) if path.suffix == ".xz" else data)
+
+
+def real_log(r):
+    """Some lines of the log of a real program, damaged and in another order."""
+    lines = (FIXTURES / "strace" / "perl.log").read_bytes().splitlines(keepends=True)
+    at = r.randrange(len(lines))
+    lines = lines[at if r.random() < 0.5 else 0 : at + 60]
+    if r.random() < 0.3:
+        r.shuffle(lines)
+    return mutated(r, b"".join(lines) or b"x")
+
+
+OPTIONS = (
+    *("--tree", "--arch", "--kernel", "--lock-size", "--config", "--at", "--limit", "--base"),
+    *("--direct-map", "--node", "--format", "--json", "--first", "--check", "--ledger", "--all"),
+    *("--defect", "--maps", "--pid", "--list", "--diff", "--name", "--trace", "--help", "--nodes"),
+)
+WORDS = (
+    *("", "0", "-1", "0x", "1", "fffff0000", "ffffffffffffffff", "9" * 5000, "x" * 5000, "6.12"),
+    *("6.12.x", "7.3", "s390x", "s390", "s390x,x86_64", ",", "smp", "rt,up", "json", "mt", "d1"),
+    *("\udcff", "\x1b[2J", "a\nb", "é", "--", "-", "@", "maple_node", "/dev/null", "/", "fields"),
+)
+
+
+def options(r):
+    """What somebody may type behind any verb."""
+    words = [r.choice([*VERBS, "nonsense", ""])]
+    words = [verb for verb in words if verb not in {"kernel", "conformance"}] or ["struct"]
+    for _ in range(r.randrange(6)):
+        words += [r.choice(OPTIONS)] * (r.random() < 0.7)
+        words += [r.choice(WORDS)] * (r.random() < 0.8)
+    return words
+
+
+INPUTS = {"paste": paste, "packed": packed, "types": types, "strace": real_log}
+
+
+def words_of(kind, r, folder):  # noqa: C901, PLR0911 - one a kind
     """Write the input of a case; returns the words of its command."""
     path, out = folder / "in", folder / "out"
+    if kind == "options":
+        path.write_bytes(trace(r))
+        words = options(r)
+        for _ in range(r.choice((0, 1, 1, 2))):
+            words.insert(r.randrange(1, len(words) + 1), str(path))
+        return [*words, "-o", str(out)] if r.random() < 0.5 else words
+    if kind == "raw":
+        return _raw(r, folder)
+    if kind in INPUTS:
+        path.write_bytes(INPUTS[kind](r))
+        if kind == "types":
+            return ["struct", "--check", str(path), *r.choice(([], ["maple_node"]))]
+        if kind == "strace" or (kind == "packed" and r.random() < 0.3):
+            return ["record", str(path), "-o", str(out)]
+        verb = r.choice(("decode", "dump", "validate", "draw", "scan", "explore", "run", "compare"))
+        more = ["--arch", r.choice(("x86_64", "s390x"))] if r.random() < 0.5 else []
+        more += ["-o", str(out)] * (verb in {"explore", "draw"})
+        return [verb, str(path), *more]
     if kind == "log":
         path.write_bytes(log(r))
         return ["record", str(path), "-o", str(out)]
@@ -233,8 +327,29 @@ def words_of(kind, r, folder):
     else:
         path.write_bytes(mutated(r, _core(folder)))
     if r.random() < 0.1:
+        return [r.choice(("draw", "explore")), str(path), "-o", str(out), *tree]
+    if r.random() < 0.1:
         return ["export", str(path), "--format", "raw", "-o", str(out), *tree]
     return [r.choice(verbs), str(path), *tree]
+
+
+def _raw(r, folder):
+    """Raw memory and the JSON beside it, one of them damaged."""
+    source, path = folder / "raw", folder / "raw.json"
+    if not source.exists():
+        _core(folder)
+        with contextlib.redirect_stdout(io.StringIO()):
+            build = str(folder / "build.trace")
+            assert main(["export", build, "--format", "raw", "-o", str(source)]) == 0
+    memory, document = folder / "in", folder / "in.json"
+    data, text = source.read_bytes(), path.read_text().replace('"raw"', '"in"').encode()
+    both = [mutated(r, data), text] if r.random() < 0.3 else [data, mutated(r, text)]
+    memory.write_bytes(both[0])
+    document.write_bytes(both[1])
+    if r.random() < 0.3:
+        base = ["--base", r.choice(("0", "fffff0000", "ffffffffffffff00"))]
+        return [r.choice(("scan", "decode")), str(memory), "--arch", "x86_64", *base]
+    return [r.choice(("decode", "dump", "validate", "draw", "scan")), str(document)]
 
 
 def case(kind, seed, folder):
@@ -252,10 +367,10 @@ def case(kind, seed, folder):
         return code, f"exit code {code} says: {told[:3]}"
     if code == 2 and out.exists():
         return code, "an output file after exit code 2"
-    if kind == "log" and code == 0:
+    if kind in {"log", "strace"} and code == 0:
         replayed = _replayed(out.read_bytes(), Machine(arches.get("x86_64")))
         return code, "" if replayed.startswith(b"{") and b'"fault"' not in replayed else replayed
-    if words[0] == "run":
+    if kind == "trace" and words[0] == "run":
         arch, data = arches.get("sparc64"), path.read_bytes()
         legs = [_replayed(data, Machine(arch)), _replayed(data, Machine(arch, _plain()))]
         return code, "" if legs[0] == legs[1] else "the two legs differ"
@@ -312,7 +427,7 @@ def campaign(kinds, first, cases, tally=None):
     return tally
 
 
-KINDS = ("trace", "log", "json", "core")
+KINDS = ("trace", "log", "json", "core", "raw", *INPUTS, "options")
 
 
 def command():
