@@ -33,6 +33,8 @@ _LARGEST_LOCK = 256
 _LONGEST_USAGE = 400
 _LONGEST_NOTE = 2000
 _LONGEST_WORD = 300
+_WATCHED_LIMIT = 1 << 14
+"""What a line may ask for where each access is looked at, which takes a hundred times as long."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -205,22 +207,22 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
     """Add ``--limit``."""
-    from layout.memory.limits import LIMIT, WATCHED
+    from layout.memory.limits import LIMIT
 
     parser.add_argument(
         "--limit",
         metavar="N",
         type=positive,
         help="how many entries one line of a trace may store, expect or list; "
-        f"{LIMIT} if left out, {WATCHED} where all accesses are looked at",
+        f"{LIMIT} if left out, {_WATCHED_LIMIT} where all accesses are looked at",
     )
 
 
 def limit_of(args: argparse.Namespace, *, watched: bool = False) -> int:
     """What ``--limit`` says; ``watched`` where every access to memory is looked at."""
-    from layout.memory.limits import LIMIT, WATCHED
+    from layout.memory.limits import LIMIT
 
-    return args.limit or (WATCHED if watched else LIMIT)
+    return args.limit or (_WATCHED_LIMIT if watched else LIMIT)
 
 
 def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:

@@ -8,9 +8,6 @@ from layout.memory.node import NODE_SIZE
 LIMIT = 1 << 20
 """The entries that one line may store, expect or list, unless more are asked for."""
 
-WATCHED = 1 << 14
-"""The same where every access is looked at, which takes a hundred times as long."""
-
 
 def too_many(limit: int, what: str) -> UsageError:
     """What stops a line that stores, expects or lists more than the limit."""
