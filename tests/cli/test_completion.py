@@ -83,4 +83,4 @@ def test_every_machine_is_offered(run):
         assert all(name in out for name in arches.names())
     code, _, err = run("completion", "csh")
     assert code == 2
-    assert "invalid choice: 'csh'" in err
+    assert "'csh' is none of bash, zsh, fish" in err

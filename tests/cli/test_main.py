@@ -79,3 +79,32 @@ def test_version_and_help(capsys):
         assert f"    {verb} " in out
     assert main(["decode", "--help"]) == 0
     assert "--lock-size" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["rnu"], "did you mean run?"),
+        (["run", "--arhc", "s390x", "t"], "did you mean --arch?"),
+        (["kernel", "biuld"], "did you mean build?"),
+        (["completion", "bsah"], "did you mean bash?"),
+        (["run", "--kernel", "6.12.x", "t"], "'6.12.x' is none of the kernels 6.1, 6.12"),
+        (["decode", "--kernel", "", "t"], "'' is none of the kernels"),
+        (["decode", "--config", "lockdpe", "t"], "did you mean lockdep?"),
+        (["run", ""], "argument TRACE: a path is needed here"),
+        (["validate", "t", "--junit", ""], "argument --junit: a path is needed here"),
+        (["validate", "t", "--junit", "-"], "give the name of a file"),
+        (["export", "t", "--format", "elf", "-o", "-"], "give the name of a file"),
+        (["defects", "d1", "--arch", ""], "unknown architecture ''"),
+        (["decode", "t", "--lock-size", "9" * 5000], "9..."),
+    ],
+)
+def test_wrong_words_are_told_before_any_work(capsys, words, text):
+    """No file is looked for: there is none."""
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("maple-layout")
+    assert err.count("\n") == 1
+    assert len(err) < 1000
+    assert text in err

@@ -71,6 +71,32 @@ def test_the_error_names_what_was_asked_for(tmp_path, name, error):
     assert str(found.value.filename) == str(path)
 
 
+def test_links_in_a_circle_are_an_error_of_that_path(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for call in (lambda path: files.write(path, "x"), settle, files.check):
+        with pytest.raises(OSError, match="Too many levels") as found:
+            call(tmp_path / "loop")
+        assert str(found.value.filename) == str(tmp_path / "loop")
+
+
+def test_files_of_two_folders_have_a_list_each(tmp_path, monkeypatch):
+    """A list names files beside it: those of another folder would be lost after a kill."""
+    listed = []
+    real = files._write_list
+    monkeypatch.setattr(
+        files, "_write_list", lambda path, steps: (listed.append((path, steps)), real(path, steps))
+    )
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with Output() as output:
+        for name in ("a/1", "b/1", "a/2", "b/2"):
+            output.write(tmp_path / name, name)
+    assert [path for path, _ in listed] == [tmp_path / "a" / ".1.unit", tmp_path / "b" / ".1.unit"]
+    for path, steps in listed:
+        assert {target.parent for _, target in steps} == {path.parent}
+    assert (tmp_path / "b" / "2").read_text() == "b/2"
+
+
 def test_a_full_device_is_named():
     with pytest.raises(OSError, match="No space left") as found:
         files.write("/dev/full", b"x" * 100_000)

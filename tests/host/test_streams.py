@@ -51,6 +51,18 @@ def test_a_pipe_that_nobody_reads():
     assert done.stderr.strip() in {"141", "0"}  # 0 if all was in the pipe before its end
 
 
+def test_a_table_that_nobody_reads():
+    """Exit code 1 would be a finding."""
+    done = shell('{ "$@"; echo $? >&2; } | true', *COMMAND, "defects")
+    assert done.stderr.strip() in {"141", "0"}
+
+
+def test_a_table_in_no_columns():
+    done = shell('COLUMNS=0 TERM=dumb "$@"', *COMMAND, "defects")
+    assert done.returncode == 0
+    assert "R1" in done.stdout
+
+
 @pytest.mark.parametrize("encoding", ["ascii:strict", "utf-16", "latin-1:strict"])
 def test_strict_encodings(encoding, tmp_path):
     name = tmp_path / "n\N{SNOWMAN}\udcff"

@@ -143,3 +143,26 @@ def test_unpacking_has_a_limit(tmp_path, monkeypatch):
     (tmp_path / "x").write_bytes(gzip.compress(bytes((3 << 20) + 1)))
     with pytest.raises(InputError, match=r"more than 3 MiB: cut out what the tree needs"):
         open_bytes(str(tmp_path / "x"))
+
+
+def test_text_that_is_much_larger_than_its_packed_size_is_not_read(tmp_path):
+    """A few bytes must not make somebody read many lines; memory that is zero is no text."""
+    path = tmp_path / "x"
+    size = loading.TEXT_FREE + loading._CHUNK
+    for pack in (lzma.compress, gzip.compress, bz2.compress):
+        path.write_bytes(pack(b"#\n" * (size // 2)))
+        with pytest.raises(InputError, match="MiB of text: unpack it first if you trust it"):
+            open_bytes(str(path))
+    path.write_bytes(gzip.compress(bytes(size)))
+    assert len(open_bytes(str(path))[0]) == size
+
+
+def test_a_full_temporary_directory_is_named(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "x").write_bytes(gzip.compress(bytes(1 << 20)))
+    monkeypatch.setattr(loading, "IN_MEMORY", 1 << 16)
+    monkeypatch.setattr(loading.tempfile, "TemporaryFile", full)
+    with pytest.raises(InputError, match=r"no room in .*\(No space left on device\): set TMPDIR"):
+        open_bytes(str(tmp_path / "x"))
