@@ -1,6 +1,6 @@
 """Hostile input: generated traces and logs, damaged images, and what every command makes of them.
 
-    python tests/campaigns/hostile.py [--cases N] [--seed S] [--kind KIND,...]
+    python tests/campaigns/hostile.py [--cases N] [--seconds S] [--seed S] [--kind KIND,...]
 
 Each case is one command. It has to end within SECONDS, with exit code 0, 1 or 2; with 2 it says
 why in one line on stderr and prints nothing that begins with "Traceback"; an output file is whole
@@ -17,6 +17,7 @@ import gzip
 import io
 import json
 import lzma
+import math
 import random
 import signal
 import sys
@@ -404,13 +405,16 @@ def _on_alarm(*_):
     raise TooLong
 
 
-def campaign(kinds, first, cases, tally=None):
-    """Carry out ``cases`` cases of each kind, from seed ``first`` on."""
-    tally = tally or Tally()
+def campaign(kinds, first, cases, seconds=None):
+    """Carry out ``cases`` cases of each kind, from seed ``first`` on, in so many seconds at most."""
+    tally = Tally()
+    end = math.inf if seconds is None else time.monotonic() + seconds
     assert issubclass(_plain(), Memory)
     signal.signal(signal.SIGALRM, _on_alarm)
     with tempfile.TemporaryDirectory() as name, contextlib.suppress(KeyboardInterrupt):
         for seed in range(first, first + cases):
+            if time.monotonic() > end:
+                break
             for kind in kinds:
                 signal.alarm(SECONDS)
                 try:
@@ -434,10 +438,11 @@ def command():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=int, help="no more cases are begun after so many")
     parser.add_argument("--kind", default=",".join(KINDS))
     args = parser.parse_args()
     start = time.monotonic()
-    tally = campaign(args.kind.split(","), args.seed, args.cases)
+    tally = campaign(args.kind.split(","), args.seed, args.cases, args.seconds)
     print(json.dumps({"seconds": round(time.monotonic() - start), "cases": dict(tally.codes)}))
     print("\n".join(tally.findings))
     return 1 if tally.findings else 0
