@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _FILE_MAX = 1 << 62
 _LOCK_MAX = 4096
+_MOST_TIMES = 2
+"""So often may segments name a byte on average: each is a copy in memory."""
 
 
 def read_raw(  # noqa: PLR0913 - what the caller may know
@@ -48,7 +50,15 @@ def read_raw(  # noqa: PLR0913 - what the caller may know
     memory = NodeMemory(machine, profile)
     path = folder / doc["memory"].text()
     raw = read_bytes(str(path))
+    left = _MOST_TIMES * len(raw)
     for segment in doc["segments"].items():
+        size = segment["size"].count(_FILE_MAX)
+        left -= size
+        if left < 0 and size <= len(raw):  # _map() tells of a larger one
+            segment.fail(
+                f"the segments up to here name the same bytes of {path} more than {_MOST_TIMES} "
+                "times: the list is damaged, fetch it again"
+            )
         _map(memory, segment, raw, path)
     if tree is None:
         at = doc.get("tree")

@@ -84,3 +84,10 @@ def test_what_is_wrong(raw, new, error, says):
 def test_the_memory_is_not_there(raw):
     with pytest.raises(FileNotFoundError, match="not-here"):
         load(raw(memory="not-here"))
+
+
+def test_segments_that_share_their_bytes_are_bounded(raw):
+    """Each segment is a copy, so a small file could take all memory."""
+    blob = [{"address": f"{0x10000 * i:x}", "offset": 0, "size": 256} for i in range(1, 2000)]
+    with pytest.raises(InputError, match=r"segments\[\d+\]: the segments up to here name the same"):
+        load(raw(segments=blob))
