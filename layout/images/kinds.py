@@ -21,6 +21,9 @@ _BOM = b"\xef\xbb\xbf"
 _HEAD = 1 << 20
 """So many bytes are looked at; an image may be larger than memory."""
 
+_TEXT = 1 << 26
+"""So many bytes of a text are looked through."""
+
 _TRANSCRIPT = re.compile(rb'\s*\{\s*"n"\s*:\s*\d+\s*,\s*"op"\s*:')
 _RAW_KEYS = re.compile(rb'"segments"\s*:')
 _CAPTURE_KEYS = re.compile(rb'"(mm_mt|mtree|offsets|kernel)"\s*:')
@@ -57,6 +60,8 @@ def kind_of(data: Bytes, source: str = "input", *, binary: bool = False) -> Kind
             "and --base"
         )
         raise InputError(message)
+    if len(data) > len(head):  # a log may show memory further down
+        head = bytes(data[:_TEXT])
     return "paste" if paste_format(head.decode(errors="replace")) else "trace"
 
 
