@@ -5,13 +5,17 @@ drgn translates virtual addresses with the kernel's page tables, so these are wh
 
 from __future__ import annotations
 
+import logging
 import os
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import arches
+from layout.images.foreign import FLATTENED, KDUMP, foreign
 from layout.images.image import Image
 from layout.images.mapped import MappedArena
-from layout.images.packed import MappedFile
+from layout.images.packed import as_file
+from layout.images.progress import Progress
 from layout.images.treestruct import Known, find_struct
 from layout.memory.errors import InputError, UsageError
 from layout.memory.node import NodeMemory
@@ -34,6 +38,13 @@ _ARCHES = {
     "RISCV64": "riscv64",
     "S390X": "s390x",
 }
+_UTSNAME, _NAME = 12, 65
+"""In the header of a kdump file: where struct new_utsname lies, and the bytes of each string."""
+_QEMU = {b"x86_64": b"x86_64", b"S390X": b"s390x", b"aarch64": b"aarch64"}
+"""The machine as QEMU names it, and as kernels do."""
+_FLAT_HEAD = 4096 + 16
+"""In a flattened stream the first record's bytes are behind its header, offset and size."""
+_PIECE = 1 << 20
 _HELP = (
     "dump anew as an ELF core (QEMU's dump-guest-memory -p FILE without -z, -l or -s; "
     "makedumpfile -E -d 31)"
@@ -53,13 +64,52 @@ class DrgnMemory(NodeMemory):
         if base not in self._pages:
             if len(self._pages) >= _MOST_PAGES:
                 self._pages.clear()
-            try:
-                data = self._prog.read(base, _PAGE)
-            except (self._fault, ValueError, OverflowError):
-                self._pages[base] = None
-            else:
-                self._pages[base] = MappedArena(base, memoryview(data), "a page")
+            data = self._read(base)
+            self._pages[base] = MappedArena(base, memoryview(data), "a page") if data else None
         return self._pages[base]
+
+    def _read(self, base: int) -> bytes | None:
+        """A page; on s390x slab memory is at its physical address if nothing else is known."""
+        for physical in (False, True) if self.arch.name == "s390x" else (False,):
+            try:
+                data: bytes = self._prog.read(base, _PAGE, physical)
+            except (self._fault, ValueError, OverflowError):
+                continue
+            return data
+        return None
+
+
+def quiet() -> None:
+    """Keep drgn from writing to stderr: what is wrong is told in one line."""
+    logger = logging.getLogger("drgn")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+
+
+def set_core_dump(prog: Any, data: Bytes, source: str) -> None:
+    """Give a dump to drgn. Raises OSError, and what drgn raises.
+
+    QEMU leaves all of a kdump header's utsname empty but for the machine, which libkdumpfile does
+    not take for one of Linux. Then it gets a copy in which the rest is filled in.
+    """
+    start = _FLAT_HEAD if data[: len(FLATTENED)] == FLATTENED else 0
+    at = start + _UTSNAME
+    machine = bytes(data[at + 4 * _NAME : at + 5 * _NAME]).rstrip(b"\0")
+    empty = not any(data[at : at + 4 * _NAME])
+    if data[start : start + len(KDUMP[0])] != KDUMP[0] or not empty or machine not in _QEMU:
+        prog.set_core_dump(as_file(data))  # which it closes
+        return
+    names = (b"Linux", b"(none)", b"6.12.0", b"#1", _QEMU[machine], b"(none)")
+    with tempfile.TemporaryFile() as file:
+        progress = Progress(f"copying {source}", len(data))
+        for place in range(0, len(data), _PIECE):
+            file.write(data[place : place + _PIECE])
+            progress.at(place)
+        progress.end()
+        file.seek(at)
+        file.write(b"".join(name.ljust(_NAME, b"\0") for name in names))
+        file.flush()
+        prog.set_core_dump(os.dup(file.fileno()))
 
 
 def _program(data: Bytes, source: str) -> tuple[Any, type[Exception]]:
@@ -67,18 +117,15 @@ def _program(data: Bytes, source: str) -> tuple[Any, type[Exception]]:
     try:
         import drgn  # noqa: PLC0415 - an optional extra
     except ImportError:
-        message = (
-            f"{source} is a kdump-compressed dump, which drgn reads: "
-            f"pip install 'maple-layout[drgn]', or {_HELP}"
-        )
+        name, remedy = foreign(data) or ("a kdump-compressed dump", _HELP)
+        message = f"{source} is {name}: {remedy}"
         raise InputError(message) from None
-    mapped = data.obj if isinstance(data, memoryview) else None
-    if not isinstance(mapped, MappedFile):
-        message = f"{source} is a kdump-compressed dump, which is read from a file only: save it"
-        raise InputError(message)
+    quiet()
     prog = drgn.Program()
     try:
-        prog.set_core_dump(os.dup(mapped.descriptor))  # which it closes
+        set_core_dump(prog, data, source)
+    except OSError:
+        raise
     except Exception as error:  # noqa: BLE001 - libkdumpfile's complaints come as several types
         why = " ".join(str(error).split()) or type(error).__name__
         message = f"{source} is a kdump-compressed dump that drgn can't read ({why}): {_HELP}"
@@ -132,4 +179,4 @@ def read_by_drgn(
     return Image(machine, memory.profile, memory, tree, source, "kdump", [*notes, note])
 
 
-__all__ = ["DrgnMemory", "read_by_drgn"]
+__all__ = ["DrgnMemory", "quiet", "read_by_drgn", "set_core_dump"]

@@ -6,7 +6,7 @@ import codecs
 import re
 from typing import TYPE_CHECKING, Literal
 
-from layout.images.foreign import foreign
+from layout.images.foreign import FLATTENED, KDUMP, foreign
 from layout.images.pastelines import paste_format
 from layout.memory.errors import InputError, UsageError
 
@@ -44,7 +44,7 @@ def kind_of(data: Bytes, source: str = "input", *, binary: bool = False) -> Kind
         return "core"
     other = foreign(head)
     if other:
-        if head.startswith((b"KDUMP", b"DISKDUMP")):
+        if head.startswith((*KDUMP, FLATTENED)):
             return "kdump"
         message = f"{source} is {other[0]}: {other[1]}"
         raise InputError(message)
