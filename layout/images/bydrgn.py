@@ -5,12 +5,16 @@ drgn translates virtual addresses with the kernel's page tables, so these are wh
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import subprocess
+import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
 import arches
+from layout.images.decode import decode
 from layout.images.foreign import FLATTENED, KDUMP, foreign
 from layout.images.image import Image
 from layout.images.mapped import MappedArena
@@ -86,8 +90,8 @@ def quiet() -> None:
     logger.propagate = False
 
 
-def set_core_dump(prog: Any, data: Bytes, source: str) -> None:
-    """Give a dump to drgn. Raises OSError, and what drgn raises.
+def dump_file(data: Bytes, source: str) -> int:
+    """A descriptor of a dump for drgn's set_core_dump(), which closes it. Raises OSError.
 
     QEMU leaves all of a kdump header's utsname empty but for the machine, which libkdumpfile does
     not take for one of Linux. Then it gets a copy in which the rest is filled in.
@@ -97,8 +101,7 @@ def set_core_dump(prog: Any, data: Bytes, source: str) -> None:
     machine = bytes(data[at + 4 * _NAME : at + 5 * _NAME]).rstrip(b"\0")
     empty = not any(data[at : at + 4 * _NAME])
     if data[start : start + len(KDUMP[0])] != KDUMP[0] or not empty or machine not in _QEMU:
-        prog.set_core_dump(as_file(data))  # which it closes
-        return
+        return as_file(data)
     names = (b"Linux", b"(none)", b"6.12.0", b"#1", _QEMU[machine], b"(none)")
     with tempfile.TemporaryFile() as file:
         progress = Progress(f"copying {source}", len(data))
@@ -109,21 +112,58 @@ def set_core_dump(prog: Any, data: Bytes, source: str) -> None:
         file.seek(at)
         file.write(b"".join(name.ljust(_NAME, b"\0") for name in names))
         file.flush()
-        prog.set_core_dump(os.dup(file.fileno()))
+        return os.dup(file.fileno())
 
 
-def _program(data: Bytes, source: str) -> tuple[Any, type[Exception]]:
-    """drgn's program for a file that is mapped. Raises InputError."""
+def try_out(number: int, tree: int | None, arch: Arch | None, source: str) -> None:
+    """Let another process decode the tree first: libkdumpfile may crash on a damaged file.
+
+    Raises InputError if that process died of a signal.
+    """
+    words = [str(number), str(tree or 0), arch.name if arch else ""]
+    done = subprocess.run(  # noqa: S603 - this module
+        [sys.executable, "-m", __name__, *words],
+        pass_fds=[number],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode < 0:
+        message = (
+            f"{source}: libkdumpfile, which drgn uses, ends with signal {-done.returncode} on this "
+            "dump: it is cut short or damaged, fetch it again"
+        )
+        raise InputError(message)
+
+
+def _tried_out(number: str, tree: str, arch: str) -> None:
+    """What the other process does; what it finds is for the first to find again."""
+    with contextlib.suppress(Exception):
+        prog, fault = _program(int(number), "")
+        machine = arches.get(arch) if arch else None
+        image = _read(prog, fault, "", tree=int(tree), arch=machine, known=Known())
+        decode(image.memory, image.tree)
+
+
+def _require_drgn(data: Bytes, source: str) -> None:
+    """Raise InputError where drgn is missing."""
     try:
-        import drgn  # noqa: PLC0415 - an optional extra
+        import drgn  # noqa: F401, PLC0415 - an optional extra
     except ImportError:
         name, remedy = foreign(data) or ("a kdump-compressed dump", _HELP)
         message = f"{source} is {name}: {remedy}"
         raise InputError(message) from None
+
+
+def _program(number: int, source: str) -> tuple[Any, type[Exception]]:
+    """drgn's program for the file with this descriptor, which it closes. Raises InputError."""
+    import drgn  # noqa: PLC0415 - an optional extra
+
     quiet()
     prog = drgn.Program()
     try:
-        set_core_dump(prog, data, source)
+        prog.set_core_dump(number)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - libkdumpfile's complaints come as several types
@@ -156,7 +196,22 @@ def read_by_drgn(
     data: Bytes, source: str, *, tree: int | None, arch: Arch | None, known: Known
 ) -> Image:
     """The tree at address ``tree`` in a kdump-compressed dump. Raises InputError, UsageError."""
-    prog, fault = _program(data, source)
+    _require_drgn(data, source)
+    number = dump_file(data, source)
+    try_out(number, tree, arch, source)
+    prog, fault = _program(number, source)
+    return _read(prog, fault, source, tree=tree, arch=arch, known=known)
+
+
+def _read(  # noqa: PLR0913 - what the caller may know
+    prog: Any,
+    fault: type[Exception],
+    source: str,
+    *,
+    tree: int | None,
+    arch: Arch | None,
+    known: Known,
+) -> Image:
     machine = _machine(prog, source, arch)
     if tree is None:
         message = (
@@ -179,4 +234,7 @@ def read_by_drgn(
     return Image(machine, memory.profile, memory, tree, source, "kdump", [*notes, note])
 
 
-__all__ = ["DrgnMemory", "quiet", "read_by_drgn", "set_core_dump"]
+__all__ = ["DrgnMemory", "dump_file", "quiet", "read_by_drgn", "try_out"]
+
+if __name__ == "__main__":
+    _tried_out(*sys.argv[1:])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from layout.images.directmap import find_tree
 from layout.images.elf import Elf, ElfError, elf_machine
 from layout.images.mapped import Store, Window
+from layout.images.progress import Progress
 from layout.images.segments import SegmentTable
 from layout.images.treestruct import Known
 from layout.images.vmcoreinfo import NOTE, VmcoreInfo
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from layout.images.image import Image
     from layout.images.packed import Bytes
 
+
+_ROWS, _ROW = 4096, 56
+"""After how many program headers to tell how far it is, and the bytes of one."""
 
 _PHYSICAL_MAX = (1 << 52) - 1
 
@@ -102,7 +106,10 @@ def _read_segments(elf: Elf, source: str, machine: Arch) -> tuple[Store, int]:
     table, excluded = SegmentTable(), SegmentTable()
     physical = _is_physical(elf, machine)
     size, most = len(elf.data), machine.ulong_max
+    progress = Progress(f"reading the segments of {source}")
     for i, (offset, virtual, place, here, whole) in enumerate(elf.segments()):
+        if not i % _ROWS:
+            progress.at(i * _ROW)
         address = place if physical else virtual
         if here:
             if offset + here > size:
@@ -112,6 +119,7 @@ def _read_segments(elf: Elf, source: str, machine: Arch) -> tuple[Store, int]:
             table.add(address, here, offset)
         if whole > here and address + here <= most:
             excluded.add(address + here, min(whole, most + 1 - address) - here, 0)
+    progress.end()
     if not len(table):
         message = f"{source}: a core without memory (no PT_LOAD segment with bytes in the file)"
         raise InputError(message)

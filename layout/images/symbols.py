@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layout.images.bydrgn import quiet, set_core_dump
+from layout.images.bydrgn import dump_file, quiet, try_out
 from layout.images.packed import open_bytes
 from layout.memory.errors import InputError, UsageError
 
@@ -61,9 +61,11 @@ def _program(path: str, debug_info: Sequence[str]) -> tuple[Any, Any]:
             pass  # drgn would only log that it is not there
     quiet()
     data, source = open_bytes(path)
+    number = dump_file(data, source)
+    try_out(number, None, None, source)
     prog = drgn.Program()
     try:
-        set_core_dump(prog, data, source)
+        prog.set_core_dump(number)
         if debug_info:
             prog.load_debug_info([*debug_info])
         else:

@@ -134,3 +134,20 @@ def test_drgn_as_the_reader(tmp_path):
     assert (found.ranges, found.complete) == (wanted.ranges, True)
     with pytest.raises(UsageError, match=r"give the address of a struct maple_tree as --tree"):
         read_by_drgn(data, "f", tree=None, arch=None, known=Known())
+
+
+def test_a_reader_that_crashes_takes_nobody_with_it(monkeypatch):
+    """libkdumpfile maps the file: reads behind its end are signals."""
+    from layout.images import bydrgn
+
+    monkeypatch.setattr(bydrgn, "__name__", "os")  # python -m os does nothing
+    bydrgn.try_out(0, None, None, "f")
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGBUS)"
+    real = bydrgn.subprocess.run
+
+    def run(words, **options):
+        return real([words[0], "-c", crash], **options)
+
+    monkeypatch.setattr(bydrgn.subprocess, "run", run)
+    with pytest.raises(InputError, match=r"^f: libkdumpfile.* ends with signal 7 .*fetch it again"):
+        bydrgn.try_out(0, None, None, "f")
