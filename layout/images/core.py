@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from layout.images.directmap import find_tree
+from layout.images.directmap import PHYSICAL_MAX, find_tree
 from layout.images.elf import Elf, ElfError, elf_machine
 from layout.images.mapped import Store, Window
 from layout.images.progress import Progress
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _ROWS, _ROW = 4096, 56
 """After how many program headers to tell how far it is, and the bytes of one."""
-
-_PHYSICAL_MAX = (1 << 52) - 1
 
 
 class Core(NamedTuple):
@@ -140,6 +138,6 @@ def _is_physical(elf: Elf, machine: Arch) -> bool:
         if here:
             equal = equal and virtual == place
             alone = alone and not virtual
-            if not (equal or alone) or place > _PHYSICAL_MAX:
+            if not (equal or alone) or place > PHYSICAL_MAX:
                 return False
     return machine.word_size == 4 or equal or alone
