@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from arches import Arch
     from layout.images.image import Image
     from layout.show.text import Line
     from layout.tree.kernel import Kernel
@@ -35,6 +36,9 @@ _LONGEST_NOTE = 2000
 _LONGEST_WORD = 300
 _WATCHED_LIMIT = 1 << 14
 """What a line may ask for where each access is looked at, which takes a hundred times as long."""
+
+OF_IMAGES = ("base", "direct_map", "symbol", "task", "debug_info")
+"""The options of add_addresses() and add_names(), which mean nothing to a trace."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -245,6 +249,11 @@ def add_input(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
     )
     add_limit(parser)
     add_addresses(parser)
+    add_names(parser)
+
+
+def add_names(parser: argparse.ArgumentParser) -> None:
+    """Add ``--symbol``, ``--task`` and ``--debug-info``, which name a tree of a kernel."""
     named = parser.add_mutually_exclusive_group()
     named.add_argument(
         "--symbol", metavar="NAME", help="the tree of this name, found by drgn with debug info"
@@ -278,24 +287,31 @@ def add_addresses(parser: argparse.ArgumentParser) -> None:
 
 def open_image(args: argparse.Namespace) -> Image:
     """The image that the options of ``add_input`` ask for; its notes go to stderr."""
+    arch = None if args.arch is None else arches.get(args.arch)
+    image = read_input(args, args.input, arch)
+    for text in image.notes:
+        tell(text)
+    return image
+
+
+def read_input(args: argparse.Namespace, path: str, arch: Arch | None) -> Image:
+    """The image in ``path``, with the options of ``add_input`` but ``--arch``."""
     from layout.traces.inputs import load
 
-    tree = args.tree
+    tree, notes = args.tree, []
     if args.symbol is not None or args.task is not None:
         from layout.images.symbols import tree_address
 
         if tree is not None:
             message = "--tree gives the address that --symbol and --task look for: leave one out"
             raise UsageError(message)
-        found = tree_address(
-            args.input, symbol=args.symbol, task=args.task, debug_info=args.debug_info
-        )
+        found = tree_address(path, symbol=args.symbol, task=args.task, debug_info=args.debug_info)
         tree = f"{found:x}"
-        tell(f"tree at {tree}, as drgn says")
+        notes = [f"tree at {tree}, as drgn says"]
     image = load(
-        args.input,
+        path,
         tree=tree,
-        arch=None if args.arch is None else arches.get(args.arch),
+        arch=arch,
         kernel=args.kernel,
         lock_size=args.lock_size,
         config=args.config,
@@ -304,9 +320,16 @@ def open_image(args: argparse.Namespace) -> Image:
         base=args.base,
         direct_map=args.direct_map,
     )
-    for text in image.notes:
-        tell(text)
+    image.notes[:0] = notes
     return image
+
+
+def refuse(args: argparse.Namespace, names: Iterable[str], why: str) -> None:
+    """Raise UsageError where one of these options was given; ``why`` says what it is for."""
+    given = [name for name in names if getattr(args, name) not in (None, [])]
+    if given:
+        message = f"--{given[0].replace('_', '-')} {why}: leave it out"
+        raise UsageError(message)
 
 
 def tell(text: str) -> None:

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import (
+    OF_IMAGES,
+    add_addresses,
     add_defect,
     add_kernel,
     add_limit,
+    add_names,
     count,
     defects_of,
     limit_of,
     print_lines,
+    read_input,
+    refuse,
     tell,
     version_of,
 )
@@ -48,6 +53,8 @@ def add(verbs: Any) -> None:
     parser.add_argument("--arch", metavar="A,B,...", help=f"the machines; of a trace {_DEFAULT}")
     parser.add_argument("--tree", metavar="K|ADDR", help="of two images: the tree in both")
     add_kernel(parser)
+    add_addresses(parser)
+    add_names(parser)
     add_defect(parser)
     add_limit(parser)
     parser.add_argument(
@@ -77,9 +84,7 @@ def _lock_step(args: argparse.Namespace) -> int:
     from layout.compare.lockstep import compare_trace
     from layout.traces.inputs import read_trace
 
-    if args.tree is not None or args.at is not None:
-        message = "--tree and --at are for two inputs: leave them out"
-        raise UsageError(message)
+    refuse(args, ("tree", "at", *OF_IMAGES), "is for two inputs")
     if args.first:
         message = "--first is for two inputs: one trace stops at the first difference anyway"
         raise UsageError(message)
@@ -116,7 +121,6 @@ def _two_images(args: argparse.Namespace) -> int:
     from layout.compare.difference import between_images
     from layout.compare.image_diff_text import lines
     from layout.compare.images import diff_images
-    from layout.traces.inputs import load
 
     if args.defect:
         message = "--defect is for one trace on several machines: leave it out"
@@ -126,16 +130,7 @@ def _two_images(args: argparse.Namespace) -> int:
         message = "two inputs are of at most two machines: give --arch A or --arch A,B"
         raise UsageError(message)
     images = [
-        load(
-            path,
-            tree=args.tree,
-            arch=arch,
-            kernel=args.kernel,
-            lock_size=args.lock_size,
-            config=args.config,
-            at=args.at,
-            limit=limit_of(args),
-        )
+        read_input(args, path, arch)
         for path, arch in zip(args.inputs, [machines[0], machines[-1]], strict=True)
     ]
     diff = diff_images(*images)

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import (
+    OF_IMAGES,
+    add_addresses,
     add_defect,
     add_kernel,
     add_limit,
+    add_names,
     defects_of,
     limit_of,
+    read_input,
+    refuse,
     tell,
     version_of,
 )
@@ -43,19 +48,21 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "input",
         metavar="TRACE|IMAGE",
-        help="a trace, a JSON capture, an ELF core, a JSON dump or the JSON of raw memory, "
-        "may be xz-compressed; - is stdin",
+        help="a trace, or an image of any kind that decode takes, packed or not; - is stdin",
     )
     parser.add_argument(
         "--arch", metavar="A,B,...", help=f"the machines; of a trace {_DEFAULT} unless given"
     )
     parser.add_argument("--tree", metavar="ADDR", help="of an image: the tree's address in hex")
     add_kernel(parser)
+    add_addresses(parser)
+    add_names(parser)
     add_defect(parser)
     add_limit(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", required=True, help="the HTML file to write; - is stdout"
     )
+    parser.set_defaults(at=None)  # the page has every line of a trace
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output != "-":
         check(args.output)
-    text = TraceText.open(args.input)
+    text = TraceText.open(args.input) if args.base is None else None
     recording = _image(args) if text is None else _trace(args, text)
     html = page(recording)
     if args.output == "-":
@@ -86,10 +93,7 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
     from layout.traces.othertext import refuse_other_text
     from layout.traces.snapshot import operations
 
-    given = [name for name in ("tree", "lock_size", "config") if getattr(args, name) is not None]
-    if given:
-        message = f"--{given[0].replace('_', '-')} is for images: leave it out"
-        raise UsageError(message)
+    refuse(args, ("tree", "lock_size", "config", *OF_IMAGES), "is for images")
     refuse_other_text(text)
     machines = list(
         dict.fromkeys(
@@ -125,20 +129,12 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
 
 def _image(args: argparse.Namespace) -> Recording:
     from layout.explore.recording import Recording
-    from layout.traces.inputs import load
 
     if args.defect:
         message = f"--defect is for traces, but {args.input} is an image: leave it out"
         raise UsageError(message)
-    image = load(
-        args.input,
-        tree=args.tree,
-        arch=None if args.arch is None else arches.get(args.arch),
-        kernel=args.kernel,
-        lock_size=args.lock_size,
-        config=args.config,
-        limit=limit_of(args),
-    )
+    arch = None if args.arch is None else arches.get(args.arch)
+    image = read_input(args, args.input, arch)
     for note in image.notes:
         tell(note)
     recording = Recording(Path(image.source).name)

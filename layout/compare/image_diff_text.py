@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from layout.compare.difference import shown
+from layout.compare.images import KINDS
 from layout.show.dump import describe_flags, node_heading
 from layout.show.text import HEADING, NAME, UNUSED, Line, Span
 
@@ -18,6 +20,13 @@ CAME, WENT, CHANGED = "green", "red", "yellow"
 
 _RUN = 3
 """Changed fields of one kind in a row that are shown one by one; longer runs are folded."""
+
+_FATES = {
+    "dead": "a dead node, perhaps freed",
+    "wiped": "zeros",
+    "unchanged": "as it was",
+    "reused": "used for something else",
+}
 
 
 def lines(diff: ImageDiff, labels: tuple[str, str]) -> Iterator[Line]:
@@ -35,7 +44,7 @@ def lines(diff: ImageDiff, labels: tuple[str, str]) -> Iterator[Line]:
         for change in diff.ranges:
             yield _range(change)
     if diff.nodes:
-        yield (Span(f"nodes: {_counts(diff.nodes)}, {diff.equal_nodes} equal", HEADING),)
+        yield (Span(f"nodes: {_node_counts(diff.nodes)}, {diff.equal_nodes} equal", HEADING),)
         for node in diff.nodes:
             yield from _node(node)
 
@@ -44,7 +53,15 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _counts(changes: Sequence[RangeChange | NodeChange]) -> str:
+def _node_counts(changes: Sequence[NodeChange]) -> str:
+    """How many there are of each kind; the rarer kinds only where there are any."""
+    counts = Counter(change.kind for change in changes)
+    return ", ".join(
+        f"{counts[kind]} {kind}" for kind in KINDS if counts[kind] or kind in KINDS[:3]
+    )
+
+
+def _counts(changes: Sequence[RangeChange]) -> str:
     came = sum(change.before is None for change in changes)
     went = sum(change.after is None for change in changes)
     return f"{came} came, {went} went, {len(changes) - came - went} changed"
@@ -68,10 +85,18 @@ def _node(change: NodeChange) -> Iterator[Line]:
         yield (Span(f"+ {node_heading(after)}", CAME),)
     elif after is None and before is not None:
         yield (Span(f"- {node_heading(before)}", WENT),)
+        if change.successors:
+            others = [f"{visit.address:x}" for visit in change.successors[:_RUN]]
+            left = len(change.successors) - len(others)
+            more = f" and {left} more" if left else ""
+            yield (Span(f"  replaced by {', '.join(others)}{more}", WENT),)
+        if change.fate:
+            yield (Span(f"  its memory: {_FATES[change.fate]}", UNUSED),)
     elif before is not None and after is not None:
         yield (Span(f"~ {node_heading(before)}", CHANGED),)
-        if change.reused:
-            yield (Span(f"  now {node_heading(after)}", CHANGED),)
+        if before._replace(address=0) != after._replace(address=0):
+            mark = "reused, now" if change.reused else "now"
+            yield (Span(f"  {mark} {node_heading(after)}", CHANGED),)
         used = [field for field in change.fields if field.used]
         for _, run in groupby(used, key=lambda field: field.name.partition("[")[0]):
             yield from _fields(list(run))

@@ -1,18 +1,24 @@
 """All differences between the trees of two images: words of the tree, ranges, nodes.
 
 If both images have the tree at the same address (two dumps of a running system, a trace at two
-lines), nodes are matched by address. Otherwise they are matched by depth and range. Fields are
-compared as the numbers that machines read, so byte order alone is no difference.
+lines), nodes are matched by address. Then a node that went was replaced if other nodes have its
+range now, and what its memory holds now is told. Otherwise nodes are matched by depth and range.
+Fields are compared as the numbers that machines read, so byte order alone is no difference.
 """
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_left
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.compare.difference import IGNORED, Places, same_words, shown
 from layout.images.decode import decode
+from layout.memory.errors import MachineFault
 from layout.memory.meaning import node_fields
+from layout.memory.node import NODE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,18 +57,44 @@ class FieldChange(NamedTuple):
 
 
 class NodeChange(NamedTuple):
-    """A node that came, went or changed; ``fields`` are in order of their offsets."""
+    """A node that came, went or changed; ``fields`` are in order of their offsets.
+
+    Of a node that went, ``successors`` are the nodes that have its range now, and ``fate`` is what
+    its memory holds: ``dead`` (marked so, perhaps freed), ``wiped`` (zeros), ``unchanged``,
+    ``reused`` (anything else), or None where the other image does not tell.
+    """
 
     before: Visit | None
     after: Visit | None
     fields: tuple[FieldChange, ...] = ()
+    successors: tuple[Visit, ...] = ()
+    fate: str | None = None
+    moved: bool = False
+
+    @property
+    def kind(self) -> str:
+        """One of KINDS."""
+        if self.before is None:
+            return "came"
+        if self.after is None:
+            return "replaced" if self.successors else "went"
+        return "reused" if self.reused else "changed"
 
     @property
     def reused(self) -> bool:
-        """Whether it is another node now: of another type, range or depth."""
-        if self.before is None or self.after is None:
+        """Whether it is another node now: of another type or level, or for another range.
+
+        The kernel never changes the range of a node, it takes new ones. Their depth changes as
+        the tree grows; ``moved`` says that the level from the leaves does.
+        """
+        before, after = self.before, self.after
+        if before is None or after is None:
             return False
-        return self.before._replace(address=0) != self.after._replace(address=0)
+        return self.moved or before[1:4] != after[1:4]
+
+
+KINDS = ("came", "went", "changed", "replaced", "reused")
+"""What can become of a node; ``reused`` is one at the same address in another place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +123,11 @@ class ImageDiff:
             ],
             "nodes": [
                 {
+                    "change": change.kind,
                     "before": _place(change.before),
                     "after": _place(change.after),
+                    "replaced_by": [f"{visit.address:x}" for visit in change.successors],
+                    "memory": change.fate,
                     "fields": [
                         {
                             "field": field.name,
@@ -145,14 +180,69 @@ def diff_images(a: Image, b: Image) -> ImageDiff:
         if left != right and not (name == "ma_root" and places.same(left, right))
     )
     nodes = []
+    follow = _Successors(sides) if a.tree == b.tree else None
     for left, right in pairs:
         fields = _changed_fields(a, left, b, right, places) if left and right else ()
         change = NodeChange(left, right, fields)
-        if left is None or right is None or fields or change.reused:
+        if follow and left:
+            change = follow.told(change, a, b)
+        if left is None or right is None or fields or _place_differs(left, right):
             nodes.append(change)
     changed = len([1 for change in nodes if change.before and change.after])
     ranges = tuple(_range_changes(sides[0].ranges, sides[1].ranges))
     return ImageDiff(words, ranges, tuple(nodes), len(both) - changed, sides)
+
+
+def _place_differs(left: Visit, right: Visit) -> bool:
+    """Whether two nodes are of another type, range or depth."""
+    return left._replace(address=0) != right._replace(address=0)
+
+
+class _Successors:
+    """Finds the nodes that have the range of one that went, on the same level from the leaves."""
+
+    def __init__(self, sides: tuple[Decoded, Decoded]) -> None:
+        self._depths = [max((visit.depth for visit in side.nodes), default=0) for side in sides]
+        old = {visit.address: visit for visit in sides[0].nodes}
+        levels: dict[int, list[Visit]] = defaultdict(list)
+        for visit in sides[1].nodes:
+            before = old.get(visit.address)
+            if before is None or self._change(before, visit).reused:
+                levels[self._depths[1] - visit.depth].append(visit)
+        self._levels = {
+            level: sorted(visits, key=lambda visit: visit.min) for level, visits in levels.items()
+        }
+
+    def _change(self, before: Visit, after: Visit) -> NodeChange:
+        levels = self._depths[0] - before.depth, self._depths[1] - after.depth
+        return NodeChange(before, after, moved=levels[0] != levels[1])
+
+    def told(self, change: NodeChange, a: Image, b: Image) -> NodeChange:
+        """The change with what can be said of a node that was there before."""
+        before = change.before
+        assert before is not None
+        if change.after is not None:
+            return change._replace(moved=self._change(before, change.after).moved)
+        row = self._levels.get(self._depths[0] - before.depth, [])
+        at = bisect_left(row, before.min, key=lambda visit: visit.max)
+        found = itertools.takewhile(lambda visit: visit.min <= before.max, row[at:])
+        return change._replace(successors=tuple(found), fate=_fate(a, before, b))
+
+
+def _fate(a: Image, before: Visit, b: Image) -> str | None:
+    """What lies where a node was."""
+    if a.arch.name != b.arch.name:
+        return None
+    try:
+        old, new = (side.memory.read(before.address, NODE_SIZE) for side in (a, b))
+        parent = b.memory.parent(before.address)
+    except MachineFault:
+        return None
+    if new == old:
+        return "unchanged"
+    if not any(new):
+        return "wiped"
+    return "dead" if parent == before.address else "reused"
 
 
 def _matched(

@@ -66,7 +66,7 @@ def open_memory(  # noqa: PLR0913 - what the caller may know
             "give raw memory or a core"
             if kind == "trace"
             else (
-                "which can be decoded, but not scanned: dump anew as an ELF core "
+                "decode reads it by drgn, scan does not: dump anew as an ELF core "
                 "(dump-guest-memory -p FILE, makedumpfile -E)"
             )
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from layout.images.directmap import find_tree
+from layout.host.progress import Progress
+from layout.images.directmap import PHYSICAL_MAX, find_tree
 from layout.images.elf import Elf, ElfError, elf_machine
 from layout.images.mapped import Store, Window
 from layout.images.segments import SegmentTable
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from layout.images.packed import Bytes
 
 
-_PHYSICAL_MAX = (1 << 52) - 1
+_ROWS, _ROW = 4096, 56
+"""After how many program headers to tell how far it is, and the bytes of one."""
 
 
 class Core(NamedTuple):
@@ -102,7 +104,10 @@ def _read_segments(elf: Elf, source: str, machine: Arch) -> tuple[Store, int]:
     table, excluded = SegmentTable(), SegmentTable()
     physical = _is_physical(elf, machine)
     size, most = len(elf.data), machine.ulong_max
+    progress = Progress(f"reading the segments of {source}")
     for i, (offset, virtual, place, here, whole) in enumerate(elf.segments()):
+        if not i % _ROWS:
+            progress.at(i * _ROW)
         address = place if physical else virtual
         if here:
             if offset + here > size:
@@ -112,6 +117,7 @@ def _read_segments(elf: Elf, source: str, machine: Arch) -> tuple[Store, int]:
             table.add(address, here, offset)
         if whole > here and address + here <= most:
             excluded.add(address + here, min(whole, most + 1 - address) - here, 0)
+    progress.end()
     if not len(table):
         message = f"{source}: a core without memory (no PT_LOAD segment with bytes in the file)"
         raise InputError(message)
@@ -132,6 +138,6 @@ def _is_physical(elf: Elf, machine: Arch) -> bool:
         if here:
             equal = equal and virtual == place
             alone = alone and not virtual
-            if not (equal or alone) or place > _PHYSICAL_MAX:
+            if not (equal or alone) or place > PHYSICAL_MAX:
                 return False
     return machine.word_size == 4 or equal or alone

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from arches import Arch
 
+PHYSICAL_MAX = (1 << 52) - 1
+"""The largest physical address there is."""
+
 ENOUGH = 64
 """After so many pairs that agree no more are looked for."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.images.directmap import find_tree
+from layout.images.directmap import PHYSICAL_MAX, find_tree
 from layout.images.mapped import Store
 from layout.images.segments import SegmentTable
 from layout.memory.errors import InputError, UsageError
@@ -31,7 +31,7 @@ def open_flat(data: Bytes, source: str, arch: Arch, base: int = 0) -> Store:
     table.add(base, len(data), 0)
     table.finish()
     store = Store(data, table)
-    store.physical = True
+    store.physical = base <= PHYSICAL_MAX
     return store
 
 

@@ -10,13 +10,16 @@ if TYPE_CHECKING:
 KDUMP = (b"KDUMP   ", b"DISKDUMP")
 """How kdump-compressed files start, which drgn reads."""
 
+FLATTENED = b"makedumpfile\0"
+"""How a flattened stream of such a file starts; libkdumpfile, which drgn uses, reads it, too."""
+
 _ANEW = "or dump anew as an ELF core (QEMU's dump-guest-memory -p FILE, makedumpfile -E -d 31)"
 
 _BY_DRGN = "pip install 'maple-layout[drgn]' lets that be read"
 
 _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (
-        b"makedumpfile\0",
+        FLATTENED,
         "a flattened kdump stream",
         f"makedumpfile -R OUT < FILE makes a kdump-compressed file of it; {_BY_DRGN}; {_ANEW}",
     ),

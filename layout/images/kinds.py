@@ -6,7 +6,7 @@ import codecs
 import re
 from typing import TYPE_CHECKING, Literal
 
-from layout.images.foreign import foreign
+from layout.images.foreign import FLATTENED, KDUMP, foreign
 from layout.images.pastelines import paste_format
 from layout.memory.errors import InputError, UsageError
 
@@ -20,6 +20,9 @@ _ELF_FIRST = b"\x7f"  # a core cut to one byte is still told for what it is
 _BOM = b"\xef\xbb\xbf"
 _HEAD = 1 << 20
 """So many bytes are looked at; an image may be larger than memory."""
+
+_TEXT = 1 << 26
+"""So many bytes of a text are looked through."""
 
 _TRANSCRIPT = re.compile(rb'\s*\{\s*"n"\s*:\s*\d+\s*,\s*"op"\s*:')
 _RAW_KEYS = re.compile(rb'"segments"\s*:')
@@ -41,7 +44,7 @@ def kind_of(data: Bytes, source: str = "input", *, binary: bool = False) -> Kind
         return "core"
     other = foreign(head)
     if other:
-        if head.startswith((b"KDUMP", b"DISKDUMP")):
+        if head.startswith((*KDUMP, FLATTENED)):
             return "kdump"
         message = f"{source} is {other[0]}: {other[1]}"
         raise InputError(message)
@@ -57,6 +60,8 @@ def kind_of(data: Bytes, source: str = "input", *, binary: bool = False) -> Kind
             "and --base"
         )
         raise InputError(message)
+    if len(data) > len(head):  # a log may show memory further down
+        head = bytes(data[:_TEXT])
     return "paste" if paste_format(head.decode(errors="replace")) else "trace"
 
 

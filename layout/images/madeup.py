@@ -81,14 +81,18 @@ def make_up_tree(memory: NodeMemory, nodes: list[int], tree: int | None, source:
     roots = {}
     for node in nodes:
         parent = memory.parent(node)
-        if parent & ROOT_PARENT and parent > NODE_MASK and tree in (None, parent & ~ROOT_PARENT):
-            roots[node] = parent & ~ROOT_PARENT
+        address = parent & ~ROOT_PARENT
+        if parent == address or address <= NODE_MASK or address % memory.arch.long_align:
+            continue
+        if tree in (None, address):
+            roots[node] = address
     if not roots:
         which = f" of a tree at {tree:x}" if tree is not None else ""
         message = (
             f"{source} shows {len(nodes)} whole nodes, but no root{which} (a node whose first word "
-            "is the tree's address plus 1): add its lines, or, where addresses do not start at "
-            "their place in memory, give --base ADDR"
+            f"is the tree's address plus 1) as {memory.arch.name} has it: add its lines, give "
+            "another --arch, or, where addresses do not start at their place in memory, give "
+            "--base ADDR"
         )
         raise UsageError(message)
     if len(set(roots.values())) > 1:

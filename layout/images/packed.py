@@ -66,6 +66,17 @@ def _mapped(number: int) -> memoryview:
     return memoryview(mapped)
 
 
+def as_file(data: Bytes) -> int:
+    """A descriptor of a file with these bytes, for libraries that want one. Raises OSError."""
+    mapped = data.obj if isinstance(data, memoryview) else None
+    if isinstance(mapped, MappedFile) and len(data) == len(mapped):
+        return os.dup(mapped.descriptor)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return os.dup(file.fileno())
+
+
 class _Decoder(Protocol):
     """What the decoders of lzma, bz2 and compression.zstd have in common."""
 

@@ -64,6 +64,8 @@ def read_paste(  # noqa: PLR0913 - what the caller may know
         memories.append(memory)
     chosen, place, note = _find_tree(memories, pieces, trees, tree, source)
     notes = [f"taken for {what}", *([note] if note else [])]
+    if hint := _elsewhere(machine, _nodes(pieces)):
+        notes.append(hint)
     return Image(machine, chosen.profile, chosen, place, source, "paste", notes)
 
 
@@ -84,11 +86,7 @@ def _machine(
     if wanted is not None:
         return wanted
     places = [item.address for _, item in found]
-    likely = [
-        name
-        for name in arches.names()
-        if places and all(_lies(arches.get(name), place) for place in places)
-    ]
+    likely = _likely(places)
     hint = f" (nodes of {' and '.join(likely)} lie at such addresses)" if likely else ""
     message = f"{source} is {what}, which does not say of which machine: give --arch A{hint}"
     raise UsageError(message)
@@ -97,6 +95,27 @@ def _machine(
 def _lies(machine: Arch, place: int) -> bool:
     low, high = machine.kernel_nodes
     return low <= place <= high
+
+
+def _likely(places: list[int]) -> list[str]:
+    """The machines whose nodes lie at such addresses."""
+    return [
+        name
+        for name in arches.names()
+        if places and all(_lies(arches.get(name), place) for place in places)
+    ]
+
+
+def _elsewhere(machine: Arch, nodes: list[int]) -> str | None:
+    """What to say of nodes that lie where this machine has none."""
+    wrong = next((node for node in nodes if not _lies(machine, node)), None)
+    if wrong is None:
+        return None
+    likely = " or ".join(_likely(nodes))
+    return (
+        f"nodes of {machine.name} do not lie at {wrong:x}: give --base ADDR if that is a physical "
+        f"address or a place in a file, or another --arch{f' ({likely})' if likely else ''}"
+    )
 
 
 def _readable(memory: NodeMemory, tree: int) -> bool:

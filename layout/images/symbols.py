@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layout.images.bydrgn import dump_file, quiet, try_out
+from layout.images.packed import open_bytes
 from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -53,19 +56,26 @@ def _program(path: str, debug_info: Sequence[str]) -> tuple[Any, Any]:
             f"(maple-layout scan {path} lists those that it finds)"
         )
         raise UsageError(message) from None
+    for name in debug_info:
+        with Path(name).open("rb"):
+            pass  # drgn would only log that it is not there
+    quiet()
+    data, source = open_bytes(path)
+    number = dump_file(data, source)
+    try_out(number, None, None, source)
     prog = drgn.Program()
     try:
-        prog.set_core_dump(path)
+        prog.set_core_dump(number)
         if debug_info:
             prog.load_debug_info([*debug_info])
         else:
             prog.load_default_debug_info()
     except drgn.MissingDebugInfoError:
         pass  # the look-up tells what is missing
-    except OSError:
+    except (OSError, InputError):
         raise
     except Exception as error:  # noqa: BLE001 - drgn and its libraries raise several types
         why = " ".join(str(error).split()) or type(error).__name__
-        message = f"{path}: drgn can't read this dump ({why}): give --tree ADDR"
+        message = f"{source}: drgn can't read this dump ({why}): give --tree ADDR"
         raise InputError(message) from None
     return prog, drgn

@@ -14,7 +14,7 @@ from layout.images.treestruct import Known
 from layout.memory.errors import InputError, UsageError
 from layout.memory.limits import LIMIT
 from layout.memory.structs import short_version
-from layout.traces.othertext import refuse_other_text
+from layout.traces.othertext import other_text, refuse_other_text
 from layout.traces.snapshot import operations, snapshot
 from layout.traces.source import TraceText
 
@@ -74,6 +74,8 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
     """
     first = None if base is None else parse_address(base, "--base")
     text = TraceText.open(path) if first is None else None
+    if text is not None and other_text(text) is not None:
+        text = None  # a log may show memory further down
     if text is None:
         data, source = open_bytes(path)
         kind = kind_of(data, source, binary=arch is not None or first is not None)

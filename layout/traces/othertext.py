@@ -29,6 +29,12 @@ _KNOWN: tuple[tuple[Callable[[str], object], str], ...] = (
         "a /proc/PID/maps: maple-layout record --from-maps makes a trace of it",
     ),
     (
+        re.compile(
+            r"[0-9a-f]{6,7}(?: +(?:[0-9a-f]{4}|[0-9a-f]{8}|[0-9a-f]{16}))+(?: +>.*<)?$"
+        ).match,
+        "text of hexdump or od in groups of unknown byte order: print bytes, with hexdump -C",
+    ),
+    (
         re.compile(r"[0-9a-f]+-[0-9a-f]+ [0-9a-f]+$").match,
         "the ranges that decode prints, which hold no nodes: give what they were decoded from",
     ),
@@ -37,24 +43,30 @@ _KNOWN: tuple[tuple[Callable[[str], object], str], ...] = (
 
 def refuse_other_text(trace: TraceText) -> None:
     """Raise InputError for text whose first line is nothing that a trace could start with."""
-    text, source = first_unpacked(trace.head).decode(errors="replace"), trace.source
+    like = other_text(trace)
+    if like is not None:
+        message = f"{trace.source} is {like}"
+        raise InputError(message)
+
+
+def other_text(trace: TraceText) -> str | None:
+    """What text is whose first line is nothing that a trace could start with, else None."""
+    text = first_unpacked(trace.head).decode(errors="replace").removeprefix("\ufeff")
     for n, line in enumerate(text.split("\n"), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         if words[0] in OPERATIONS or _LIKE_A_TRACE.fullmatch(line.strip()):
-            return
+            return None
         like = next((name for matches, name in _KNOWN if matches(line.strip())), None)
-        if like is None:
-            shown = line.strip()[:_SHOWN]
-            like = (
-                f"no trace, as line {n}, {shown!r}, starts with no operation, and no memory in "
-                "text, as no line is one of hexdump -C, xxd, crash rd, gdb x, drgn or mt_dump"
-            )
-        else:
-            like = f"no trace; by line {n} it is {like}"
-        message = f"{source} is {like}"
-        raise InputError(message)
+        if like is not None:
+            return f"no trace; by line {n} it is {like}"
+        shown = line.strip()[:_SHOWN]
+        return (
+            f"no trace, as line {n}, {shown!r}, starts with no operation, and no memory in "
+            "text, as no line is one of hexdump -C, xxd, crash rd, gdb x, drgn or mt_dump"
+        )
+    return None
 
 
-__all__ = ["refuse_other_text"]
+__all__ = ["other_text", "refuse_other_text"]

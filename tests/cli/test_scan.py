@@ -65,7 +65,7 @@ def test_text(capsys):
     [
         (b"", "is empty"),
         (b"\x7fELF" + bytes(99), "its headers can't be read"),
-        (b"makedumpfile\0" + bytes(5000), "a flattened kdump stream"),
+        (b"makedumpfile\0" + bytes(5000), "scan does not: dump anew"),
         (b"store 1 2 3\n", "is a trace"),
         (bytes(4096), "no maple tree of any machine"),
     ],

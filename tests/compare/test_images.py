@@ -1,3 +1,5 @@
+import pytest
+
 import arches
 from layout.compare.image_diff_text import lines
 from layout.compare.images import RangeChange, diff_images
@@ -89,7 +91,48 @@ def test_a_node_that_was_freed_and_taken_again_elsewhere():
     reused = [change for change in diff.nodes if change.reused]
     assert reused
     assert all(change.before.address == change.after.address for change in reused)
-    assert any(line.startswith("  now ") for line in text_of(diff))
+    assert any(line.startswith("  reused, now ") for line in text_of(diff))
+
+
+FORTY = "init 3\n" + "".join(f"store {2 * i:x} {2 * i:x} {0x3001 + 4 * i:x}\n" for i in range(40))
+
+
+def test_nodes_that_were_replaced_name_their_successors_and_what_became_of_their_memory():
+    diff = diff_images(image(FORTY), image(FORTY + "erase 2\n"))
+    assert [change.kind for change in diff.nodes] == ["changed", "replaced", "came"]
+    [_, gone, come] = diff.nodes
+    assert gone.successors == (come.after,)
+    assert gone.before[1:] == come.after[1:]
+    assert gone.fate == "dead"
+    assert diff.as_json()["nodes"][1]["replaced_by"] == [f"{come.after.address:x}"]
+    [*_, by, memory, _] = text = text_of(diff)
+    assert "nodes: 1 came, 0 went, 1 changed, 1 replaced, 5 equal" in text
+    assert by == f"  replaced by {come.after.address:x}"
+    assert memory == "  its memory: a dead node, perhaps freed"
+
+
+@pytest.mark.parametrize(
+    ("data", "fate"), [(bytes(256), "wiped"), (b"\x01" * 256, "reused"), (None, "unchanged")]
+)
+def test_what_the_memory_of_a_node_that_went_holds(data, fate):
+    before, after = image(FORTY), image(FORTY + "erase 2\n")
+    gone = next(c.before for c in diff_images(before, after).nodes if c.kind == "replaced")
+    old = before.memory.read(gone.address, 256)
+    after.memory.write(gone.address, data or old)
+    diff = diff_images(before, after)
+    assert [change.fate for change in diff.nodes if change.kind == "replaced"] == [fate]
+
+
+def test_leaves_of_a_tree_that_grows_are_deeper_and_not_reused():
+    few = "init 0\n" + "".join(f"store {i:x} {i:x} 3001\n" for i in range(0x80))
+    for more in range(0x80, 0x200):
+        few, before = f"{few}store {more:x} {more:x} 3001\n", few
+        if len(diff_images(image(before), image(few)).words) == 2:  # the root and the height
+            break
+    diff = diff_images(image(before), image(few))
+    deeper = [c for c in diff.nodes if c.before and c.after and c.after.depth > c.before.depth]
+    assert deeper
+    assert not any(change.reused for change in deeper)
 
 
 def snapshot_of(tree):

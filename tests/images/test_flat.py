@@ -10,6 +10,8 @@ import pytest
 
 import arches
 from layout.images.decode import decode
+from layout.images.flat import read_flat
+from layout.images.treestruct import Known
 from layout.memory.errors import InputError, UsageError
 from layout.traces.inputs import load
 
@@ -85,3 +87,15 @@ def test_what_is_missing(tmp_path, options, error, says):
         options["arch"] = arches.get(options["arch"])
     with pytest.raises(error, match=says):
         load(str(tmp_path / "m"), **options)
+
+
+def test_a_virtual_base_is_not_taken_for_a_physical_one():
+    with pytest.raises(InputError, match=r"maple_tree at ffff8a3684000000 is not in this file's"):
+        read_flat(
+            bytes(4096),
+            "f",
+            tree=0xFFFF8A3684000000,
+            arch=arches.get("x86_64"),
+            base=0xFFFF8A3680000000,
+            known=Known(),
+        )

@@ -171,3 +171,102 @@ def test_the_command_reads_stdin():
     )
     assert done.returncode == 0
     assert done.stdout.startswith(b"# x86_64 tree ffff88800405ac40, flags 30b")
+
+
+AROUND = {
+    "indented": lambda lines: "".join(f"    {line}\n" for line in lines),
+    "quoted": lambda lines: "".join(f"> {line}\n" for line in lines),
+    "tabs and CRLF": lambda lines: "".join(f"\t{line}\r\n" for line in lines),
+    "in a mail": lambda lines: "\ufeffHello,\n```\n" + "\n\n".join(lines) + "\n```\nBye\n",
+    "far down": lambda lines: "a line of a log\n" * 5000 + "\n".join(lines),
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize(
+    "name", ["gdb-gx", "gdb-wx", "gdb-bx", "crash-rd", "xxd", "drgn-structs", "drgn-read", "syslog"]
+)
+def test_what_people_put_around_it(name, around, medium, tmp_path):
+    lines = (PASTE / f"{name}.txt").read_text().splitlines()
+    path = tmp_path / "mail.txt"
+    path.write_text(AROUND[around](lines), newline="")
+    image = load(str(path), arch=arches.get("x86_64"), tree=f"{TREE:x}")
+    found = decode(image.memory, image.tree)
+    assert (found.ranges, found.problems) == (medium, [])
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "[  123.456789][  T123] ",
+        "kern  :info  : [  123.456789] ",
+        "[Sat Nov 21 18:00:00 2026] ",
+        "[Nov21 18:00] ",
+        "[  +0.000012] ",
+        "Nov 21 18:00:00.123456 host kernel: ",
+        "2026-11-21T18:00:00,123456+00:00 ",
+        "[   12.345678] host kernel: ",
+        "Sat 2026-11-21 18:00:00 UTC host kernel: ",
+        "6,1234,123456789,-;",
+    ],
+)
+def test_what_logs_put_before_mt_dump(before):
+    image = load(str(CAPTURES / "s390x-6.12.95-medium.json"))
+    data = "".join(before + line + "\n" for line in mt_dump_text(image).splitlines()).encode()
+    back = read(data, "s390x")
+    found = decode(back.memory, back.tree)
+    assert found.ranges == decode(image.memory, image.tree).ranges
+    assert found.complete
+
+
+def of_node(command):
+    """What a command prints of the bytes of a node, and these."""
+    image = load(str(CAPTURES / "x86_64-6.12.117-sleep.json"))
+    node = decode(image.memory, image.tree).nodes[0].address
+    raw = image.memory.read(node, 256)
+    done = subprocess.run(command, input=bytes(0x200) + raw, capture_output=True, check=True)
+    return done.stdout, raw, node
+
+
+@pytest.mark.parametrize(
+    "command", [["od", "-v", "-t", "x1"], ["od", "-A", "x", "-t", "x1z"], ["od", "-t", "x1"]]
+)
+def test_od_prints_octal_addresses(command):
+    data, raw, node = of_node(command)
+    image = read(data, "x86_64", base=node - 0x200)
+    assert image.memory.read(node, 256) == raw
+
+
+@pytest.mark.parametrize("width", [4, 8])
+def test_xxd_e_prints_little_endian_numbers(width):
+    image = load(str(CAPTURES / "s390x-6.12.95-sleep.json"))
+    node = decode(image.memory, image.tree).nodes[0].address
+    raw = image.memory.read(node, 256)
+    lines = []
+    for at in range(0, 256, 16):
+        row = raw[at : at + 16]
+        groups = " ".join(row[i : i + width][::-1].hex() for i in range(0, 16, width))
+        shown = "".join(chr(c) if 32 <= c < 127 else "." for c in row)
+        lines.append(f"{node + at:08x}: {groups}  {shown}\n")
+    assert read("".join(lines).encode(), "s390x").memory.read(node, 256) == raw
+
+
+@pytest.mark.parametrize("command", [["od"], ["od", "-x"], ["od", "-A", "x", "-t", "x8"]])
+def test_groups_without_a_byte_order_are_refused(command, tmp_path):
+    path = tmp_path / "od.txt"
+    path.write_bytes(of_node(command)[0])
+    with pytest.raises(InputError, match=r"groups of unknown byte order|starts with no operation"):
+        load(str(path), arch=arches.get("x86_64"), tree="1000")
+
+
+def test_nodes_where_a_machine_has_none():
+    data, raw, node = of_node(["od", "-t", "x1"])
+    image = read(data, "x86_64")
+    assert image.memory.read(0x200, 256) == raw
+    assert image.notes[-1] == (
+        "nodes of x86_64 do not lie at 0: give --base ADDR if that is a physical address or a "
+        "place in a file, or another --arch"
+    )
+    with pytest.raises(UsageError, match="as s390x has it: add its lines, give another --arch"):
+        read(data, "s390x")
+    assert read(data, "x86_64", base=node - 0x200).notes[-1].startswith("no struct maple_tree")
