@@ -108,12 +108,13 @@ def lock_size(text: str) -> int:
 
 
 def release(text: str) -> str:
-    """The release of a kernel (``6.12``, ``6.12.95-1-amd64``), for argparse: one that is known."""
-    from layout.memory.structs import VERSIONS, short_version
+    """A kernel's release, 6.1 or later (``6.12``, ``6.12.95-1-amd64``), for argparse."""
+    from layout.images.treestruct import layout_versions
 
-    if short_version(text) not in VERSIONS:
-        known = ", ".join(VERSIONS)
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is none of the kernels {known}")
+    try:
+        layout_versions(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return text
 
 
