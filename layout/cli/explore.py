@@ -19,6 +19,7 @@ from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from layout.explore.recording import Recording
     from layout.traces.source import TraceText
@@ -57,7 +58,7 @@ def add(verbs: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the page."""
+    """Write the page; 1 if it is of an image whose tree is broken."""
     from layout.explore.page import page
     from layout.host.files import check, write
     from layout.traces.source import TraceText
@@ -71,7 +72,29 @@ def run(args: argparse.Namespace) -> int:
     names = ", ".join(run.name for run in recording.runs)
     what = f"{steps} operations on {names}" if steps else f"one image of {names}"
     print(f"{args.output}: {what}, {len(html) / _MIB:.1f} MiB: open it in a browser")
-    return 0
+    for where, text in _first(recording):
+        print(f"{text}: {args.output}{where}")
+    violations = 0 if steps else len(recording.runs[0].marks)
+    if violations:
+        tell(f"the tree is broken: {violations} violation{'s' * (violations > 1)}, marked there")
+    return 1 if violations else 0
+
+
+def _first(recording: Recording) -> Iterator[tuple[str, str]]:
+    """Where to look: the first report or fault, and the first difference, as fragments."""
+    from layout.explore.link import fragment
+
+    if not recording.lines:
+        return
+    marks = [(run.marks[0], run) for run in recording.runs if run.marks]
+    if marks:
+        mark, run = min(marks, key=lambda each: each[0].step)
+        where = fragment(recording.lines[mark.step - 1][0], run.name, mark.address + mark.offset)
+        yield where, f"first {mark.kind}"
+    differing = [(found[0], run) for run in recording.runs if (found := recording.differs(run))]
+    if differing:
+        step, run = min(differing, key=lambda each: each[0])
+        yield fragment(recording.lines[step - 1][0], run.name), "first difference in meaning"
 
 
 def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
