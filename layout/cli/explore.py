@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import (
@@ -19,10 +18,12 @@ from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from arches import Arch
     from layout.explore.recording import Recording
     from layout.traces.source import TraceText
+    from layout.traces.trace import Operation
 
 _DEFAULT = "x86_64,s390x"
 _MIB = 1 << 20
@@ -64,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     from layout.traces.source import TraceText
 
     check(args.output)
-    text = TraceText.open(args.input)
-    recording = _image(args) if text is None else _trace(args, text)
+    trace = TraceText.open(args.input)
+    recording = _image(args) if trace is None else _trace(args, trace)
     html = page(recording)
     write(args.output, html)
     steps = len(recording.lines)
@@ -98,8 +99,6 @@ def _first(recording: Recording) -> Iterator[tuple[str, str]]:
 
 
 def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
-    from layout.defects import get
-    from layout.explore.recording import Recording
     from layout.traces.othertext import refuse_other_text
     from layout.traces.snapshot import operations
 
@@ -114,15 +113,25 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
     if len({arch.word_size for arch in machines}) > 1:
         message = "32-bit and 64-bit machines build different trees: explore each kind by itself"
         raise UsageError(message)
+    return record(text.source, list(operations(text, machines[0])), machines, args)
+
+
+def record(
+    source: str, wanted: list[Operation], machines: list[Arch], args: argparse.Namespace
+) -> Recording:
+    """The operations on each machine, with and without what ``--defect`` names."""
+    from layout.cli.progress import Progress
+    from layout.defects import get
+    from layout.explore.recording import Recording
+
     names = tuple(get(name).id for name in args.defect)
     kernels = defects_of(args)
-    recording = Recording(Path(text.source).name)
-    wanted = list(operations(text, machines[0]))
+    recording = Recording(Path(source).name)
     variants = [((), []), (names, kernels)] if names else [((), [])]
     for arch in machines:
         for defects, replaced in variants:
-            name = arch.name + (f" with {', '.join(defects)}" if defects else "")
-            with _Progress(name, len(wanted)) as progress:
+            name = run_name(arch, defects)
+            with Progress(name, len(wanted)) as progress:
                 recording.add_run(
                     wanted,
                     arch,
@@ -134,6 +143,11 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
                     progress=progress.step,
                 )
     return recording
+
+
+def run_name(arch: Arch, defects: Sequence[str]) -> str:
+    """What the page calls a run."""
+    return arch.name + (f" with {', '.join(defects)}" if defects else "")
 
 
 def _image(args: argparse.Namespace) -> Recording:
@@ -157,25 +171,3 @@ def _image(args: argparse.Namespace) -> Recording:
     recording = Recording(Path(image.source).name)
     recording.add_image(image)
     return recording
-
-
-class _Progress:
-    """A count of operations on stderr, if that is a terminal."""
-
-    def __init__(self, name: str, total: int) -> None:
-        self._name, self._total, self._done = name, total, 0
-        self._shown = sys.stderr.isatty()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-
-    def step(self) -> None:
-        """One operation more is done."""
-        self._done += 1
-        if self._shown and self._done % 50 == 0:
-            sys.stderr.write(f"\r{self._name}: {self._done} of {self._total} operations")
-            sys.stderr.flush()
