@@ -34,7 +34,7 @@ the tree. [Keys of the transcript](#keys-of-the-transcript) has all meanings.
 Each operation has an example and what its last line gives on x86_64. Before each example come these
 lines, so its first line is line 4. Texts of more than 60 characters are cut off here:
 
-```
+```text
 {BEFORE}```
 """
 
@@ -82,7 +82,7 @@ def _operation(operation: Declaration) -> Iterator[str]:
     if operation.calls:
         yield f"- Kernel: `{operation.calls}`"
     yield f"- Returns: {_returns(operation) or 'nothing'}\n"
-    yield f"```\n{EXAMPLES[operation.name]}\n```\n"
+    yield f"```text\n{EXAMPLES[operation.name]}\n```\n"
     yield f"```json\n{result(operation.name)}\n```\n"
 
 

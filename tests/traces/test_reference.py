@@ -23,7 +23,8 @@ def test_results_are_those_of_the_kernels_operations():
         assert "error" not in line, name
     assert found["load"]["entry"] == found["erase"]["entry"] == "1001"
     assert found["insert"]["ret"] == -17
-    assert found["fail"]["ret"] == found["failnw"]["ret"] == -12
+    assert (found["fail"]["ret"], found["fail"]["ac"][0][0]) == (-12, "!")
+    assert (found["failnw"]["ret"], found["failnw"]["ac"]) == (0, ["!n1", "n1"]), "tried again"
     assert (found["alloc_range"]["start"], found["alloc_rrange"]["start"]) == ("0", "f8")
     assert found["alloc_cyclic"]["start"] == "40"
     assert found["iter"]["ranges"] == [["10", "1f", "1001"], ["30", "3f", "2001"]]
