@@ -34,7 +34,8 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser(
         "run",
         help="run a trace on a simulated machine and print the transcript",
-        description="Run every operation of a trace on raw node bytes; one JSON line each.",
+        description="Run every operation of a trace on raw node bytes. Each is a JSON line, or on "
+        "a terminal a row: the operation, what it returned, and the nodes taken and freed.",
         allow_abbrev=False,
     )
     parser.add_argument("trace", metavar="TRACE", help="a trace, packed by xz or not; - is stdin")
@@ -52,6 +53,11 @@ def add(verbs: Any) -> None:
         "--ledger",
         action="store_true",
         help="show the cost of each operation in nodes and written bytes, and unnecessary work",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print JSON lines on a terminal too, not columns for people",
     )
     add_findings(parser)
 
@@ -75,8 +81,9 @@ def run(args: argparse.Namespace) -> int:
     runner = Runner(machine, args.limit)
     source = "stdin" if args.trace == "-" else args.trace
     stream = Stream(runner, read_trace(args.trace), forget=True)
+    people = sys.stdout.isatty() and not args.json
     try:
-        for lines in stream.transcript():
+        for lines in stream.listing() if people else stream.transcript():
             sys.stdout.write(lines.decode())
     finally:
         sys.stdout.flush()
