@@ -18,7 +18,6 @@ autodoc_default_options = {"members": True, "undoc-members": False, "show-inheri
 python_use_unqualified_type_names = True
 suppress_warnings = ["ref.python"]  # Member.type and the like share their name with a builtin
 exclude_patterns = ["_build"]
-linkcheck_ignore = ["https?://"]  # make docs needs no network
 
 
 def setup(app):  # noqa: ANN001, ANN201 - Sphinx calls it
