@@ -7,7 +7,7 @@ import pytest
 import arches
 from layout import defects
 from layout.draw.scene import scene
-from layout.draw.svg import node_svg, tree_svg
+from layout.draw.svg import Bits, caption, node_picture, node_svg, stack, tree_svg, word_picture
 from layout.images.decode import decode
 from layout.memory.meaning import node_fields
 
@@ -72,3 +72,29 @@ def test_a_tree_shows_each_node_and_joins_it_to_its_parent(run_trace):
 
 def test_an_empty_tree_is_a_picture_too(run_trace):
     assert "no nodes" in texts(tree_svg(scene(run_trace("init 0\n")), "t"))
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_a_word_bit_by_bit(size):
+    word = 0x8000_010C
+    fields = [Bits(size - 1, 8, "address", "f-slot"), Bits(6, 3, "type", "f-pivot")]
+    picture = word_picture("a word", word, size, fields)
+    every = ET.fromstring(picture.svg()).iter(f"{SVG}text")
+    assert "".join(e.text for e in every if e.get("class") == "middle") == f"{word:0{size}b}"
+    marks = texts(picture.svg(), "small middle")
+    assert marks == [str(bit) for top in range(size - 1, 0, -8) for bit in (top, top - 7)]
+    assert f"bits {size - 1}-8: 800001, address" in texts(picture.svg())
+    assert "bits 6-3: 1, type" in texts(picture.svg())
+    assert styles(picture.svg()).count("f-slot") == size - 8 + 1
+
+
+def test_a_stack_is_as_high_as_its_parts(run_trace):
+    image = run_trace(defects.get("R1").trace)
+    [leaf] = decode(image.memory, image.tree).nodes
+    part = node_picture(image, leaf, range(240, 256))
+    assert texts(part.svg(), "middle") == [
+        f"{b:02x}" for b in image.memory.read(leaf.address + 240, 16)
+    ]
+    both = stack("both", [part, caption("between"), part])
+    assert both.height == 2 * part.height + caption("between").height
+    assert texts(both.svg(), "middle") == 2 * texts(part.svg(), "middle")
