@@ -303,7 +303,7 @@ def test_an_image_is_one_moment(visit):
 
 
 def test_violations_of_an_image_are_at_their_bytes(visit, run_dump):
-    page = visit(run_dump("init 0\nstore 10 20 3001\npoke 1000000000 f8 9\n"))
+    page = visit(run_dump("init 0\nstore 10 20 3001\npoke 1000000000 f8 9\n"), code=1)
     assert "data end" in page.inner_text("#marks")
     page.locator("#marks button").first.click()
     assert "marked" in selected(page, "className")
