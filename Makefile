@@ -4,7 +4,7 @@
 BIN := .venv/bin
 QUICK := not slow and not long and not kernel and not toolchain and not readers
 
-.PHONY: check lint test all quick clean
+.PHONY: check lint test all quick docs clean
 
 check: lint test
 
@@ -24,6 +24,12 @@ quick:
 # every test but campaigns of minutes
 all: .venv/ready
 	$(BIN)/pytest -q -n auto
+
+# the site in build/docs; a link to no page, heading or picture is an error; its size is printed
+docs: .venv/ready
+	$(BIN)/python -c 'import furo, myst_parser' || $(BIN)/pip install --quiet --editable '.[docs]'
+	$(BIN)/sphinx-build --quiet --fail-on-warning --builder html docs build/docs
+	du --summarize --human-readable --exclude=.doctrees build/docs
 
 # installed anew after a change of what the compiled twin is made from
 .venv/ready: pyproject.toml setup.py $(wildcard layout/tree/*.py layout/memory/*.py layout/compiled/*.p*)

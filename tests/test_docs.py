@@ -16,23 +16,35 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("tutorial.md", "glossary.md", "defects.md", "memory.md")
+PAGES = (
+    "index.md",
+    "maple-tree.md",
+    "start-kernel.md",
+    "start-reader.md",
+    "start-tester.md",
+    "tutorial.md",
+    "time-travel.md",
+    "glossary.md",
+    "defects.md",
+    "memory.md",
+)
 EXAMPLES = [
     path for path in sorted((ROOT / "docs/examples").glob("*.py")) if path.name[:5] != "test_"
 ]
-_BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+_BLOCK = re.compile(r"^( *```console\n.*?)```", re.DOTALL | re.MULTILINE)
 
 
 def sessions(page):
     """(command, output) in order."""
     found = []
     for block in _BLOCK.findall((ROOT / "docs" / page).read_text()):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        for part in re.split(r"^\$ ", textwrap.dedent(block), flags=re.MULTILINE)[1:]:
             lines = part.splitlines()
             count = 1
             while count < len(lines) and lines[count].startswith("> "):

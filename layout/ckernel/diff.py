@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import arches
 from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.sums import SummingRunner
+from layout.memory.errors import TraceError
 from layout.traces.language import KEYS, Audience
+from layout.traces.shrink import shrink
 from layout.traces.transcript import comparable
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 RESULTS = frozenset(name for name, key in KEYS.items() if key.seen is Audience.CALLER)
 """Fields that a caller of the kernel sees; the others are states, allocations and memory."""
+
+
+_SHRINK_SECONDS = 1
+"""For one operation, while a trace is made shorter: a livelock is met again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,32 @@ def compare(
     emulator = SummingRunner(arches.get(built.arch), built.source.emulator)
     done = (emulator.execute(operation) for operation in operations)
     return match(built, operations, outcome.lines, done, results_only=results_only)
+
+
+def shrink_mismatch(
+    built: Built,
+    operations: Sequence[Operation],
+    mismatch: Mismatch,
+    *,
+    seconds: float,
+    results_only: bool = False,
+) -> list[Operation]:
+    """A shorter trace at whose end kernel and emulator still part in the same fields."""
+
+    def still(candidate: Sequence[Operation]) -> bool:
+        try:
+            verdict = compare(built, candidate, results_only=results_only, seconds=_SHRINK_SECONDS)
+        except TraceError:
+            return False
+        found = verdict.mismatch
+        return (
+            found is not None
+            and found.kind == mismatch.kind
+            and verdict.operations == len(candidate)
+        )
+
+    upto = [operation for operation in operations if operation.n <= mismatch.operation.n]
+    return shrink(upto, still, seconds=seconds)
 
 
 def with_sums(source: KernelSource) -> bool:

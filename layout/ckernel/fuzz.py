@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING
 
 import arches
 from layout.ckernel.cause import Cause, find_cause
-from layout.ckernel.diff import Mismatch, match, with_sums
+from layout.ckernel.diff import Mismatch, match, shrink_mismatch, with_sums
 from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
-from layout.ckernel.shrink import shrink_mismatch
 from layout.host import signals
 from layout.host.files import check, write
 from layout.memory.errors import InputError, MapleLayoutError, TraceError

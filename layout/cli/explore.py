@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +25,12 @@ from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator, Sequence
 
+    from arches import Arch
     from layout.explore.recording import Recording
     from layout.traces.source import TraceText
+    from layout.traces.trace import Operation
 
 _DEFAULT = "x86_64,s390x"
 _MIB = 1 << 20
@@ -66,30 +68,50 @@ def add(verbs: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the page."""
+    """Write the page; 1 if it is of an image whose tree is broken."""
     from layout.explore.page import page
     from layout.host.files import check, write
     from layout.traces.source import TraceText
 
     if args.output != "-":
         check(args.output)
-    text = TraceText.open(args.input) if args.base is None else None
-    recording = _image(args) if text is None else _trace(args, text)
+    trace = TraceText.open(args.input) if args.base is None else None
+    recording = _image(args) if trace is None else _trace(args, trace)
     html = page(recording)
+    steps = len(recording.lines)
+    violations = 0 if steps else len(recording.runs[0].marks)
+    if violations:
+        tell(f"the tree is broken: {violations} violation{'s' * (violations > 1)}, marked there")
     if args.output == "-":
         sys.stdout.write(html)
-        return 0
+        return 1 if violations else 0
     write(args.output, html)
-    steps = len(recording.lines)
     names = ", ".join(run.name for run in recording.runs)
     what = f"{steps} operations on {names}" if steps else f"one image of {names}"
     print(f"{args.output}: {what}, {len(html) / _MIB:.1f} MiB: open it in a browser")
-    return 0
+    for where, text in _first(recording):
+        print(f"{text}: {args.output}{where}")
+    return 1 if violations else 0
+
+
+def _first(recording: Recording) -> Iterator[tuple[str, str]]:
+    """Where to look: the first report or fault, and the first difference, as fragments."""
+    from layout.explore.link import fragment
+
+    if not recording.lines:
+        return
+    marks = [(run.marks[0], run) for run in recording.runs if run.marks]
+    if marks:
+        mark, run = min(marks, key=lambda each: each[0].step)
+        where = fragment(recording.lines[mark.step - 1][0], run.name, mark.address + mark.offset)
+        yield where, f"first {mark.kind}"
+    differing = [(found[0], run) for run in recording.runs if (found := recording.differs(run))]
+    if differing:
+        step, run = min(differing, key=lambda each: each[0])
+        yield fragment(recording.lines[step - 1][0], run.name), "first difference in meaning"
 
 
 def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
-    from layout.defects import get
-    from layout.explore.recording import Recording
     from layout.traces.othertext import refuse_other_text
     from layout.traces.snapshot import operations
 
@@ -105,14 +127,23 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
     if len({arch.word_size for arch in machines}) > 1:
         message = "32-bit and 64-bit machines build different trees: explore each kind by itself"
         raise UsageError(message)
+    return record(text.source, list(operations(text, machines[0])), machines, args)
+
+
+def record(
+    source: str, wanted: list[Operation], machines: list[Arch], args: argparse.Namespace
+) -> Recording:
+    """The operations on each machine, with and without what ``--defect`` names."""
+    from layout.defects import get
+    from layout.explore.recording import Recording
+
     names = tuple(get(name).id for name in args.defect)
     kernels = defects_of(args)
-    recording = Recording(Path(text.source).name)
-    wanted = list(operations(text, machines[0]))
+    recording = Recording(Path(source).name)
     variants = [((), []), (names, kernels)] if names else [((), [])]
     for arch in machines:
         for defects, replaced in variants:
-            name = arch.name + (f" with {', '.join(defects)}" if defects else "")
+            name = run_name(arch, defects)
             with Progress(name, len(wanted), "operations") as progress:
                 recording.add_run(
                     wanted,
@@ -125,6 +156,11 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
                     progress=progress.step,
                 )
     return recording
+
+
+def run_name(arch: Arch, defects: Sequence[str]) -> str:
+    """What the page calls a run."""
+    return arch.name + (f" with {', '.join(defects)}" if defects else "")
 
 
 def _image(args: argparse.Namespace) -> Recording:

@@ -31,6 +31,8 @@ VERBS = {
     "export": "layout.cli.export",
     "explore": "layout.cli.explore",
     "draw": "layout.cli.draw",
+    "history": "layout.cli.history",
+    "bisect": "layout.cli.bisect",
     "defects": "layout.cli.defects",
     "kernel": "layout.cli.kernel",
     "conformance": "layout.cli.conformance",

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 def tree_dot(scene: Scene, title: str) -> str:
     """The digraph of a tree."""
+    label = title.replace("\\", "\\\\").replace('"', '\\"')
     lines = [
         "digraph maple_tree {",
-        f'  label="{title}"; labelloc=t; fontname=monospace;',
+        f'  label="{label}"; labelloc=t; fontname=monospace;',
         "  node [shape=record, fontname=monospace, fontsize=10];",
     ]
     for box in scene.boxes:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layout.memory.meaning import NodeField, node_fields
 from layout.memory.node import NODE_SIZE
 from layout.memory.pointers import TYPE_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from layout.draw.scene import Box, Scene
     from layout.images.image import Image
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 
 _BOX, _GAP, _LEVEL, _TALL = 200, 14, 92, 56
 _CELL, _ROW = 22, 20
-_WIDE = 620
+_WIDE = 640
 """Pixels: a box, between boxes, from level to level, a box's height; a byte; a row; a node."""
+_LETTER = 7.3
+"""Pixels of a character in most fonts."""
+_BIT, _BITS = 19, 32
+"""Pixels of a bit, and bits in a row."""
 
 _STYLE = """
 text { font: 12px ui-monospace, "DejaVu Sans Mono", Menlo, monospace; fill: var(--ink); }
@@ -36,12 +41,77 @@ text.middle { text-anchor: middle; } text.end { text-anchor: end; }
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that can be part of another one: its size in pixels, its title, its elements."""
+
+    width: float
+    height: float
+    title: str
+    parts: Sequence[str]
+
+    def svg(self) -> str:
+        """The picture as a file."""
+        return _svg(self.width, self.height, self.title, self.parts)
+
+
+def stack(title: str, pictures: Sequence[Picture]) -> Picture:
+    """One picture below the other."""
+    height = 0.0
+    parts = []
+    for each in pictures:
+        parts += [f'<g transform="translate(0 {height:.0f})">', *each.parts, "</g>"]
+        height += each.height
+    return Picture(max(each.width for each in pictures), height, title, parts)
+
+
+def caption(text: str) -> Picture:
+    """One line of text."""
+    return Picture(8 * len(text) + 16, 26, text, [_text(8, 18, text)])
+
+
+class Bits(NamedTuple):
+    """Bits ``low`` to ``high`` of a word: what they are, and a style of a field's byte."""
+
+    high: int
+    low: int
+    text: str
+    style: str
+
+
+def word_picture(title: str, word: int, size: int, fields: Sequence[Bits]) -> Picture:
+    """A word of ``size`` bits, bit by bit, the highest first, with a legend."""
+    parts = [_text(8, 18, title, "faint")]
+    y = 28
+    for top in range(size - 1, 0, -_BITS):
+        for bit in range(top, top - _BITS, -1):
+            x = 8 + (top - bit) * _BIT + (top - bit) // 8 * 6
+            style = next((each.style for each in fields if each.low <= bit <= each.high), "f-bare")
+            parts.append(_rect(style, (x, y), (_BIT - 1, _ROW - 1)))
+            parts.append(_text(x + _BIT / 2, y + 14, str(word >> bit & 1), "middle"))
+            if bit % 8 in {0, 7}:
+                parts.append(_text(x + _BIT / 2, y + 30, str(bit), "small middle"))
+        y += 40
+    for each in fields:
+        value = word >> each.low & (1 << each.high - each.low + 1) - 1
+        bits = f"bit {each.low}" if each.high == each.low else f"bits {each.high}-{each.low}"
+        parts.append(_rect(each.style, (8, y), (_BIT - 1, _ROW - 3)))
+        parts.append(_text(34, y + 13, f"{bits}: {value:x}, {each.text}"))
+        y += _ROW + 2
+    return Picture(max(_BITS * _BIT + 40, 8 * len(title) + 16), y + 6, title, parts)
+
+
 def colours() -> str:
     """The style sheet with the colours of fields and states, light and dark."""
     return (resources.files("layout.draw") / "colours.css").read_text(encoding="utf-8")
 
 
 def tree_svg(scene: Scene, title: str) -> str:
+    """tree_picture() as a file."""
+    return tree_picture(scene, title).svg()
+
+
+def tree_picture(scene: Scene, title: str) -> Picture:
     """A tree: a box for each node, with its range and a cell for each slot."""
     width = max(scene.width, 1) * (_BOX + _GAP) + _GAP
     height = max(scene.height, 1) * _LEVEL + 24
@@ -52,7 +122,7 @@ def tree_svg(scene: Scene, title: str) -> str:
         parts += _box(box)
     if not scene.boxes:
         parts.append(_text(_GAP, 48, "no nodes"))
-    return _svg(max(width, 8 * len(title) + 2 * _GAP), height, title, parts)
+    return Picture(max(width, 8 * len(title) + 2 * _GAP), height, title, parts)
 
 
 def _place(box: Box) -> tuple[float, float]:
@@ -85,20 +155,28 @@ def _box(box: Box) -> Iterator[str]:
 
 
 def node_svg(image: Image, visit: Visit) -> str:
-    """The 256 bytes of a node, coloured by field, with names and meanings."""
+    """node_picture() of a whole node as a file."""
+    return node_picture(image, visit).svg()
+
+
+def node_picture(image: Image, visit: Visit, offsets: range | None = None) -> Picture:
+    """The bytes of a node, coloured by field, with names and meanings.
+
+    ``offsets`` are the bytes that are shown, whole words; all 256 if it is left out.
+    """
+    shown = offsets or range(NODE_SIZE)
     mem = image.memory
     fields = node_fields(mem, visit.address, visit.type, visit.min, visit.max)
     word = mem.word_size
     title = f"{mem.arch.name}: {TYPE_NAMES[visit.type]} node {visit.address:x}, "
     title += f"{visit.min:x}-{visit.max:x}"
     parts = [_text(8, 18, title, "faint")]
-    for at in range(0, NODE_SIZE, word):
-        parts += _row(fields, at, word)
-    return _svg(_WIDE, NODE_SIZE // word * _ROW + 34, title, parts)
+    for y, at in enumerate(range(shown.start, shown.stop, word)):
+        parts += _row(fields, at, word, 28 + y * _ROW)
+    return Picture(_WIDE, len(shown) // word * _ROW + 34, title, parts)
 
 
-def _row(fields: list[NodeField], at: int, word: int) -> Iterator[str]:
-    y = 28 + at // word * _ROW
+def _row(fields: list[NodeField], at: int, word: int, y: int) -> Iterator[str]:
     yield _text(34, y + 14, str(at), "faint end")
     for field in fields:
         for offset in range(max(field.offset, at), min(field.offset + field.size, at + word)):
@@ -114,7 +192,7 @@ def _row(fields: list[NodeField], at: int, word: int) -> Iterator[str]:
     text = "; ".join(f"{field.name}  {field.meaning}" for field in used)
     if text:
         shade = "" if used[0].used else "faint"
-        room = (_WIDE - 50 - word * _CELL) // 8
+        room = int((_WIDE - 50 - word * _CELL) / _LETTER)
         yield _text(
             50 + word * _CELL,
             y + 14,

@@ -228,7 +228,7 @@ class Recording:
                     "cells": [f"{address:x}" for address in run.cells],
                     "treeSteps": run.trees,
                     "results": self._results(run),
-                    "differs": self._differs(run),
+                    "differs": self.differs(run),
                     "marks": [
                         [mark.step, f"{mark.address:x}", mark.offset, mark.kind, mark.text]
                         for mark in run.marks
@@ -238,7 +238,7 @@ class Recording:
             ],
         }
 
-    def _differs(self, run: Run) -> list[int]:
+    def differs(self, run: Run) -> list[int]:
         """The steps whose results or writes have another meaning than those of the first run."""
         first = self.runs[0].meanings
         own = run.meanings

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
+import arches
+from layout.machine.machine import Machine
+from layout.traces.examples import BEFORE, EXAMPLES
 from layout.traces.language import ANY, ARGUMENTS, HEAD, KEYS, STATE, TAIL, Group
 from layout.traces.operations import OPERATIONS
+from layout.traces.runner import Runner
+from layout.traces.trace import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from layout.traces.language import Declaration
 
-_INTRODUCTION = """\
+_INTRODUCTION = f"""\
 <!-- Generated: python -m layout.traces.reference > docs/trace-language.md -->
 
 # The trace language
@@ -21,10 +27,19 @@ A trace is text with one operation per line. Blank lines are ignored, and so are
 with `#`. Numbers are hex without `0x`. Ranges are inclusive. `[X]` may be left out, and `...`
 means that further arguments are ignored. Any other missing or surplus argument is an error.
 
-Each operation gives one line of the transcript, which is JSON. The tables name the keys that an
-operation returns. *State* stands for the keys of a state, and *tail* for those at the end of a
-line of an operation that may change the tree.
+Each operation gives one line of the transcript, which is JSON. *State* stands for the [keys of a
+state](#state), and *tail* for [those at the end](#tail) of a line of an operation that may change
+the tree. [Keys of the transcript](#keys-of-the-transcript) has all meanings.
+
+Each operation has an example and what its last line gives on x86_64. Before each example come these
+lines, so its first line is line 4. Texts of more than 60 characters are cut off here:
+
+```text
+{BEFORE}```
 """
+
+_LONGEST = 60
+"""Characters of a text in an example's result."""
 
 
 def page() -> str:
@@ -36,9 +51,9 @@ def _lines() -> Iterator[str]:
     yield _INTRODUCTION
     for group in Group:
         yield f"## {group.value}\n"
-        operations = [op for op in OPERATIONS.values() if op.group is group]
-        rows = ((_code(op.line), op.help, _code(op.calls), _returns(op)) for op in operations)
-        yield from _table(("operation", "what it does", "kernel", "keys"), rows)
+        for op in OPERATIONS.values():
+            if op.group is group:
+                yield from _operation(op)
     yield "## Arguments\n"
     arguments = ((_code(a.name), a.kind.value, a.meaning) for a in ARGUMENTS.values())
     yield from _table(("argument", "kind", "meaning"), arguments)
@@ -55,6 +70,39 @@ def _lines() -> Iterator[str]:
         yield f"### {heading}\n"
         found = ((_code(key), KEYS[key].form, KEYS[key].meaning) for key in keys)
         yield from _table(("key", "form", "meaning"), found)
+
+
+def _operation(operation: Declaration) -> Iterator[str]:
+    """An operation: its line, meaning, arguments, keys, an example and its result."""
+    yield f"### {operation.name}\n"
+    yield f"`{operation.line}`\n"
+    yield f"{operation.help}\n"
+    for each in operation.arguments:
+        yield f"- `{each.name}`: {each.meaning}"
+    if operation.calls:
+        yield f"- Kernel: `{operation.calls}`"
+    yield f"- Returns: {_returns(operation) or 'nothing'}\n"
+    yield f"```text\n{EXAMPLES[operation.name]}\n```\n"
+    yield f"```json\n{result(operation.name)}\n```\n"
+
+
+def result(name: str) -> str:
+    """What the last line of an operation's example gives on x86_64, as JSON with cut texts."""
+    arch = arches.get("x86_64")
+    runner = Runner(Machine(arch))
+    text = BEFORE + EXAMPLES[name]
+    *_, last = [runner.execute(each) for each in parse(text.splitlines(), arch.ulong_max)]
+    return json.dumps(_cut(last))
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _cut(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_cut(each) for each in value]
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"{value[:_LONGEST]}..."
+    return value
 
 
 def _returns(operation: Declaration) -> str:

@@ -17,9 +17,10 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from layout.ckernel.shrink import shrink
+
 import arches
 from layout.ckernel.generate import generate
-from layout.ckernel.shrink import shrink
 from layout.machine.equip import equip
 from layout.memory.errors import TraceError, UsageError
 from layout.memory.structs import DEFAULT_VERSION

@@ -16,13 +16,13 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import arches
-from layout.ckernel.shrink import shrink
 from layout.machine.equip import equip
 from layout.machine.watch.check import CHECK
 from layout.memory.errors import MachineFault, UsageError
 from layout.memory.pointers import LEAF_64
 from layout.testing.known import FreesAllItKilled
 from layout.traces.runner import Runner
+from layout.traces.shrink import shrink
 from layout.traces.trace import Operation, parse
 from layout.tree.kernel import Kernel
 

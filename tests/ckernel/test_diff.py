@@ -4,10 +4,9 @@ import pytest
 from machines import THREE
 
 from layout.ckernel.build import build
-from layout.ckernel.diff import compare, match
+from layout.ckernel.diff import compare, match, shrink_mismatch
 from layout.ckernel.execute import run
 from layout.ckernel.explain import explain
-from layout.ckernel.shrink import shrink_mismatch
 from layout.compare.side_by_side import lines
 from layout.show.text import plain
 from layout.traces.trace import parse

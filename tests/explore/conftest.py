@@ -37,18 +37,18 @@ def chromium():
 def visit(chromium, tmp_path):
     """``visit(trace or path, *options)``: the explorer's page in a browser; no error may show up.
 
-    ``fragment`` is the page's fragment; other keywords are those of Playwright's new_page().
+    ``fragment`` is the page's fragment, ``code`` what the command ends with; other keywords are those of Playwright's new_page().
     """
     pages = []
 
-    def opened(source, *options, fragment="", **looks):
+    def opened(source, *options, fragment="", code=0, **looks):
         path = source
         if isinstance(source, str):
             path = tmp_path / "some.trace"
             path.write_text(source)
         file = tmp_path / "page.html"
         words = [str(word) for word in ("explore", path, *options, "-o", file)]
-        assert main(words) == 0
+        assert main(words) == code
         looks.setdefault("viewport", {"width": 1500, "height": 950})
         page = chromium.new_page(**looks)
         errors, requests = [], []

@@ -9,6 +9,7 @@ import pytest
 
 import arches
 from layout import defects
+from layout.explore.link import fragment
 from layout.images.decode import decode
 from layout.images.packed import read_bytes
 from layout.machine.machine import Machine
@@ -172,14 +173,21 @@ def test_the_next_difference_is_one_key_away(visit):
 
 
 def test_a_link_opens_its_moment_byte_and_machine(visit):
-    fragment = "#line=5&byte=1000000000+137&machine=s390x"
-    page = visit(R1, "--arch", "x86_64,s390x", fragment=fragment)
+    link = "#line=5&byte=1000000000+137&machine=s390x"
+    page = visit(R1, "--arch", "x86_64,s390x", fragment=link)
     assert page.evaluate("[explorer.step, explorer.run.name, explorer.offset]") == [5, "s390x", 137]
-    assert page.evaluate("location.hash") == fragment
+    assert page.evaluate("location.hash") == link
     assert page.inner_text("#node-title").startswith("Node #0 1000000000+137 slot[1]")
     page.evaluate("location.hash = '#line=2&byte=1000000000+8&machine=x86_64'")
     page.wait_for_function("explorer.step === 2")
     assert page.evaluate("explorer.run.name") == "x86_64"
+
+
+def test_links_that_commands_print_are_those_of_the_page(visit):
+    link = fragment(11, "s390x with R1", 0x10000000F8)
+    page = visit(R1, "--arch", "s390x", "--defect", "R1", fragment=link)
+    assert page.evaluate("location.hash") == link
+    assert page.inner_text("#node-title").startswith("Node #0 1000000000+248 meta.end")
 
 
 @pytest.mark.parametrize(
@@ -295,7 +303,7 @@ def test_an_image_is_one_moment(visit):
 
 
 def test_violations_of_an_image_are_at_their_bytes(visit, run_dump):
-    page = visit(run_dump("init 0\nstore 10 20 3001\npoke 1000000000 f8 9\n"))
+    page = visit(run_dump("init 0\nstore 10 20 3001\npoke 1000000000 f8 9\n"), code=1)
     assert "data end" in page.inner_text("#marks")
     page.locator("#marks button").first.click()
     assert "marked" in selected(page, "className")

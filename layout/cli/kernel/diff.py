@@ -157,7 +157,7 @@ def _shrunk(
     built: Built, operations: list[Operation], mismatch: Mismatch, args: argparse.Namespace
 ) -> list[str]:
     """The lines of a shorter trace with the same kind of difference."""
-    from layout.ckernel.shrink import shrink_mismatch
+    from layout.ckernel.diff import shrink_mismatch
 
     shorter = shrink_mismatch(
         built, operations, mismatch, seconds=args.shrink, results_only=args.results

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 def add_action(actions: Any, name: str, act: Any, **texts: str) -> argparse.ArgumentParser:
     """Register an action; ``act`` carries it out."""
     parser: argparse.ArgumentParser = actions.add_parser(name, allow_abbrev=False, **texts)
+    add_source(parser)
+    parser.set_defaults(act=act)
+    return parser
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the kernel's own code."""
     parser.add_argument("--source", metavar="DIR", help="the top directory of a kernel tree")
     parser.add_argument(
         "--deb",
@@ -28,8 +35,6 @@ def add_action(actions: Any, name: str, act: Any, **texts: str) -> argparse.Argu
         action="store_true",
         help="get the package from Debian's archive if it is not installed: needs no root",
     )
-    parser.set_defaults(act=act)
-    return parser
 
 
 def add_emulator(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Shortens a trace while it still shows the same difference."""
+"""Shortens a trace while it still shows the same thing."""
 
 from __future__ import annotations
 
@@ -6,46 +6,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from layout.ckernel.diff import compare
-from layout.memory.errors import TraceError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from layout.ckernel.build import Built
-    from layout.ckernel.diff import Mismatch
     from layout.traces.trace import Operation
-
-_SECONDS_FOR_OPERATION = 1
-"""Shorter than usual: a livelock is met again and again."""
-
-
-def shrink_mismatch(
-    built: Built,
-    operations: Sequence[Operation],
-    mismatch: Mismatch,
-    *,
-    seconds: float,
-    results_only: bool = False,
-) -> list[Operation]:
-    """A shorter trace at whose end kernel and emulator still part in the same fields."""
-
-    def still(candidate: Sequence[Operation]) -> bool:
-        try:
-            verdict = compare(
-                built, candidate, results_only=results_only, seconds=_SECONDS_FOR_OPERATION
-            )
-        except TraceError:
-            return False
-        found = verdict.mismatch
-        return (
-            found is not None
-            and found.kind == mismatch.kind
-            and verdict.operations == len(candidate)
-        )
-
-    upto = [operation for operation in operations if operation.n <= mismatch.operation.n]
-    return shrink(upto, still, seconds=seconds)
 
 
 def shrink(

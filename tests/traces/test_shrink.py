@@ -1,4 +1,4 @@
-from layout.ckernel.shrink import numbered, shrink
+from layout.traces.shrink import numbered, shrink
 from layout.traces.trace import parse
 
 
