@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import arches
+from layout.memory.errors import UsageError
+from layout.tree.kernel import Kernel
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from layout.defects.stage import Stage
-    from layout.tree.kernel import Kernel
 
 Outcome = Literal["ok", "wrong result", "corrupt", "leak", "fault", "livelock"]
 
@@ -64,6 +66,23 @@ class Defect:
     def arches(self) -> tuple[str, ...]:
         """The machines that the trigger is run on."""
         return tuple(self.shows)
+
+    def check_fits(self, version: str) -> None:
+        """Make sure that kernel ``version`` has the code that this changes. Raises UsageError.
+
+        An operation that it has otherwise than 6.12 is not to be replaced by 6.12's old one.
+        """
+        plain = kernel_of(version)
+        for layer in self.kernel.__mro__[: self.kernel.__mro__.index(Kernel)]:
+            for name in vars(layer):
+                plainly = getattr(Kernel, name, None) if name[:2] != "__" else None
+                if plainly is not None and getattr(plain, name) is not plainly:
+                    what = "no" if name in plain.gone else "another"
+                    message = (
+                        f"{self.id} changes {name}, and kernel {plain.version} has {what} "
+                        f"{name}: leave out --kernel, or take {Kernel.version}"
+                    )
+                    raise UsageError(message)
 
     @property
     def affected(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from layout.machine.watch.ledger import LEDGER, ledger_of
 from layout.machine.watch.sections import SECTIONS
 from layout.machine.watch.watch import reports_of
 from layout.memory.node import NODE_SIZE
+from layout.memory.structs import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,22 +73,28 @@ class Trial:
         }
 
 
-def show(defect: Defect, machines: Iterable[Arch] | None = None) -> list[Trial]:
-    """The trigger on each machine, those of the defect if none are named.
+def show(
+    defect: Defect, machines: Iterable[Arch] | None = None, version: str = DEFAULT_VERSION
+) -> list[Trial]:
+    """The trigger on each machine, those of the defect if none are named, as ``version`` runs it.
 
-    Machines on which its scene cannot play are left out.
+    Machines on which its scene cannot play are left out. Raises UsageError for a kernel version
+    that has not the code that the defect changes.
     """
+    defect.check_fits(version)
     if machines is None:
         machines = [arches.get(name) for name in defect.arches]
     return [
-        trial(defect, arch) for arch in machines if defect.elsewhere or arch.name in defect.shows
+        trial(defect, arch, version)
+        for arch in machines if defect.elsewhere or arch.name in defect.shows
     ]
 
 
-def trial(defect: Defect, arch: Arch) -> Trial:
+def trial(defect: Defect, arch: Arch, version: str = DEFAULT_VERSION) -> Trial:
     """The trigger on one machine, with the defect and without it."""
-    bad, good = _judged(play(defect, arch)), _judged(play(defect, arch, correct=True))
-    watched = play(defect, arch, watch=[CHECK, SECTIONS, LEDGER])
+    bad = _judged(play(defect, arch, version=version))
+    good = _judged(play(defect, arch, version=version, correct=True))
+    watched = play(defect, arch, version=version, watch=[CHECK, SECTIONS, LEDGER])
     outcome = _outcome(bad, good)
     changed = outcome in ("corrupt", "wrong result")
     return Trial(
@@ -104,10 +111,18 @@ def trial(defect: Defect, arch: Arch) -> Trial:
     )
 
 
-def play(defect: Defect, arch: Arch, *, correct: bool = False, watch: Sequence[Watch] = ()) -> Seen:
+def play(
+    defect: Defect,
+    arch: Arch,
+    *,
+    version: str = DEFAULT_VERSION,
+    correct: bool = False,
+    watch: Sequence[Watch] = (),
+) -> Seen:
     """What is seen of the scene on one machine, with the defect or without it."""
     seen = Seen()
-    defect.scene(Stage(arch, None if correct else defect.kernel, seen, watch=watch))
+    kernel = None if correct else defect.kernel
+    defect.scene(Stage(arch, kernel, seen, watch=watch, version=version))
     return seen
 
 
