@@ -54,8 +54,8 @@ class MapleTree:
     ``arch`` is a machine's name or an :class:`arches.Arch`. ``alloc_range`` makes the tree track
     gaps. ``rcu`` makes it safe for readers without a lock. ``machine`` is an existing machine,
     which several trees can share. ``kernel`` is the version whose operations a new machine carries
-    out: "6.12" (if left out), "7.2" or "7.3". ``defects`` names historical bugs for a new machine (see
-    :mod:`layout.defects`). ``watch`` lists the watches for a new machine (see
+    out: "6.12" (if left out), "7.2" or "7.3". ``defects`` names historical bugs for a new machine
+    (see :mod:`layout.defects`). ``watch`` lists the watches for a new machine (see
     :mod:`layout.machine.watch`). Indexes run from 0 to ``ulong_max``. Entries are words, like the
     kernel's pointers; 0 means no entry. Freed nodes are allocated again, as in a real kernel. A
     tree on ``Machine(arch)`` keeps freed nodes unchanged.
@@ -96,9 +96,7 @@ class MapleTree:
         if machine is None:
             version = kernel_of(kernel or DEFAULT_VERSION).version
             kernels = operations(defects, version)
-            machine = equip(
-                arch, kernels=kernels, watch=watch, reuse_nodes=True, version=version
-            )
+            machine = equip(arch, kernels=kernels, watch=watch, reuse_nodes=True, version=version)
         elif defects or watch or kernel:
             message = (
                 "kernel, defects and watches are of a machine: "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.memory.errors import InputError, UsageError
+from layout.memory.structs import DEFAULT_VERSION
 from layout.mm.manager import MemoryManager
 from layout.mm.shared import TooManySpaces
 from layout.record import strace
@@ -17,9 +18,11 @@ from layout.record.writing import printable, whole, writing_machine
 
 if TYPE_CHECKING:
     from arches import Arch
+    from layout.machine.machine import Machine
     from layout.record.maps import Mapping
     from layout.record.ranges import Ranges
     from layout.record.strace import Call
+    from layout.record.writing import WritingKernel
 
 MEMORY = frozenset(
     {"mmap", "munmap", "mprotect", "pkey_mprotect", "mremap", "brk", "madvise", "mlock", "mlock2"}
@@ -69,13 +72,21 @@ class _Process:
     space: Space | None
 
 
-def record(
-    text: str, source: str, arch: Arch, *, pid: int | None = None, maps: list[Mapping] | None = None
+def record(  # noqa: PLR0913 - what is wanted of it
+    text: str,
+    source: str,
+    arch: Arch,
+    *,
+    pid: int | None = None,
+    maps: list[Mapping] | None = None,
+    version: str = DEFAULT_VERSION,
 ) -> Recording:
     """Make a trace of a log of strace.
 
     With ``pid`` only that process is in it, from its first ancestor in the log on; with ``maps``
-    and no ``pid`` the comparison is with the first process. Raises InputError, UsageError.
+    and no ``pid`` the comparison is with the first process. ``version`` is the kernel whose
+    operations on trees are carried out, below the address spaces of 6.12. Raises InputError,
+    UsageError.
     """
     log = strace.parse(text, NAMES)
     if not log.seen:
@@ -84,7 +95,8 @@ def record(
     early: set[int] = set()
     while True:
         try:
-            return _Recorder(log, source, arch, pid, maps, early).run()
+            machine = writing_machine(arch, version)
+            return _Recorder(log, source, machine, pid, maps, early).run()
         except _ForkWasEarlier as found:
             early.add(found.begun)
 
@@ -115,12 +127,12 @@ class _Recorder:
         self,
         log: strace.Log,
         source: str,
-        arch: Arch,
+        writing: tuple[Machine, WritingKernel],
         pid: int | None,
         maps: list[Mapping] | None,
         early: set[int],
     ) -> None:
-        machine, kernel = writing_machine(arch)
+        machine, kernel = writing
         self.kernel = kernel
         self.lines = kernel.lines
         self.source = source

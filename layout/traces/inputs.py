@@ -86,9 +86,7 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
         version = kernel_of(kernel or DEFAULT_VERSION).version
         refuse_other_text(text)
         machine = arch or arches.get("x86_64")
-        return snapshot(
-            text, arch=machine, version=version, tree=tree, at=at, limit=limit
-        )
+        return snapshot(text, arch=machine, version=version, tree=tree, at=at, limit=limit)
     if at is not None:
         message = f"--at is for traces, but {source} is {_NAMES[kind]}: leave it out"
         raise UsageError(message)
