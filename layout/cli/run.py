@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from layout.machine.watch.report import Report
     from layout.traces.stream import Stream
 
+_MISSING = b'"error":"not in this kernel"'
+
 _REPORTS = 10
 """Reports that are told on stderr, beside the transcript."""
 
@@ -75,14 +77,20 @@ def run(args: argparse.Namespace) -> int:
     runner = Runner(machine, args.limit)
     source = "stdin" if args.trace == "-" else args.trace
     stream = Stream(runner, read_trace(args.trace), forget=True)
+    missing = 0
     try:
         for lines in stream.transcript():
+            missing += lines.count(_MISSING)
             sys.stdout.write(lines.decode())
     finally:
         sys.stdout.flush()
     if stream.last is not None:
         line, fault = stream.last, stream.last["fault"]
         tell(f"line {line['n']}: {line['op']}: {fault['kind']}: {fault['message']}")
+    if missing:
+        which = "1 line calls" if missing == 1 else f"{missing} lines call"
+        what = f"a function that Linux {machine.kernel.version} has not, and did nothing"
+        tell(f'{which} {what}: see "error" in the transcript')
     if args.ledger:
         for text in summary(ledger_of(machine)):
             note(text)

@@ -420,7 +420,7 @@ class CheckedRunner(Runner):
             after = [e for first, end, e in items if end > last and first <= limit]
         elif status == MA_START and here and index <= limit:
             after = [e for first, end, e in items if end >= index and first <= limit]
-        elif status == MA_START and not here and index < limit:
+        elif status == MA_START and not here and last < limit:  # as mas_next_setup() asks
             after = [e for first, _, e in items if index < first <= limit]
         else:
             return

@@ -70,7 +70,8 @@ class MapleTreeMachine(RuleBasedStateMachine):
     """Operations on one tree at a time; after each step all trees are compared with their models.
 
     Set ``arch`` (a machine's name), ``kernel`` (a version), ``alloc_range`` and ``rcu``. Override
-    :meth:`make_machine` for a changed kernel or memory. Your own rules run operations with :meth:`do`.
+    :meth:`make_machine` for a changed kernel or memory. Your own rules run operations with
+    :meth:`do`.
     """
 
     arch = "x86_64"
