@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import arches
 from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.sums import SummingRunner
-from layout.traces.language import KEYS, Audience
+from layout.traces.language import RESULTS
 from layout.traces.transcript import comparable
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from layout.ckernel.source import KernelSource
     from layout.traces.session import Line
     from layout.traces.trace import Operation
-
-RESULTS = frozenset(name for name, key in KEYS.items() if key.seen is Audience.CALLER)
-"""Fields that a caller of the kernel sees; the others are states, allocations and memory."""
 
 
 @dataclass(frozen=True, slots=True)
