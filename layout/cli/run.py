@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     if missing:
         which = "1 line calls" if missing == 1 else f"{missing} lines call"
         what = f"a function that Linux {machine.kernel.version} has not, and did nothing"
-        tell(f'{which} {what}: see "error" in the transcript')
+        tell(f"{which} {what}: its transcript line has an error")
     if args.ledger:
         for text in summary(ledger_of(machine)):
             note(text)

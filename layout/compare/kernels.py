@@ -1,4 +1,4 @@
-"""One trace as several kernel versions carry it out: the same results, and at what cost?"""
+"""One trace as several kernel versions carry it out: what differs in results, and the cost."""
 
 from __future__ import annotations
 

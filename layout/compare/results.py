@@ -64,13 +64,19 @@ class Results:
             self._handed_out[side] = line.get("na", self._handed_out[side])
         if self.refused is None and _refusals(one) != _refusals(other):
             self.refused = operation.n
-        if operation.declared.shows_memory:
-            return None
         if ("error" in one) != ("error" in other):
+            if operation.declared.shows_memory:
+                return None  # nothing stays of it
             values = one.get("error", "done"), other.get("error", "done")
             return Parting(operation, "error", values)
+        if ("fault" in one) != ("fault" in other):
+            kinds = [line["fault"]["kind"] if "fault" in line else "none" for line in (one, other)]
+            return Parting(operation, "fault", (kinds[0], kinds[1]), self.refused)
         for field in dict.fromkeys([*one, *other]):
             if field in self._keys and not self._same(field, one.get(field), other.get(field)):
+                if self.refused is None and one.get("ac") != other.get("ac"):
+                    hit = _refusals(one) + _refusals(other)
+                    self.refused = operation.n if hit else None
                 values = one.get(field), other.get(field)
                 return Parting(operation, field, values, self.refused)
         return None
