@@ -19,7 +19,13 @@ HEADINGS = ("nodes requested", "used", "freed", "bytes written", "cache lines")
 def row(path, versions):
     outcome = compare_kernels(read_trace(path), versions, arches.get("x86_64"), costs=True)
     found = outcome.parting
-    same = "the same" if found is None else f"line {found.operation.n}, {found.field}"
+    same = (
+        "the same"
+        if found is None
+        else f"line {found.operation.n}: {found.field} of {found.operation.op}"
+    )
+    if found is not None and found.field == "error":
+        same = f"line {found.operation.n}: no {found.operation.op} in {outcome.with_kernel}"
     if found is not None and found.refused is not None:
         same = f"memory refused otherwise from line {found.refused} on"
     figures = [
