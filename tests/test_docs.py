@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("tutorial.md", "glossary.md", "defects.md", "memory.md")
+PAGES = ("tutorial.md", "glossary.md", "defects.md", "memory.md", "kernels.md")
 EXAMPLES = [
     path for path in sorted((ROOT / "docs/examples").glob("*.py")) if path.name[:5] != "test_"
 ]
