@@ -50,6 +50,7 @@ def pattern(lines):
     return re.compile("".join(parts))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_print_what_the_page_says(page, tmp_path):
     compare_commands(page, tmp_path)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from layout.machine.watch.report import Report
     from layout.traces.stream import Stream
 
-_MISSING = b'"error":"not in this kernel"'
+_MISSING = b"not in this kernel"
 
 _REPORTS = 10
 """Reports that are told on stderr, beside the transcript."""
@@ -36,7 +36,8 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser(
         "run",
         help="run a trace on a simulated machine and print the transcript",
-        description="Run every operation of a trace on raw node bytes; one JSON line each.",
+        description="Run every operation of a trace on raw node bytes. Each is a JSON line, or on "
+        "a terminal a row: the operation, what it returned, and the nodes taken and freed.",
         allow_abbrev=False,
     )
     parser.add_argument("trace", metavar="TRACE", help="a trace, packed by xz or not; - is stdin")
@@ -54,6 +55,11 @@ def add(verbs: Any) -> None:
         "--ledger",
         action="store_true",
         help="show the cost of each operation in nodes and written bytes, and unnecessary work",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print JSON lines on a terminal too, not columns for people",
     )
     add_findings(parser)
 
@@ -77,9 +83,10 @@ def run(args: argparse.Namespace) -> int:
     runner = Runner(machine, args.limit)
     source = "stdin" if args.trace == "-" else args.trace
     stream = Stream(runner, read_trace(args.trace), forget=True)
+    people = sys.stdout.isatty() and not args.json
     missing = 0
     try:
-        for lines in stream.transcript():
+        for lines in stream.listing() if people else stream.transcript():
             missing += lines.count(_MISSING)
             sys.stdout.write(lines.decode())
     finally:

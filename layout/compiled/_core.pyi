@@ -27,6 +27,7 @@ class Core:
     freed_map: bytearray
     tests: int
     warnings: int
+    warned: str
     splits: int
     rcu_queue: list[tuple[int, int]]
     log: list[str]

@@ -62,6 +62,6 @@ DEFECT = Defect(
     shows=everywhere(
         "wrong result",
         "the reader goes on to 1-f1 2a000100; the reader goes on to f2-2ffff 2a000200",
-        ("rcu_head read as pivot",),
+        ("rcu_head read as pivot, then used",),
     ),
 )

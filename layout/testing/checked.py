@@ -19,6 +19,7 @@ from layout.images.decode import decode
 from layout.machine.machine import TREES, Machine
 from layout.memory.errors import MachineFault, UsageError
 from layout.memory.pointers import (
+    LEAF_64,
     MT_FLAGS_HEIGHT_MASK,
     mt_is_reserved,
     mte_node_type,
@@ -103,6 +104,8 @@ class CheckedRunner(Runner):
         self._cursor_tree = 0
         self._number = 0
         self._adopt: int | None = None
+        self._leaked = 0
+        self._root = 0
         self._checks: dict[str, Callable[..., None]] = {
             name[7:]: getattr(self, name) for name in dir(self) if name.startswith("_check_")
         }
@@ -120,7 +123,11 @@ class CheckedRunner(Runner):
         self._at = operation
         cursor = self.cursor
         self._before = (cursor.status, cursor.index, cursor.last)
+        self._leaked += self._replaced(operation)
+        self._root = self.mem.ma_root(self.tree)
         line = super().execute(operation)
+        if "error" in line:
+            return line  # this kernel has no such function
         if self.faulted:
             self._wrong(f"the machine stops: {line['fault']['message']}")
         entry_refused = any(map(mt_is_reserved, operation.args))
@@ -133,6 +140,13 @@ class CheckedRunner(Runner):
             if self._adopt is not None or self._writes % self._every == 0:
                 self.check_trees()
         return line
+
+    def _replaced(self, operation: Operation) -> int:
+        """The nodes that nothing leads to any more after the trace makes a tree anew."""
+        if operation.op not in {"init", "dup"}:
+            return 0
+        number = self._number if operation.op == "init" else operation.args[0]
+        return len(decode(self.mem, self.machine.tree(number)).nodes)
 
     def _wrong(self, message: str) -> None:
         raise WrongResultError(f"line {self._at.n} ({self._at}): {message}")
@@ -166,8 +180,8 @@ class CheckedRunner(Runner):
             except (MachineFault, IndexError) as fault:
                 self._wrong(f"reading tree {number}, the machine stops: {fault}")
         self._adopt = None
-        held = self.cache.allocated - self.cache.freed
-        if held != nodes:
+        held = self.cache.allocated - self.cache.freed - self._leaked
+        if held != nodes and not self.machine.held_up():
             self._wrong(f"{held} nodes are allocated, the trees have {nodes}")
 
     def _iterated(self, tree: int, count: int) -> Iterator[list[tuple[int, int, int]]]:
@@ -249,10 +263,17 @@ class CheckedRunner(Runner):
         if xa_is_advanced(entry) or first > last:
             self._equal(line, "ret", -errno.EINVAL)
         elif not self._is_refused(line):
-            free = self.model.is_free(first, last)
+            free = self.model.is_free(first, last) or self._overwrites(first, last, entry)
             self._equal(line, "ret", 0 if free else -errno.EEXIST)
             if free:
                 self.model.store(first, last, entry)
+
+    def _overwrites(self, first: int, last: int, entry: int) -> bool:
+        """Whether an insertion does not ask what is there: see "Bugs in Linux 6.12"."""
+        if not entry:
+            first, last = self.model.widened(first, last)
+        is_leaf = xa_is_node(self._root) and mte_node_type(self._root) == LEAF_64
+        return is_leaf and (first, last) == (0, self.model.top)
 
     def _check_erase(self, line: Line, index: int) -> None:
         found = self.model.at(index)
@@ -293,7 +314,11 @@ class CheckedRunner(Runner):
         elif not self._is_refused(line):
             start = self._check_area(line, *bounds, size, reverse=reverse)
             if start is not None:
+                if not entry and xa_is_node(self._root):
+                    start, _ = self.model.widened(start, start + size - 1)
                 self._equal(line, "start", start)
+                if not entry:
+                    return
                 self.model.store(start, start + size - 1, entry)
 
     def _check_area(
@@ -311,11 +336,12 @@ class CheckedRunner(Runner):
 
     def _overlooked(self, start: int, high: int) -> bool:
         """Whether a reverse search misses this run: see "Bugs in Linux 6.12"."""
-        root = self.mem.ma_root(self.tree)
-        if high != self.machine.arch.ulong_max or not xa_is_node(root):
+        root, top = self.mem.ma_root(self.tree), self.machine.arch.ulong_max
+        if not xa_is_node(root):
             return False
         node, mt = mte_to_node(root), mte_node_type(root)
-        return start <= (self.mem.pivot(node, 0) or high) if mt else False
+        first = self.mem.pivot(node, 0) or top
+        return mt != 0 and start <= first and top in (high, first)
 
     def _check_alloc_cyclic(self, line: Line, *_: int) -> None:
         if line["ret"] >= 0:
@@ -420,7 +446,7 @@ class CheckedRunner(Runner):
             after = [e for first, end, e in items if end > last and first <= limit]
         elif status == MA_START and here and index <= limit:
             after = [e for first, end, e in items if end >= index and first <= limit]
-        elif status == MA_START and not here and last < limit:  # as mas_next_setup() asks
+        elif status == MA_START and not here and last < limit:
             after = [e for first, _, e in items if index < first <= limit]
         else:
             return

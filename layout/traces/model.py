@@ -81,6 +81,22 @@ class Model:
         last = min((start - 1 for start in self.ranges if start > index), default=self.top)
         return first, last, 0
 
+    def widened(self, first: int, last: int) -> tuple[int, int]:
+        """The range that a NULL is stored over: with the free ranges at both ends."""
+        for index in (first, first - 1):
+            if index >= 0 and (found := self.span(index))[2] == 0:
+                first = min(first, found[0])
+                break
+            if found[0] < first:
+                break
+        for index in (last, last + 1):
+            if index <= self.top and (found := self.span(index))[2] == 0:
+                last = max(last, found[1])
+                break
+            if found[1] > last:
+                break
+        return first, last
+
     def free_area(self, size: int, low: int, high: int, *, reverse: bool) -> int | None:
         """The first index of the lowest or highest free run, by looking at every gap."""
         gaps = []

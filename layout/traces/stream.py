@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.errors import TraceError
-from layout.traces.trace import Operation, TraceReader
+from layout.traces.listing import heading, listing
+from layout.traces.trace import Operation, TraceReader, parse
 from layout.traces.transcript import encode
 
 if TYPE_CHECKING:
@@ -61,6 +62,20 @@ class Stream:
                 yield from self._compiled(core)
             else:
                 yield from self._python()
+        except TraceError as error:
+            raise TraceError(error.line, error.reason, self.text.source) from None
+
+    def listing(self) -> Iterator[bytes]:
+        """The same for people, in pieces of whole lines. Raises TraceError."""
+        yield heading().encode() + b"\n"
+        try:
+            for operation in parse(self.text.lines(), self.runner.machine.arch.ulong_max):
+                line = self.runner.execute(operation)
+                warned = self.runner.kernel.warned
+                yield "".join(f"{row}\n" for row in listing(operation, line, warned)).encode()
+                if self.runner.faulted:
+                    self.last = line
+                    return
         except TraceError as error:
             raise TraceError(error.line, error.reason, self.text.source) from None
 

@@ -50,7 +50,7 @@ def mas_pop_node(k: Kernel, mas: MaState) -> Word:
     total = k.mas_allocated(mas)
     requested = k.mas_alloc_req(mas)
     if not total:
-        k.warn_on()
+        k.warn_on("mas_pop_node: the state holds no node")
         return 0
     node = head
     count = mem.alloc_count(head) if total != 1 else 0
@@ -198,7 +198,7 @@ def call_rcu(k: Kernel, node: Word, func: int) -> None:
 def ma_free_rcu(k: Kernel, node: Word) -> None:
     """Free a dead node after the grace period."""
     if k.mem.parent(node) != node:
-        k.warn_on()
+        k.warn_on("ma_free_rcu: the node is not dead")
     k.call_rcu(node, RCU_FREE_NODE)
 
 

@@ -175,7 +175,7 @@ def mas_prev_slot(k: Kernel, mas: MaState, low: Word, *, empty: bool) -> Word:
                     k.mas_rewalk(mas, save)
                     break
                 if mas.status == MA_UNDERFLOW:
-                    k.warn_on()
+                    k.warn_on("mas_prev_slot: the node before is beyond the limit")
                     return 0
                 mas.last = mas.max
                 node = mte_to_node(mas.node)
@@ -222,7 +222,7 @@ def mas_next_slot(k: Kernel, mas: MaState, limit: Word, *, empty: bool) -> Word:
                     k.mas_rewalk(mas, save)
                     break
                 if mas.status == MA_OVERFLOW:
-                    k.warn_on()
+                    k.warn_on("mas_next_slot: the next node is beyond the limit")
                     return 0
                 mas.offset = 0
                 mas.index = mas.min

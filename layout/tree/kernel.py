@@ -72,6 +72,7 @@ class Kernel:
         self.tests = 0
         self.failures = 0
         self.warnings = 0
+        self.warned = ""
         self.splits = 0
         self.nodes_to_dump = 0
         self.log: list[str] = []

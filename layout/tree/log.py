@@ -16,9 +16,10 @@ def printk(k: Kernel, text: str) -> None:
     k.log.append(text)
 
 
-def warn_on(k: Kernel) -> None:
-    """WARN_ON(true)."""
+def warn_on(k: Kernel, why: str) -> None:
+    """WARN_ON(true); ``why`` is what is told of it: the function, and what it found."""
     k.warnings += 1
+    k.warned = why
 
 
 def livelock(k: Kernel, doing: str, address: Word = 0) -> NoReturn:

@@ -17,7 +17,7 @@ def mtree_store_range(
 ) -> int:
     """Store ``entry`` over [index, last]. Returns 0, -EINVAL or -ENOMEM. O(log n)."""
     if xa_is_advanced(entry):
-        k.warn_on()
+        k.warn_on("mtree_store_range: the entry is one that only the kernel's tree code may use")
         return -EINVAL
     if index > last:
         return -EINVAL
@@ -30,7 +30,7 @@ def mtree_insert_range(
 ) -> int:
     """Store ``entry`` over [index, last] if that is free. Returns 0 or a negative errno."""
     if xa_is_advanced(entry):
-        k.warn_on()
+        k.warn_on("mtree_insert_range: the entry is one that only the kernel's tree code may use")
         return -EINVAL
     if index > last:
         return -EINVAL
@@ -81,7 +81,7 @@ def _mtree_alloc(
     if not k.mt_is_alloc(tree):
         return -EINVAL, 0
     if mt_is_reserved(entry):
-        k.warn_on()
+        k.warn_on("mtree_alloc_range: the entry looks like a node")
         return -EINVAL, 0
     mas = k.new_state(tree, 0)
     ret = 0
@@ -122,7 +122,7 @@ def mtree_alloc_cyclic(
     if not k.mt_is_alloc(tree):
         return -EINVAL, 0, following
     if mt_is_reserved(entry):
-        k.warn_on()
+        k.warn_on("mtree_alloc_cyclic: the entry looks like a node")
         return -EINVAL, 0, following
     mas = k.new_state(tree, 0)
     ret = 0

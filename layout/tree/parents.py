@@ -50,7 +50,7 @@ def type_of_parent(k: Kernel, tree: Word, word: Word) -> int:
     if word & 7 == PARENT_RANGE64:
         return ARANGE_64 if k.mem.ma_flags(tree) & MT_FLAGS_ALLOC_RANGE else RANGE_64
     if word & ROOT_PARENT:
-        k.warn_on()
+        k.warn_on("mas_parent_type: the parent of a node that is not the root is marked as a tree")
     return 0
 
 

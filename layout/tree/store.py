@@ -67,7 +67,7 @@ def mas_prealloc_calc(k: Kernel, mas: MaState, entry: Word) -> int:
     if store_type == WR_REBALANCE:
         return height * 2 - 1
     if store_type == WR_INVALID:
-        k.warn_on()
+        k.warn_on("mas_prealloc_calc: the store has no type")
     return height * 3 + 1
 
 

@@ -31,6 +31,7 @@ def test_the_path_of_one(run, name):
     assert Path(out.rstrip("\n")).read_bytes() == original.read_bytes()
 
 
+@pytest.mark.long
 def test_the_commands_work_on_copies(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, _ = run("examples", "--copy", ".")

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from machines import THREE
+from terminal import on_a_terminal
 
 from layout.cli.main import main
 
+RUN = [sys.executable, "-m", "layout", "run"]
 GOLDEN = Path(__file__).parents[2] / "fixtures/golden"
 
 
@@ -176,3 +178,15 @@ def test_check_reports_states_of_another_section(tmp_path, capsys, arch):
     assert "stale maple state" in err
     code, out, err = run(tmp_path, capsys, text.format("", ""), "--check", "--arch", arch)
     assert (code, err) == (0, "")
+
+
+def test_a_terminal_gets_rows_and_json_if_asked(tmp_path):
+    trace = tmp_path / "t.trace"
+    trace.write_text("init 0\nstore 0 fff 3\n")
+    assert on_a_terminal([*RUN, str(trace)]).splitlines() == [
+        " line  operation                       returned              nodes",
+        "    1  init 0",
+        "    2  store 0 fff 3                   0                     1 taken",
+    ]
+    lines = on_a_terminal([*RUN, "--json", str(trace)]).splitlines()
+    assert [json.loads(line)["op"] for line in lines] == ["init", "store"]

@@ -39,6 +39,7 @@ def test_a_defect_that_does_nothing_fails():
     assert (found.outcome, found.as_documented) == ("ok", False)
 
 
+@pytest.mark.long
 def test_leaks_faults_and_results_are_told_apart():
     outcomes = {
         name: trial(defects.get(name), S390X).outcome for name in ("R1", "R3a", "R3b", "R3d")

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from machines import THREE
 
 import arches
@@ -13,6 +14,7 @@ from layout.traces.trace import parse
 STRACE = Path(__file__).parents[2] / "fixtures/strace"
 
 
+@pytest.mark.long
 def test_one_entry_for_each_mapping():
     for path in sorted(STRACE.glob("*.maps")):
         found = maps.parse(path.read_text(encoding="ascii"), path.name)

@@ -90,7 +90,7 @@ class Wrong(Kernel):
         return super().mas_empty_area(mas, low + 1, high, size)
 
     def mas_pause(self, _mas):
-        self.warn_on()
+        self.warn_on("a test warns")
         self.mem.read_word(8)
 
 

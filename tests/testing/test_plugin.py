@@ -216,6 +216,7 @@ def test_small_numbers_and_truth_stay_as_they_are(pytester):
     run(pytester, "--maple-arch=s390x").stdout.no_fnmatch_line("*0x3*")
 
 
+@pytest.mark.long
 def test_machines_that_fail_alike_are_told_together(pytester):
     pytester.makepyfile(
         MANY
@@ -373,6 +374,7 @@ def test_differences_between_trees_and_nodes(pytester):
     )
 
 
+@pytest.mark.long
 def test_with_xdist(pytester):
     pytester.makepyfile(ROUND + BROKEN)
     result = pytester.runpytest_subprocess(*STRICT, "-n", "2", "--maple-arch=s390x,m68k")

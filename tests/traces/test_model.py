@@ -32,3 +32,15 @@ def test_free_areas_and_reservations():
     copy.store(0, 0xFFF, 0)
     assert model.items() == [(0x10, 0x1F, 0x406)]
     assert copy.items() == []
+
+
+def test_a_null_is_stored_over_the_free_ranges_at_both_ends():
+    model = Model(0xFFFF)
+    model.store(0x10, 0x1F, 1)
+    model.store(0x20, 0x2F, 2)
+    assert model.widened(0x10, 0x2F) == (0, 0xFFFF)
+    assert model.widened(0x11, 0x2E) == (0x11, 0x2E)
+    assert model.widened(0x12, 0x30) == (0x12, 0xFFFF)
+    assert model.widened(0, 0x1F) == (0, 0x1F)
+    assert model.widened(5, 5) == (0, 0xF)
+    assert model.widened(0xFFFF, 0xFFFF) == (0x30, 0xFFFF)

@@ -60,6 +60,7 @@ cdef class Core:
     cdef i64 dirty_count, dirty_room, mark_room
     # the kernel
     cdef public i64 tests, warnings, splits
+    cdef public str warned
     cdef public list rcu_queue
     cdef public list log
     # what operations read of kernel and memory
@@ -67,6 +68,7 @@ cdef class Core:
 
     def __cinit__(self):
         self.free_cells = NULL
+        self.warned = ""
         self.rcu_queue = []
         self.log = []
         self.freed_map = bytearray()

@@ -15,8 +15,9 @@ cdef inline int new_words(Core k, Words* words) except -1:
     memset(words.w, 0, words.count * sizeof(u64))
     return 0
 
-cdef inline int warn_on(Core k) except -1:
+cdef int warn_on(Core k, str why) except -1:
     k.warnings += 1
+    k.warned = why
     return 0
 
 cdef int livelock(Core k, str doing, u64 address) except -1:

@@ -158,6 +158,7 @@ class CheckedMemory(HistoryMemory, FollowingMemory):
             elif "returned" not in how:
                 how = f"{how} by {function}"
             read: Read = word.origin
+            self._untested.pop(read.view.node, None)  # this report says more
             now = self.shadow.operation
             later = f" in operation {now}" if now != read.operation else ""
             detail = f"{how}{later}: {int(word):#x}"

@@ -25,7 +25,7 @@ def mas_pop_node(k: Kernel72, mas: MaState) -> Word:
         mas.alloc = 0
     else:
         if not mas.sheaf:
-            k.warn_on()
+            k.warn_on("mas_pop_node: the state holds no node")
             return 0
         node = k.cache.alloc_from_sheaf(mas.sheaf)
     k.mem.zero(node, NODE_SIZE)

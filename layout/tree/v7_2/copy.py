@@ -321,7 +321,7 @@ def cp_data_write(k: Kernel72, cp: MapleCopy, mas: MaState) -> None:
             cp.dst_max[d] = mem.pivot(dst, dst_offset - 1)
         k.node_finalise(dst, d_mt, dst_offset)
     if data_offset < cp.data:
-        k.warn_on()
+        k.warn_on("cp_data_write: data is left over")
 
 
 # -- the next level

@@ -63,7 +63,7 @@ def mas_new_root(k: Kernel72, mas: MaState, entry: Word) -> None:
     mem = k.mem
     root = mem.ma_root(mas.tree)
     if mas.index or mas.last != k.ulong_max:
-        k.warn_on()
+        k.warn_on("mas_new_root: the range is not the whole tree")
     if not entry:
         k.mt_set_height(mas.tree, 0)
         mem.set_ma_root(mas.tree, entry)

@@ -203,7 +203,7 @@ def spanning_sib(k: Kernel72, left: WrState, right: WrState, neighbour: MaState)
             neighbour.assign(l_mas)
             return
         if k.mte_is_root(r_mas.node):
-            k.warn_on()
+            k.warn_on("spanning_sib: the root has no sibling")
             return
     k.livelock("spanning_sib: the parents form a cycle", mte_to_node(r_mas.node))
 

@@ -79,7 +79,7 @@ def mas_prealloc_calc(k: Kernel72, wr: WrState, entry: Word) -> None:
     elif store_type == WR_REBALANCE:
         request = shrinking * 2 + 1
     elif store_type == WR_INVALID:
-        k.warn_on()
+        k.warn_on("mas_prealloc_calc: the store has no type")
     mas.node_request = request
 
 
@@ -227,7 +227,7 @@ def mas_wr_slot_store(k: Kernel72, wr: WrState) -> None:
             mas.offset = offset + 1
     else:
         if k.mt_in_rcu(mas.tree):
-            k.warn_on()
+            k.warn_on("mas_wr_slot_store: a slot is split in RCU mode")
         gap = gap or not mem.slot(node, mt, offset + 2)
         mem.set_slot(node, mt, offset + 1, wr.entry)
         mem.set_pivot(node, offset, mas.index - 1)

@@ -92,6 +92,7 @@ def test_a_cut_file_lacks_its_end():
     assert case.kept < 1
 
 
+@pytest.mark.long
 def test_every_suspect_fails_somewhere_and_the_right_reader_nowhere():
     machines = ["s390x", "x86_64", "m68k"]
     cases = [case.build() for case in corpus(machines, ["6.1"]) if not case.damaged]

@@ -57,6 +57,7 @@ def test_this_packages_own_decoder_passes():
     assert [failure.case for failure in result.failures] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_cause_is_named(mistake):
     """Every failure has this cause."""

@@ -144,6 +144,7 @@ def callback(kind, how):
     return read
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", PRINTED)
 def test_nearly_all_failures_have_a_cause(how):
     """Fewer than one in ten is not known, of every reader."""
