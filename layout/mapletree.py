@@ -17,8 +17,10 @@ from layout.memory.meaning import node_fields
 from layout.memory.node import NODE_SIZE, NodeMemory
 from layout.memory.nodeview import Visit
 from layout.memory.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU, TYPE_NAMES, mt_height
+from layout.memory.structs import DEFAULT_VERSION
 from layout.show.dump import text
 from layout.show.text import plain
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,8 +53,9 @@ class MapleTree:
 
     ``arch`` is a machine's name or an :class:`arches.Arch`. ``alloc_range`` makes the tree track
     gaps. ``rcu`` makes it safe for readers without a lock. ``machine`` is an existing machine,
-    which several trees can share. ``defects`` names historical bugs for a new machine (see
-    :mod:`layout.defects`). ``watch`` lists the watches for a new machine (see
+    which several trees can share. ``kernel`` is the version whose operations a new machine carries
+    out: "6.12" (if left out), "7.2" or "7.3". ``defects`` names historical bugs for a new machine
+    (see :mod:`layout.defects`). ``watch`` lists the watches for a new machine (see
     :mod:`layout.machine.watch`). Indexes run from 0 to ``ulong_max``. Entries are words, like the
     kernel's pointers; 0 means no entry. Freed nodes are allocated again, as in a real kernel. A
     tree on ``Machine(arch)`` keeps freed nodes unchanged.
@@ -86,16 +89,18 @@ class MapleTree:
         alloc_range: bool = False,
         rcu: bool = False,
         machine: Machine | None = None,
+        kernel: str | None = None,
         defects: Sequence[str] = (),
         watch: Sequence[Watch] = (),
     ) -> None:
         if machine is None:
-            kernels = operations(defects)
-            machine = equip(arch, kernels=kernels, watch=watch, reuse_nodes=True)
-        elif defects or watch:
+            version = kernel_of(kernel or DEFAULT_VERSION).version
+            kernels = operations(defects, version)
+            machine = equip(arch, kernels=kernels, watch=watch, reuse_nodes=True, version=version)
+        elif defects or watch or kernel:
             message = (
-                "defects and watches are of a machine: equip(arch, kernels=[...], watch=[...]) "
-                "makes one that has them"
+                "kernel, defects and watches are of a machine: "
+                "equip(arch, version=..., kernels=[...], watch=[...]) makes one that has them"
             )
             raise UsageError(message)
         self.machine = machine

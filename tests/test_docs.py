@@ -33,6 +33,7 @@ PAGES = (
     "glossary.md",
     "defects.md",
     "memory.md",
+    "kernels.md",
 )
 EXAMPLES = [
     path for path in sorted((ROOT / "docs/examples").glob("*.py")) if path.name[:5] != "test_"

@@ -74,6 +74,7 @@ class Built:
             "mode": self.mode,
             "version": self.source.version,
             "sha256": self.source.sha256,
+            "emulator": None if self.source.unlike else self.source.emulator,
             "program": str(self.directory / _PROGRAM),
             "cached": self.cached,
         }

@@ -14,7 +14,7 @@ import arches
 from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.sums import SummingRunner
 from layout.memory.errors import TraceError
-from layout.traces.language import KEYS, Audience
+from layout.traces.language import RESULTS
 from layout.traces.shrink import shrink
 from layout.traces.transcript import comparable
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from layout.ckernel.source import KernelSource
     from layout.traces.session import Line
     from layout.traces.trace import Operation
-
-RESULTS = frozenset(name for name, key in KEYS.items() if key.seen is Audience.CALLER)
-"""Fields that a caller of the kernel sees; the others are states, allocations and memory."""
 
 
 _SHRINK_SECONDS = 1

@@ -78,11 +78,20 @@ def _emulated(built: Built, operations: Sequence[Operation]) -> Machine:
 
 def _kernel_memory(built: Built, operations: Sequence[Operation]) -> Machine:
     """A machine with the bytes that the kernel's code left behind."""
-    n = operations[-1].n
-    looks = [Operation(n, "memdump", ())]
+    lines = run(built, [*operations, *looks(operations[-1].n)]).lines
+    return memory_of(built, lines[len(operations) :])
+
+
+def looks(n: int) -> list[Operation]:
+    """Operations that show all memory, as lines ``n``."""
+    found = [Operation(n, "memdump", ())]
     for number in range(TREES):
-        looks += [Operation(n, "sel", (number,)), Operation(n, "treemem", ())]
-    lines = run(built, [*operations, *looks]).lines[len(operations) :]
+        found += [Operation(n, "sel", (number,)), Operation(n, "treemem", ())]
+    return found
+
+
+def memory_of(built: Built, lines: Sequence[Line]) -> Machine:
+    """A machine with the bytes that the lines of ``looks()`` show."""
     machine = Machine(arches.get(built.arch), kernel=kernel_of(built.source.emulator))
     nodes: list[Line] = lines[0]["mem"]
     saved = machine.save()

@@ -33,6 +33,7 @@ _FEATURES = {
     "HAVE_EXPECTED_ENTRIES": r"\bmas_expected_entries\(",
     "HAVE_STATUS": r"enum maple_status\b",
     "HAVE_STORE_TYPE": r"enum store_type\s+store_type\b",
+    "HAVE_VACANT_HEIGHT": r"\bvacant_height\b",
     "HAVE_MAS_INIT": r"\bmas_init\(",
     "HAVE_MT_DUMP_FORMAT": r"enum mt_dump_format\b",
     **{
@@ -92,6 +93,23 @@ class KernelSource:
     def header(self) -> Path:
         """include/linux/maple_tree.h."""
         return self.root / HEADER
+
+    @property
+    def unlike(self) -> str:
+        """Why no version of the emulator is like this kernel; "" if one is.
+
+        It is told by what the source has, not by its version.
+        """
+        copies = "HAVE_MAPLE_COPY" in self.features
+        if copies and "HAVE_SHEAVES" in self.features:
+            return ""
+        if copies:
+            return "it has struct maple_copy but no sheaves"
+        if "HAVE_SHEAVES" in self.features:
+            return "it has sheaves but no struct maple_copy"
+        if "HAVE_VACANT_HEIGHT" in self.features:
+            return "it has vacant_height but no sheaves"
+        return "" if "HAVE_STORE_TYPE" in self.features else "its states have no store_type"
 
     @property
     def missing_operations(self) -> frozenset[str]:

@@ -17,9 +17,11 @@ from layout.images.decode import decode
 from layout.machine.machine import Machine
 from layout.memory.errors import TraceError
 from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK
+from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.language import Kind
 from layout.traces.runner import Runner
 from layout.traces.trace import Operation
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -61,13 +63,19 @@ def function_name(source: str) -> str:
 
 
 def write_test(
-    operations: Iterable[Operation], arch: Arch, name: str, *, closely: bool = False
+    operations: Iterable[Operation],
+    arch: Arch,
+    name: str,
+    *,
+    closely: bool = False,
+    version: str = DEFAULT_VERSION,
 ) -> TestCase:
     """The test function of a trace; ``closely`` looks at the tree after each change.
 
-    Raises TraceError for a line that can't be in it.
+    ``version`` is the kernel whose results are checked. Raises TraceError for a line that can't be
+    in it.
     """
-    writer = _Writer(arch)
+    writer = _Writer(arch, version)
     for operation in operations:
         writer.add(operation)
         if closely and operation.declared.changes:
@@ -81,6 +89,7 @@ class _Writer:
     """Runs the trace and writes C beside it. ``wide`` tells that a number needs 64 bits."""
 
     arch: Arch
+    version: str
     lines: list[str] = field(default_factory=list)
     left_out: list[int] = field(default_factory=list)
     trees: set[int] = field(default_factory=lambda: {0})
@@ -91,7 +100,7 @@ class _Writer:
     runner: Runner = field(init=False)
 
     def __post_init__(self) -> None:
-        self.runner = Runner(Machine(self.arch))
+        self.runner = Runner(Machine(self.arch, kernel=kernel_of(self.version)))
 
     def add(self, operation: Operation) -> None:
         """Carry an operation out and write it down."""
@@ -101,6 +110,9 @@ class _Writer:
         line = self.runner.execute(operation)
         if "fault" in line:
             reason = f"{operation.op} ends in a fault, a kernel test would crash: end before it"
+            raise TraceError(operation.n, reason)
+        if "error" in line:
+            reason = f"Linux {self.version} has no {operation.declared.callee}: take it out"
             raise TraceError(operation.n, reason)
         if operation.declared.shows_memory:  # and changes nothing that stays
             self.left_out.append(operation.n)

@@ -181,12 +181,8 @@ def version_of(args: argparse.Namespace) -> str:
 def defects_of(args: argparse.Namespace) -> Sequence[type[Kernel]]:
     """What ``--defect`` puts in front of ``--kernel``. Raises UsageError."""
     from layout.defects import operations
-    from layout.memory.structs import DEFAULT_VERSION
 
-    if args.defect and version_of(args) != DEFAULT_VERSION:
-        message = f"defects are of kernel {DEFAULT_VERSION}: leave --defect or --kernel out"
-        raise UsageError(message)
-    return operations(args.defect)
+    return operations(args.defect, version_of(args))
 
 
 def add_kernel(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from arches import Arch
     from layout.compare.difference import Difference
+    from layout.compare.kernels import KernelComparison
     from layout.images.image import Image
 
 _DEFAULT = ",".join(arches.THREE)
@@ -43,7 +44,9 @@ def add(verbs: Any) -> None:
         help="compare the results of a trace on several machines, or two images",
         description=(
             "With one input, run a trace on several machines line by line and stop at the first "
-            "difference in meaning. With two, list all differences between the trees in them."
+            "difference in meaning. With --kernel A,B run it as several kernels do, and stop at "
+            "the first difference in results. With two inputs, list all differences between the "
+            "trees in them."
         ),
         allow_abbrev=False,
     )
@@ -59,6 +62,11 @@ def add(verbs: Any) -> None:
     add_limit(parser)
     parser.add_argument(
         "--at", metavar="LINE", type=count, help="with two traces: the last line to run"
+    )
+    parser.add_argument(
+        "--costs",
+        action="store_true",
+        help="with several kernels: what each spends in nodes, written bytes and cache lines",
     )
     parser.add_argument(
         "--first", action="store_true", help="with two images: only the first difference"
@@ -87,6 +95,11 @@ def _lock_step(args: argparse.Namespace) -> int:
     refuse(args, ("tree", "at", *OF_IMAGES), "is for two inputs")
     if args.first:
         message = "--first is for two inputs: one trace stops at the first difference anyway"
+        raise UsageError(message)
+    if args.kernel is not None and "," in args.kernel:
+        return _kernels(args)
+    if args.costs:
+        message = "--costs compares kernels: name them, as in --kernel 6.12,7.3"
         raise UsageError(message)
     machines = _machines(_DEFAULT if args.arch is None else args.arch)
     if len(machines) < 2:
@@ -117,13 +130,66 @@ def _lock_step(args: argparse.Namespace) -> int:
     return 1 if outcome.difference or outcome.bad else 0
 
 
+def _kernels(args: argparse.Namespace) -> int:
+    """One trace as several kernels carry it out, on one machine or more."""
+    from layout.compare.kernels import compare_kernels
+    from layout.traces.inputs import read_trace
+    from layout.traces.source import TraceText
+    from layout.tree.versions import kernel_of
+
+    if args.defect:
+        message = "--defect changes one kernel: leave it out to compare several"
+        raise UsageError(message)
+    versions = list(dict.fromkeys(kernel_of(name).version for name in args.kernel.split(",")))
+    if len(versions) < 2:
+        message = f"--kernel {args.kernel} names one kernel: name two, as in 6.12,7.3"
+        raise UsageError(message)
+    given = read_trace(args.inputs[0])
+    text = TraceText(b"".join(given.blocks()), given.source)
+    machines = _machines("x86_64" if args.arch is None else args.arch)
+    outcomes = [
+        compare_kernels(text, versions, arch, costs=args.costs, limit=args.limit)
+        for arch in machines
+    ]
+    equal = all(outcome.equal for outcome in outcomes)
+    if args.json:
+        found = next((each for each in outcomes if not each.equal), outcomes[0])
+        print(json.dumps({**found.as_json(), "arches": [each.as_json() for each in outcomes]}))
+        return 0 if equal else 1
+    for outcome in outcomes:
+        _tell_kernels(outcome)
+    return 0 if equal else 1
+
+
+def _tell_kernels(outcome: KernelComparison) -> None:
+    nodes = ", ".join(f"{count} by {version}" for version, count in outcome.nodes.items())
+    if outcome.parting is None:
+        names = ", ".join(outcome.versions)
+        print(
+            f"{outcome.arch}: {outcome.operations} operations have the same results in {names}; "
+            f"nodes handed out: {nodes}"
+        )
+    else:
+        print(f"{outcome.arch}: {outcome.versions[0]} and {outcome.with_kernel}: {outcome.parting}")
+    if outcome.costs:
+        from layout.compare.kernels import FIGURES
+
+        names_ = [name.replace("_", " ") for name in FIGURES]
+        widths = [max(len(name), 10) for name in names_]
+        print("  ".join(["kernel", *map(str.rjust, names_, widths)]))
+        for version, costs in outcome.costs.items():
+            figures = [str(costs[name]) for name in FIGURES]
+            print("  ".join([version.ljust(6), *map(str.rjust, figures, widths)]))
+
+
 def _two_images(args: argparse.Namespace) -> int:
     from layout.compare.difference import between_images
     from layout.compare.image_diff_text import lines
     from layout.compare.images import diff_images
 
-    if args.defect:
-        message = "--defect is for one trace on several machines: leave it out"
+    if args.defect or args.costs:
+        option = "--defect" if args.defect else "--costs"
+        message = f"{option} is for one trace: leave it out"
         raise UsageError(message)
     machines: list[Arch | None] = [None] if args.arch is None else [*_machines(args.arch)]
     if len(machines) > 2:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layout.cli.common import count, tell
+from layout.cli.common import add_version, count, tell, version_of
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.host.files import Output
 from layout.host.progress import Progress
@@ -35,6 +35,7 @@ def add(verbs: Any) -> None:
     )
     parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="the reader")
     parser.add_argument("--arch", metavar="A,B,...", help="the machines; by default all")
+    add_version(parser)
     parser.add_argument(
         "-k",
         "--case",
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
     from layout.testing.conformance.judge import Judge
 
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
-    cases = corpus(None if args.arch is None else args.arch.split(","), args.case)
+    names = None if args.arch is None else args.arch.split(",")
+    cases = corpus(names, args.case, version_of(args))
     if args.list:
         for case in cases:
             print(f"{case.name:40} {case.about}")

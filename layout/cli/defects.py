@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import console, tell
+from layout.cli.common import add_version, console, tell, version_of
 from layout.memory.errors import UsageError
+from layout.memory.structs import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +38,7 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--trace", action="store_true", help="print the trigger as a trace and do nothing else"
     )
+    add_version(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -48,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
         if args.arch is not None or args.trace:
             message = "--arch and --trace need the NAME of a defect"
             raise UsageError(message)
-        found = list(defects.DEFECTS.values())
+        version = version_of(args)
+        found = [defect for defect in defects.DEFECTS.values() if defect.fits(version)]
         if args.json:
             print(json.dumps([_facts(defect) for defect in found]))
         else:
@@ -61,7 +64,11 @@ def run(args: argparse.Namespace) -> int:
     from layout.defects.scenes import show
 
     machines = None if args.arch is None else [arches.get(name) for name in args.arch.split(",")]
-    results = [(defect, trials) for defect in found if (trials := show(defect, machines))]
+    version = version_of(args)
+    fitting = [defect for defect in found if len(found) == 1 or defect.fits(version)] or found
+    results = [
+        (defect, trials) for defect in fitting if (trials := show(defect, machines, version))
+    ]
     if not results:
         names = ", ".join(dict.fromkeys(arch for defect in found for arch in defect.arches))
         message = f"{args.name} is a story of {names}: --arch names none of them"
@@ -71,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(objects[0] if len(objects) == 1 else _all(found[0].bug, objects)))
     else:
         for defect, trials in results:
-            _table(defect, trials)
+            _table(defect, trials, version)
     return 0 if all(trial.as_documented for _, trials in results for trial in trials) else 1
 
 
@@ -85,13 +92,15 @@ def _list(found: list[Defect]) -> None:
     console().print(table)
 
 
-def _table(defect: Defect, trials: list[Trial]) -> None:
+def _table(defect: Defect, trials: list[Trial], version: str) -> None:
     from rich.box import SIMPLE
     from rich.markup import escape
     from rich.table import Table
 
     out = console()
     out.print(f"[bold]{defect.id}[/]: {defect.title}")
+    if version != DEFAULT_VERSION:
+        out.print(f"Here in {version}, where only the outcome is held against that of 6.12.")
     out.print(f"Kernels: {defect.kernels}. Fix: {defect.fix or 'not known by commit or message'}.")
     out.print(f"How it is known: {defect.source}.")
     out.print(escape(defect.changes))

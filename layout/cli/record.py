@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import count, tell
+from layout.cli.common import add_version, count, tell, version_of
 from layout.host.files import Output
 from layout.memory.errors import InputError, UsageError
 
@@ -43,6 +43,7 @@ def add(verbs: Any) -> None:
         help="/proc/PID/maps of the process (the first, without --pid), read while it ran: find "
         "the last line of the log at which the two agree",
     )
+    add_version(parser)
     parser.add_argument("-o", "--output", metavar="TRACE", required=True, help="- is stdout")
 
 
@@ -65,13 +66,15 @@ def _record(args: argparse.Namespace, arch: Arch, files: Output) -> int:
     if args.from_maps is not None:
         from layout.record.start import from_maps
 
-        lines = from_maps(parse(_text(args.from_maps), args.from_maps), arch)
+        maps_file = parse(_text(args.from_maps), args.from_maps)
+        lines = from_maps(maps_file, arch, version_of(args))
         _write(files, args.output, lines)
         return 0
     from layout.record.processes import record
 
     maps = parse(_text(args.maps), args.maps) if args.maps is not None else None
-    done = record(_text(args.log), args.log, arch, pid=args.pid, maps=maps)
+    version = version_of(args)
+    done = record(_text(args.log), args.log, arch, pid=args.pid, maps=maps, version=version)
     _tell_notes(args.log, done.notes)
     _write(files, args.output, done.trace)
     return 0 if maps is None else _tell_agreement(args, done)

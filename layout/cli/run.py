@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from layout.machine.watch.report import Report
     from layout.traces.stream import Stream
 
+_MISSING = b"not in this kernel"
+
 _REPORTS = 10
 """Reports that are told on stderr, beside the transcript."""
 
@@ -83,14 +85,20 @@ def run(args: argparse.Namespace) -> int:
     source = "stdin" if args.trace == "-" else args.trace
     stream = Stream(runner, read_trace(args.trace), forget=True)
     people = sys.stdout.isatty() and not args.json
+    missing = 0
     try:
         for lines in stream.listing() if people else stream.transcript():
+            missing += lines.count(_MISSING)
             sys.stdout.write(lines.decode())
     finally:
         sys.stdout.flush()
     if stream.last is not None:
         line, fault = stream.last, stream.last["fault"]
         tell(f"line {line['n']}: {line['op']}: {fault['kind']}: {fault['message']}")
+    if missing:
+        which = "1 line calls" if missing == 1 else f"{missing} lines call"
+        what = f"a function that Linux {machine.kernel.version} has not, and did nothing"
+        tell(f"{which} {what}: its transcript line has an error")
     if args.ledger:
         for text in summary(ledger_of(machine)):
             note(text)

@@ -31,6 +31,7 @@ from layout.defects import (
 )
 from layout.defects.defect import SHOWN_ON, Defect, Shows
 from layout.memory.errors import UsageError
+from layout.memory.structs import DEFAULT_VERSION
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -90,12 +91,15 @@ def find(name: str) -> list[Defect]:
     return found
 
 
-def operations(names: Iterable[str]) -> list[type[Kernel]]:
+def operations(names: Iterable[str], version: str = DEFAULT_VERSION) -> list[type[Kernel]]:
     """What these defects put in place, in this order.
 
-    Raises UsageError for a name that is no defect's, or where the mistake is not the tree's.
+    Raises UsageError for a name that is no defect's, where the mistake is not the tree's, and
+    where kernel ``version`` has other code than that which the defect changes.
     """
     found = [get(name) for name in names]
+    for defect in found:
+        defect.check_fits(version)
     for defect in found:
         if defect.kernel is Kernel:
             message = (

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import arches
+from layout.memory.errors import UsageError
+from layout.tree.kernel import Kernel
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from layout.defects.stage import Stage
-    from layout.tree.kernel import Kernel
 
 Outcome = Literal["ok", "wrong result", "corrupt", "leak", "fault", "livelock"]
 
@@ -64,6 +66,38 @@ class Defect:
     def arches(self) -> tuple[str, ...]:
         """The machines that the trigger is run on."""
         return tuple(self.shows)
+
+    def fits(self, version: str) -> bool:
+        """Whether kernel ``version`` has the code that this changes."""
+        return not self._misfit(version)
+
+    def check_fits(self, version: str) -> None:
+        """Make sure that kernel ``version`` has the code that this changes. Raises UsageError.
+
+        An operation that it has otherwise than 6.12 is not to be replaced by 6.12's old one.
+        """
+        name = self._misfit(version)
+        if name:
+            plain = kernel_of(version)
+            what = "no" if name in plain.gone else "another"
+            message = (
+                f"{self.id} changes {name}, and kernel {plain.version} has {what} {name}: "
+                f"leave out --kernel, or take {Kernel.version}"
+            )
+            raise UsageError(message)
+
+    def _misfit(self, version: str) -> str:
+        """An operation that this replaces and that the kernel has otherwise; "" if there is none.
+
+        What is no operation of 6.12 is the defect's own.
+        """
+        plain = kernel_of(version)
+        layers = self.kernel.__mro__[: self.kernel.__mro__.index(Kernel)]
+        replaced = {name for layer in layers for name in vars(layer) if name[:2] != "__"}
+        for name in sorted(replaced):
+            if hasattr(Kernel, name) and getattr(plain, name) is not getattr(Kernel, name):
+                return name
+        return ""
 
     @property
     def affected(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from layout.machine.watch.ledger import LEDGER, ledger_of
 from layout.machine.watch.sections import SECTIONS
 from layout.machine.watch.watch import reports_of
 from layout.memory.node import NODE_SIZE
+from layout.memory.structs import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +37,8 @@ class Trial:
 
     ``outcome`` and ``detail`` are those with the defect, ``checker`` the kinds of report that the
     access checker makes, ``correct`` the outcome without the defect. ``wrong_byte`` is the first
-    byte of a node that the defect left different, ``ledger`` what the operations cost,
+    byte of a node that the defect left different, ``ledger`` what the operations cost, ``version``
+    the kernel, of which the documentation of other than 6.12 knows the outcome alone,
     ``schedules`` the orders of interleaved tasks in which it shows, ``expected`` the documented
     outcome.
     """
@@ -51,10 +53,13 @@ class Trial:
     ledger: dict[str, Any]
     schedules: tuple[Schedule, ...]
     expected: Shows | None
+    version: str = DEFAULT_VERSION
 
     @property
     def as_documented(self) -> bool:
         """Whether it shows as history says."""
+        if self.version != DEFAULT_VERSION and self.expected is not None:
+            return self.correct == "ok" and self.outcome == self.expected.outcome
         found = Shows(self.outcome, self.detail, self.checker)
         return self.correct == "ok" and self.expected in (found, None)
 
@@ -72,22 +77,29 @@ class Trial:
         }
 
 
-def show(defect: Defect, machines: Iterable[Arch] | None = None) -> list[Trial]:
-    """The trigger on each machine, those of the defect if none are named.
+def show(
+    defect: Defect, machines: Iterable[Arch] | None = None, version: str = DEFAULT_VERSION
+) -> list[Trial]:
+    """The trigger on each machine, those of the defect if none are named, as ``version`` runs it.
 
-    Machines on which its scene cannot play are left out.
+    Machines on which its scene cannot play are left out. Raises UsageError for a kernel version
+    that has not the code that the defect changes.
     """
+    defect.check_fits(version)
     if machines is None:
         machines = [arches.get(name) for name in defect.arches]
     return [
-        trial(defect, arch) for arch in machines if defect.elsewhere or arch.name in defect.shows
+        trial(defect, arch, version)
+        for arch in machines
+        if defect.elsewhere or arch.name in defect.shows
     ]
 
 
-def trial(defect: Defect, arch: Arch) -> Trial:
+def trial(defect: Defect, arch: Arch, version: str = DEFAULT_VERSION) -> Trial:
     """The trigger on one machine, with the defect and without it."""
-    bad, good = _judged(play(defect, arch)), _judged(play(defect, arch, correct=True))
-    watched = play(defect, arch, watch=[CHECK, SECTIONS, LEDGER])
+    bad = _judged(play(defect, arch, version=version))
+    good = _judged(play(defect, arch, version=version, correct=True))
+    watched = play(defect, arch, version=version, watch=[CHECK, SECTIONS, LEDGER])
     outcome = _outcome(bad, good)
     changed = outcome in ("corrupt", "wrong result")
     return Trial(
@@ -101,13 +113,22 @@ def trial(defect: Defect, arch: Arch) -> Trial:
         _ledger(watched),
         tuple(bad.schedules),
         defect.shows.get(arch.name),
+        version,
     )
 
 
-def play(defect: Defect, arch: Arch, *, correct: bool = False, watch: Sequence[Watch] = ()) -> Seen:
+def play(
+    defect: Defect,
+    arch: Arch,
+    *,
+    version: str = DEFAULT_VERSION,
+    correct: bool = False,
+    watch: Sequence[Watch] = (),
+) -> Seen:
     """What is seen of the scene on one machine, with the defect or without it."""
     seen = Seen()
-    defect.scene(Stage(arch, None if correct else defect.kernel, seen, watch=watch))
+    kernel = None if correct else defect.kernel
+    defect.scene(Stage(arch, kernel, seen, watch=watch, version=version))
     return seen
 
 

@@ -11,6 +11,7 @@ from layout.machine.equip import equip
 from layout.machine.machine import TREES
 from layout.machine.watch.sections import SECTIONS
 from layout.memory.errors import MachineFault
+from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.runner import Runner
 from layout.traces.trace import parse
 
@@ -78,15 +79,19 @@ class Stage:
         watch: Sequence[Watch] = (),
         name: str = "",
         kernel: type[Kernel] | None = None,
+        version: str = DEFAULT_VERSION,
     ) -> None:
         self.arch = arch
+        self._version = version
         self._defect = defect
         self._watch = watch
         self.name = f"{name}: " if name else ""
         self._seen = seen
         self.stopped = False
         self._kernels = [] if defect is None else [kernel or defect]
-        self.machine = equip(arch, kernels=self._kernels, watch=watch, in_python=True)
+        self.machine = equip(
+            arch, kernels=self._kernels, watch=watch, in_python=True, version=version
+        )
         self.kernel = self.machine.kernel
         self.mem = self.machine.mem
         self.tree = self.machine.tree(0)
@@ -96,7 +101,13 @@ class Stage:
     def fresh(self, name: str, kernel: type[Kernel] | None = None) -> Stage:
         """Another machine, called ``name``; with ``kernel`` in place of the defect's own code."""
         return Stage(
-            self.arch, self._defect, self._seen, watch=self._watch, name=name, kernel=kernel
+            self.arch,
+            self._defect,
+            self._seen,
+            watch=self._watch,
+            name=name,
+            kernel=kernel,
+            version=self._version,
         )
 
     @property
@@ -173,6 +184,7 @@ class Stage:
                 kernels=self._kernels,
                 watch=[*self._watch, SECTIONS],
                 reuse_nodes=reuse_nodes,
+                version=self._version,
             )
             return Play(machine, tasks(machine))
 

@@ -227,7 +227,7 @@ class _Validator(Links):
         self.visits += 1
         self.progress.at(self.visits)
         self.check_parent(place, reading)
-        for violation in check_node(self.mem, reading):
+        for violation in check_node(self.mem, reading, root=place.depth == 1):
             self.add(violation)
         if reading.type != LEAF_64:
             return _Frame(reading, place, self.visits), None

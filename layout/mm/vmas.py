@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layout.memory import structs
 from layout.memory.errors import MachineFault, UsageError
+from layout.memory.structs import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from layout.machine.machine import Machine
@@ -105,11 +107,12 @@ class VmaCache:
     """kmem_cache "vm_area_struct": VMAs in a separate arena, in address order.
 
     Freed VMAs keep their bytes. They are allocated again only if ``reuse`` is set. ``live`` has the
-    addresses in use.
+    addresses in use. The struct is 6.12's, as the operations on address spaces are, whatever
+    kernel's operations the trees have.
     """
 
     def __init__(self, machine: Machine, *, reuse: bool = False) -> None:
-        layout = machine.profile.layout("vm_area_struct")
+        layout = structs.profile(machine.arch, DEFAULT_VERSION).layout("vm_area_struct")
         self.mem = machine.mem
         self.ulong_max = machine.arch.ulong_max
         self.offsets = {member.name: member.offset for member in layout.members}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layout.host.progress import Progress
 from layout.memory.errors import InputError, UsageError
+from layout.memory.structs import DEFAULT_VERSION
 from layout.mm.manager import MemoryManager
 from layout.mm.shared import TooManySpaces
 from layout.record import strace
@@ -18,9 +19,11 @@ from layout.record.writing import printable, whole, writing_machine
 
 if TYPE_CHECKING:
     from arches import Arch
+    from layout.machine.machine import Machine
     from layout.record.maps import Mapping
     from layout.record.ranges import Ranges
     from layout.record.strace import Call
+    from layout.record.writing import WritingKernel
 
 MEMORY = frozenset(
     {"mmap", "munmap", "mprotect", "pkey_mprotect", "mremap", "brk", "madvise", "mlock", "mlock2"}
@@ -70,13 +73,21 @@ class _Process:
     space: Space | None
 
 
-def record(
-    text: str, source: str, arch: Arch, *, pid: int | None = None, maps: list[Mapping] | None = None
+def record(  # noqa: PLR0913 - what is wanted of it
+    text: str,
+    source: str,
+    arch: Arch,
+    *,
+    pid: int | None = None,
+    maps: list[Mapping] | None = None,
+    version: str = DEFAULT_VERSION,
 ) -> Recording:
     """Make a trace of a log of strace.
 
     With ``pid`` only that process is in it, from its first ancestor in the log on; with ``maps``
-    and no ``pid`` the comparison is with the first process. Raises InputError, UsageError.
+    and no ``pid`` the comparison is with the first process. ``version`` is the kernel whose
+    operations on trees are carried out, below the address spaces of 6.12. Raises InputError,
+    UsageError.
     """
     log = strace.parse(text, NAMES)
     if not log.seen:
@@ -85,7 +96,8 @@ def record(
     early: set[int] = set()
     while True:
         try:
-            return _Recorder(log, source, arch, pid, maps, early).run()
+            machine = writing_machine(arch, version)
+            return _Recorder(log, source, machine, pid, maps, early).run()
         except _ForkWasEarlier as found:
             early.add(found.begun)
 
@@ -116,12 +128,12 @@ class _Recorder:
         self,
         log: strace.Log,
         source: str,
-        arch: Arch,
+        writing: tuple[Machine, WritingKernel],
         pid: int | None,
         maps: list[Mapping] | None,
         early: set[int],
     ) -> None:
-        machine, kernel = writing_machine(arch)
+        machine, kernel = writing
         self.kernel = kernel
         self.lines = kernel.lines
         self.source = source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layout.memory.structs import DEFAULT_VERSION
 from layout.mm.manager import MemoryManager
 from layout.mm.vm_flags import FILE_OPS, VM_ACCOUNT, VM_GROWSDOWN, VM_MAY_ALL, VM_SHARED, VM_WRITE
 from layout.record.writing import printable, whole, writing_machine
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
     from layout.record.maps import Mapping
 
 
-def from_maps(maps: list[Mapping], arch: Arch) -> list[str]:
+def from_maps(maps: list[Mapping], arch: Arch, version: str = DEFAULT_VERSION) -> list[str]:
     """The lines of a trace whose tree has one entry for each mapping, in their order.
+
+    ``version`` is the kernel whose operations on trees are carried out.
 
     Mappings are linked as they stand, not merged: borders in maps are borders of VMAs.
     """
-    machine, kernel = writing_machine(arch)
+    machine, kernel = writing_machine(arch, version)
     mm = MemoryManager(machine).new_mm()
     link_maps(mm, maps, kernel.lines)
     return whole(kernel.lines)

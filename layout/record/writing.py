@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layout.machine.equip import in_front
 from layout.machine.machine import TREE_STRIDE, Machine
 from layout.memory.slab import GFP_KERNEL
+from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.source import BEGIN, end_line
 from layout.tree.kernel import Kernel
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from arches import Arch
@@ -95,9 +98,12 @@ def whole(lines: list[str]) -> list[str]:
     return [*lines, end_line(len(lines) + 1)]
 
 
-def writing_machine(arch: Arch) -> tuple[Machine, WritingKernel]:
-    """A machine and its kernel, whose ``lines`` are the trace so far."""
-    machine = Machine(arch, kernel=WritingKernel)
+def writing_machine(arch: Arch, version: str = DEFAULT_VERSION) -> tuple[Machine, WritingKernel]:
+    """A machine and its kernel, whose ``lines`` are the trace so far.
+
+    ``version`` is the kernel whose operations on trees it carries out. Raises UsageError.
+    """
+    machine = Machine(arch, kernel=in_front(kernel_of(version), [WritingKernel]))
     kernel = machine.kernel
     assert isinstance(kernel, WritingKernel)
     kernel.tree_base = machine.tree_base

@@ -28,6 +28,7 @@ from layout.memory.pointers import (
     xa_is_node,
     xa_is_zero,
 )
+from layout.memory.structs import DEFAULT_VERSION
 from layout.testing.known import sound_machine
 from layout.testing.machines import find
 from layout.traces.language import NO_LIMIT
@@ -44,15 +45,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trace:
-    """The text of a trace, and the name of the machine that it is for."""
+    """The text of a trace, and the name of the machine and the kernel that it is for."""
 
     text: str
     arch: str = "x86_64"
+    kernel: str = DEFAULT_VERSION
 
     @classmethod
-    def of(cls, operations: Iterable[Operation], arch: str) -> Trace:
+    def of(cls, operations: Iterable[Operation], arch: str, kernel: str = DEFAULT_VERSION) -> Trace:
         """The trace of these operations, without regard to their line numbers."""
-        return cls("".join(f"{operation}\n" for operation in operations), arch)
+        return cls("".join(f"{operation}\n" for operation in operations), arch, kernel)
 
     def operations(self) -> list[Operation]:
         """Its operations. Raises TraceError."""
@@ -60,7 +62,8 @@ class Trace:
 
     def __repr__(self) -> str:
         text = self.text.strip("\n")
-        return f'Trace("""\n{text}\n""", "{self.arch}")'
+        kernel = "" if self.kernel == DEFAULT_VERSION else f', "{self.kernel}"'
+        return f'Trace("""\n{text}\n""", "{self.arch}"{kernel})'
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001, ARG002
         """How hypothesis prints it: as Python that gives the same trace, line by line."""
@@ -77,7 +80,7 @@ def check(trace: Trace, machine: Machine | None = None, *, every: int = 1) -> li
     Whole trees are compared after every ``every``-th line that writes, and at the end. Raises
     WrongResultError at the first line that is wrong, TraceError, UsageError.
     """
-    runner = CheckedRunner(machine or sound_machine(trace.arch), every=every)
+    runner = CheckedRunner(machine or sound_machine(trace.arch, trace.kernel), every=every)
     lines = [runner.execute(operation) for operation in trace.operations()]
     runner.check_trees()
     return lines

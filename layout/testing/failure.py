@@ -14,6 +14,7 @@ from layout.mapletree import MapleTree
 from layout.memory.errors import MapleLayoutError
 from layout.memory.meaning import node_fields
 from layout.memory.nodeview import view
+from layout.memory.structs import DEFAULT_VERSION
 from layout.show.dump import describe_flags, node_heading
 from layout.show.dump import text as dump_text
 from layout.show.fields import fields_text
@@ -22,6 +23,7 @@ from layout.show.text import plain
 from layout.testing.plugin import REPRODUCE
 from layout.testing.recording import RecordedTree, Recorder
 from layout.tree.kernel import Kernel
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -161,19 +163,22 @@ def _mt_dump(machine: Machine, tree: int) -> str:
 def _reproducer(recorder: Recorder) -> Section:
     machine = recorder.machine
     layers = [layer for layer in machine.kernel_class.__mro__ if issubclass(layer, Kernel)]
+    plain = kernel_of(machine.kernel.version)
     defects = _defects(layers)
     lines = []
     if len(recorder.operations) > MOST_OPERATIONS:
         lines.append(f"... {len(recorder.operations) - MOST_OPERATIONS} operations before")
     lines += [str(operation) for operation in recorder.operations[-MOST_OPERATIONS:]]
-    lines.append(command(recorder.operations, machine.arch.name, [each.id for each in defects]))
+    ids = [each.id for each in defects]
+    lines.append(command(recorder.operations, machine.arch.name, ids, plain.version))
     if not recorder.replays():
         lines.append(
             "# This does not give the same trees: what the test did to the machine's kernel, memory"
             " or node cache is not in it."
         )
-    known = {layer for defect in defects for layer in defect.kernel.__mro__}
-    own = [layer.__name__ for layer in layers if layer not in known and layer.__name__ != "Kernel"]
+    known = {*plain.__mro__, *(layer for defect in defects for layer in defect.kernel.__mro__)}
+    names = [layer.__name__ for layer in layers if layer not in known]
+    own = [name for name in names if name != plain.__name__]  # what puts the others in front
     if own:
         changed = ", ".join(own)
         lines.append(f"# The test's kernel is changed by {changed}; the command's is not.")
@@ -190,7 +195,12 @@ def _defects(layers: Sequence[type]) -> list[Defect]:
     return [defect for kernel, defect in found.items() if kernel not in inner]
 
 
-def command(operations: Sequence[Operation], arch: str, defects: Iterable[str] = ()) -> str:
+def command(
+    operations: Sequence[Operation],
+    arch: str,
+    defects: Iterable[str] = (),
+    version: str = DEFAULT_VERSION,
+) -> str:
     r"""One line for a shell that runs these operations on the machine of this name.
 
     >>> from layout.traces.trace import Operation
@@ -198,7 +208,9 @@ def command(operations: Sequence[Operation], arch: str, defects: Iterable[str] =
     printf 'init 0\nstore 1 2 30\n' | maple-layout run - --arch m68k
     """
     lines = [str(operation) for operation in operations]
-    run = " ".join([f"maple-layout run - --arch {arch}", *(f"--defect {name}" for name in defects)])
+    options = [f"--kernel {version}"] if version != DEFAULT_VERSION else []
+    options += [f"--defect {name}" for name in defects]
+    run = " ".join([f"maple-layout run - --arch {arch}", *options])
     text = "".join(line + r"\n" for line in lines)
     line = f"printf '{text}' | {run}"
     if len(line) <= _LONG:

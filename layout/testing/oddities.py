@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from layout.machine.machine import Machine
 from layout.mapletree import MapleTree
 from layout.memory.pointers import LEAF_64
+from layout.memory.structs import DEFAULT_VERSION
 from layout.testing.machines import find
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from arches import Arch
@@ -45,11 +47,11 @@ class Odd(NamedTuple):
         return f"<{self.oddity}: {self.tree!r}>"
 
 
-def _filled(
-    arch: str | Arch, first: int, entry: int, count: int, *, rcu: bool = False
+def _filled(  # noqa: PLR0913 - the machine, and what is in the tree
+    arch: str | Arch, kernel: str, first: int, entry: int, count: int, *, rcu: bool = False
 ) -> MapleTree:
     """A tree of ``count`` single indexes in a row from ``first`` on."""
-    tree = MapleTree(machine=Machine(find(arch)), rcu=rcu)
+    tree = MapleTree(machine=Machine(find(arch), kernel=kernel_of(kernel)), rcu=rcu)
     for i in range(count):
         tree.store(first + i, first + i, entry + i * 0x100)
     return tree
@@ -63,21 +65,25 @@ def _slots(arch: str | Arch) -> int:
     return Machine(find(arch)).profile.sizes.slots[LEAF_64]
 
 
-def full_leaf(arch: str | Arch, first: int, entry: int) -> Odd:
+def full_leaf(arch: str | Arch, first: int, entry: int, kernel: str = DEFAULT_VERSION) -> Odd:
     """All slots of the leaf are in use: its last word is a slot, not metadata."""
     gap = first > 0
-    return _odd(_filled(arch, first, entry, _slots(arch) - 1 - gap), "full leaf")
+    return _odd(_filled(arch, kernel, first, entry, _slots(arch) - 1 - gap), "full leaf")
 
 
-def last_word_is_metadata(arch: str | Arch, first: int, entry: int) -> Odd:
+def last_word_is_metadata(
+    arch: str | Arch, first: int, entry: int, kernel: str = DEFAULT_VERSION
+) -> Odd:
     """All slots but the last are in use: its last pivot is set, and metadata lies behind."""
     gap = first > 0
-    return _odd(_filled(arch, first, entry, _slots(arch) - 2 - gap), "metadata in the last slot")
+    return _odd(
+        _filled(arch, kernel, first, entry, _slots(arch) - 2 - gap), "metadata in the last slot"
+    )
 
 
-def stale_tail(arch: str | Arch, first: int, entry: int) -> Odd:
+def stale_tail(arch: str | Arch, first: int, entry: int, kernel: str = DEFAULT_VERSION) -> Odd:
     """Behind the data end there are old pivots and entries, as older kernels leave them."""
-    tree = _filled(arch, first, entry, 5)
+    tree = _filled(arch, kernel, first, entry, 5)
     odd = _odd(tree, "stale tail")
     mem, [leaf] = tree.machine.mem, tree.nodes()
     end, slots = mem.meta_end(leaf.address, LEAF_64), _slots(arch)
@@ -87,9 +93,9 @@ def stale_tail(arch: str | Arch, first: int, entry: int) -> Odd:
     return odd
 
 
-def dead_nodes(arch: str | Arch, first: int, entry: int) -> Odd:
+def dead_nodes(arch: str | Arch, first: int, entry: int, kernel: str = DEFAULT_VERSION) -> Odd:
     """A writer has replaced nodes that readers in an open read section still hold."""
-    tree = _filled(arch, first, entry, 3 * _slots(arch), rcu=True)
+    tree = _filled(arch, kernel, first, entry, 3 * _slots(arch), rcu=True)
     tree.machine.rcu_read_lock()
     mas = tree.state(first)
     tree.kernel.mas_walk(mas)
@@ -99,7 +105,8 @@ def dead_nodes(arch: str | Arch, first: int, entry: int) -> Odd:
 
 
 ODDITIES = (full_leaf, last_word_is_metadata, stale_tail, dead_nodes)
-"""Each takes a machine, a first index (with room for some dozen above) and a first entry."""
+"""Each takes a machine, a first index (with room for some dozen above), a first entry, and the
+kernel's version if it is not 6.12."""
 
 
 class Corruption(NamedTuple):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from layout.testing.recording import RecordedTree, Recorder
 
 _PARAMETER = "_maple_arch_name"
+_KERNEL = "_maple_kernel_name"
 _MARKER = "maple_arch"
 
 REPRODUCE = ": to reproduce"
@@ -27,7 +28,7 @@ REPRODUCE = ": to reproduce"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--maple-arch`` and ``--maple-full``."""
+    """Add ``--maple-arch``, ``--maple-kernel`` and ``--maple-full``."""
     group = parser.getgroup("maple-layout", "maple-layout")
     group.addoption(
         "--maple-full",
@@ -44,6 +45,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             "be, le, 32bit, 64bit, joined by commas; x86_64,s390x,sparc64 if left out"
         ),
     )
+
+    group.addoption(
+        "--maple-kernel",
+        metavar="VERSIONS",
+        type=_kernels,
+        help=(
+            "the kernels whose operations the trees have: 6.12 (if left out), 7.2 and 7.3, several "
+            "joined by commas"
+        ),
+    )
+
+
+def _kernels(text: str) -> list[str]:
+    from layout.memory.errors import UsageError
+    from layout.tree.versions import kernel_of
+
+    try:
+        return list(dict.fromkeys(kernel_of(name.strip()).version for name in text.split(",")))
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _machines(text: str) -> list[str]:
@@ -68,8 +89,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """One line: the version and the selected machines."""
-    return f"maple-layout: {metadata.version('maple-layout')}, on {','.join(_wanted(config))}"
+    """One line: the version, the selected machines and, if they are named, the kernels."""
+    kernels: list[str] | None = config.getoption("maple_kernel")
+    named = f", kernel {','.join(kernels)}" if kernels else ""
+    machines = ",".join(_wanted(config))
+    return f"maple-layout: {metadata.version('maple-layout')}, on {machines}{named}"
 
 
 def _wanted(config: pytest.Config) -> list[str]:
@@ -83,7 +107,10 @@ def _wanted(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that uses ``maple_arch`` on each machine."""
+    """Run each test that uses ``maple_arch`` on each machine, with each kernel if several."""
+    kernels: list[str] | None = metafunc.config.getoption("maple_kernel")
+    if _KERNEL in metafunc.fixturenames and kernels and len(kernels) > 1:
+        metafunc.parametrize(_KERNEL, kernels, indirect=True, scope="module")
     # the parameter has a name of its own: who overrides maple_arch does not ask for it
     if _PARAMETER not in metafunc.fixturenames:
         return
@@ -135,13 +162,32 @@ def maple_arch(_maple_arch_name: str) -> str:
     return _maple_arch_name
 
 
+@pytest.fixture(scope="module")
+def _maple_kernel_name(request: pytest.FixtureRequest) -> str:
+    from layout.memory.structs import DEFAULT_VERSION
+
+    kernels: list[str] | None = request.config.getoption("maple_kernel")
+    name: str = getattr(request, "param", kernels[0] if kernels else DEFAULT_VERSION)
+    return name
+
+
+@pytest.fixture(scope="module")
+def maple_kernel(_maple_kernel_name: str) -> str:
+    """The kernel version that trees have the operations of: what ``--maple-kernel`` asks for.
+
+    Override it, or parametrize it directly, to choose others.
+    """
+    return _maple_kernel_name
+
+
 @pytest.fixture
-def maple_machine(maple_arch: str) -> Machine:
+def maple_machine(maple_arch: str, maple_kernel: str) -> Machine:
     """A new simulated machine, which keeps freed nodes."""
     from layout.machine.machine import Machine
     from layout.testing.machines import find
+    from layout.tree.versions import kernel_of
 
-    return Machine(find(maple_arch))
+    return Machine(find(maple_arch), kernel=kernel_of(maple_kernel))
 
 
 @pytest.fixture

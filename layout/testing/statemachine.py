@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from layout.machine.machine import TREES, Machine
 from layout.memory.pointers import MT_FLAGS_ALLOC_RANGE, MT_FLAGS_USE_RCU
+from layout.memory.structs import DEFAULT_VERSION
 from layout.testing.checked import CheckedRunner, Trace
 from layout.testing.known import sound_machine
 from layout.testing.steps import is_stuck
@@ -68,17 +69,19 @@ _refusals = st.tuples(st.integers(0, 3), st.integers(1, 3))
 class MapleTreeMachine(RuleBasedStateMachine):
     """Operations on one tree at a time; after each step all trees are compared with their models.
 
-    Set ``arch`` (a machine's name), ``alloc_range`` and ``rcu``. Override :meth:`make_machine` for
-    another kernel or memory. Your own rules run operations with :meth:`do`.
+    Set ``arch`` (a machine's name), ``kernel`` (a version), ``alloc_range`` and ``rcu``. Override
+    :meth:`make_machine` for a changed kernel or memory. Your own rules run operations with
+    :meth:`do`.
     """
 
     arch = "x86_64"
+    kernel = DEFAULT_VERSION
     alloc_range = False
     rcu = False
 
     def make_machine(self) -> Machine:
-        """The machine to use: that of ``arch``, without the known bug of 6.12."""
-        return sound_machine(self.arch)
+        """The machine to use: that of ``arch`` and ``kernel``, without the known bug."""
+        return sound_machine(self.arch, self.kernel)
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +111,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
 
     def trace(self) -> Trace:
         """The trace of all operations so far."""
-        return Trace.of(self.operations, self.arch)
+        return Trace.of(self.operations, self.arch, self.runner.kernel.version)
 
     @property
     def is_empty(self) -> bool:
@@ -134,8 +137,9 @@ class MapleTreeMachine(RuleBasedStateMachine):
                 self.do("destroy")
                 self.runner.check_trees()
         finally:
-            text = self.trace().text
-            note(f"As a trace, for maple-layout run - --arch {self.arch}:\n{text}")
+            text, version = self.trace().text, self.runner.kernel.version
+            options = "" if version == DEFAULT_VERSION else f" --kernel {version}"
+            note(f"As a trace, for maple-layout run - --arch {self.arch}{options}:\n{text}")
 
     # -- writing
 
@@ -190,6 +194,7 @@ class MapleTreeMachine(RuleBasedStateMachine):
         return all(self.do("cfind", self.top)["entry"] != "0" for _ in range(steps + 1))
 
     @precondition(lambda self: self.is_empty and not self.rcu)
+    @precondition(lambda self: "mas_expected_entries" not in self.runner.kernel.gone)
     @rule(
         count=st.integers(1, 200),
         spare=st.integers(0, 50),

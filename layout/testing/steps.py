@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from layout.machine.machine import TREES
 from layout.memory.pointers import MT_FLAGS_USE_RCU
+from layout.memory.structs import DEFAULT_VERSION
 from layout.testing.known import sound_machine
 from layout.traces.language import NO_LIMIT
 from layout.traces.operations import OPERATIONS, farthest
@@ -55,9 +56,11 @@ class Step(Protocol):
         """Add the step's lines."""
 
 
-def assemble(arch: str, flags: int, steps: Iterable[Step]) -> list[Operation]:
-    """The lines of these steps, after an ``init`` with these flags."""
-    writer = Writer(arch, flags)
+def assemble(
+    arch: str, flags: int, steps: Iterable[Step], kernel: str = DEFAULT_VERSION
+) -> list[Operation]:
+    """The lines of these steps, after an ``init`` with these flags, for a kernel version."""
+    writer = Writer(arch, flags, kernel)
     for step in steps:
         step.write(writer)
     return writer.lines
@@ -66,8 +69,8 @@ def assemble(arch: str, flags: int, steps: Iterable[Step]) -> list[Operation]:
 class Writer:
     """The lines so far; they are carried out too, to know what may follow."""
 
-    def __init__(self, arch: str, flags: int) -> None:
-        machine = sound_machine(arch)
+    def __init__(self, arch: str, flags: int, kernel: str = DEFAULT_VERSION) -> None:
+        machine = sound_machine(arch, kernel)
         self.runner = Runner(machine)
         self.top = machine.arch.ulong_max
         self.lines: list[Operation] = []

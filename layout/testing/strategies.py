@@ -20,7 +20,7 @@ from layout.memory.pointers import (
     RANGE_64,
     XA_ZERO_ENTRY,
 )
-from layout.memory.structs import profile
+from layout.memory.structs import DEFAULT_VERSION, profile
 from layout.testing.checked import Trace
 from layout.testing.machines import DEFAULT, find, select
 from layout.testing.oddities import ODDITIES, Corruption
@@ -43,6 +43,7 @@ from layout.testing.steps import (
 )
 from layout.traces.operations import AREAS, BACKWARD, FORWARD, GAPS, READS
 from layout.traces.runner import Runner
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -175,20 +176,25 @@ def traces(  # noqa: PLR0913 - what a trace may be made of
     max_steps: int = 25,
     alloc_range: bool | None = None,
     rcu: bool | None = None,
+    kernel: str = DEFAULT_VERSION,
 ) -> Trace:
     """Traces for a machine that are valid on every kernel: no stale state is used.
 
     A trace is some steps of the kinds in ``only``; a step is one line or some that belong
     together, such as ``fill``: contiguous ranges in order. ``alloc_range`` and ``rcu`` say what
-    trees are made; None leaves it open.
+    trees are made; None leaves it open. ``kernel`` is the version that they are for: those after
+    6.12 have no ``bulk``.
     """
     flags = MT_FLAGS_ALLOC_RANGE if _choice(draw, alloc_range) else 0
     flags |= MT_FLAGS_USE_RCU if _choice(draw, rcu) else 0
-    kinds = tuple(kind for kind in only if kind != "alloc" or flags & MT_FLAGS_ALLOC_RANGE)
+    impossible = set() if flags & MT_FLAGS_ALLOC_RANGE else {"alloc"}
+    if "mas_expected_entries" in kernel_of(kernel).gone:
+        impossible.add("bulk")
+    kinds = tuple(kind for kind in only if kind not in impossible)
     # lists of lists: one alone has about five elements, however many it may have
     few = st.lists(_steps(arch, kinds), max_size=max_steps)
     steps = list(chain.from_iterable(draw(st.lists(few, max_size=max_steps))))
-    return Trace.of(assemble(arch, flags, steps[:max_steps]), arch)
+    return Trace.of(assemble(arch, flags, steps[:max_steps], kernel), arch, kernel)
 
 
 def _choice(draw: DrawFn, given: bool | None) -> bool:  # noqa: FBT001 - an option
@@ -202,21 +208,25 @@ def operations(arch: str = "x86_64") -> SearchStrategy[Operation]:
 
 
 @st.composite
-def trees(
+def trees(  # noqa: PLR0913 - what a tree may be
     draw: DrawFn,
     arch: str = "x86_64",
     *,
     max_steps: int = 10,
     alloc_range: bool | None = None,
     rcu: bool | None = None,
+    kernel: str = DEFAULT_VERSION,
 ) -> RecordedTree:
     """Trees of all shapes, each on a new machine; a failing example prints their operations."""
     kinds = ("store", "fill", "erase", "alloc")
-    trace = draw(traces(arch, only=kinds, max_steps=max_steps, alloc_range=alloc_range, rcu=rcu))
+    made = traces(
+        arch, only=kinds, max_steps=max_steps, alloc_range=alloc_range, rcu=rcu, kernel=kernel
+    )
+    trace = draw(made)
     note(f"a tree of {trace!r}")
     first, *others = trace.operations()
     flags = first.args[0]
-    recorder = Recorder(Machine(find(arch)))
+    recorder = Recorder(Machine(find(arch), kernel=kernel_of(kernel)))
     tree = recorder(
         alloc_range=bool(flags & MT_FLAGS_ALLOC_RANGE), rcu=bool(flags & MT_FLAGS_USE_RCU)
     )
@@ -231,13 +241,16 @@ def trees(
 # -- images
 
 
-def images(arch: str = "x86_64") -> SearchStrategy[Odd]:
+def images(arch: str = "x86_64", kernel: str = DEFAULT_VERSION) -> SearchStrategy[Odd]:
     """Valid but unusual trees, with the ranges that every reader must find."""
+    version = kernel_of(kernel).version
     machine = find(arch)
     last = machine.ulong_max - 8 * profile(machine).sizes.slots[LEAF_64]
     first = indexes(arch).map(lambda index: min(index, last))
     builders = st.sampled_from(ODDITIES)
-    return st.builds(lambda build, *args: build(arch, *args), builders, first, _first_entries(arch))
+    return st.builds(
+        lambda build, *args: build(arch, *args, version), builders, first, _first_entries(arch)
+    )
 
 
 @st.composite

@@ -13,10 +13,11 @@ from layout.images.packed import open_bytes, read_bytes, whole
 from layout.images.treestruct import Known
 from layout.memory.errors import InputError, UsageError
 from layout.memory.limits import LIMIT
-from layout.memory.structs import short_version
+from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.othertext import other_text, refuse_other_text
 from layout.traces.snapshot import operations, snapshot
 from layout.traces.source import TraceText
+from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.images.image import Image
     from layout.traces.trace import Operation
-
-_TRACE_KERNEL = "6.12"
 
 
 def open_trace(path: str, arch: Arch) -> Iterator[Operation]:
@@ -67,7 +66,8 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
     """The image in a file, whatever its kind; ``-`` is stdin.
 
     ``tree`` is the number of a trace's tree or a hex address, ``at`` the trace line after
-    which the tree is looked at, ``limit`` what one of its lines may ask for. ``base`` is the
+    which the tree is looked at, ``limit`` what one of its lines may ask for, ``kernel`` the
+    version that runs it. ``base`` is the
     address of a file's first byte, ``direct_map`` the virtual address of physical address 0,
     both in hex. Raises OSError, InputError, UsageError; for traces also what running them
     raises.
@@ -84,10 +84,11 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
         if kind == "trace":
             text = TraceText(whole(data, source), source)
     if text is not None:
-        _check_trace_kernel(kernel, lock_size, config)
+        _check_lock(lock_size, config)
+        version = kernel_of(kernel or DEFAULT_VERSION).version
         refuse_other_text(text)
         machine = arch or arches.get("x86_64")
-        return snapshot(text, arch=machine, tree=tree, at=at, limit=limit)
+        return snapshot(text, arch=machine, version=version, tree=tree, at=at, limit=limit)
     if at is not None:
         message = f"--at is for traces, but {source} is {_NAMES[kind]}: leave it out"
         raise UsageError(message)
@@ -108,11 +109,8 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
     )
 
 
-def _check_trace_kernel(kernel: str | None, lock_size: int | None, config: str | None) -> None:
-    """A trace runs as one kernel does. Raises UsageError for another."""
-    if kernel is not None and short_version(kernel) != _TRACE_KERNEL:
-        message = f"traces are run as Linux {_TRACE_KERNEL} does: leave out --kernel {kernel[:40]}"
-        raise UsageError(message)
+def _check_lock(lock_size: int | None, config: str | None) -> None:
+    """Refuse other locks than a trace's machine has. Raises UsageError."""
     if lock_size not in (None, 4) or config is not None:
         option = "--lock-size" if config is None else "--config"
         message = f"trees of traces have a 4-byte lock: leave out {option}"

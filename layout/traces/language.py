@@ -194,6 +194,9 @@ KEYS = {
 }
 """Every key of a transcript line."""
 
+RESULTS = frozenset(name for name, key in KEYS.items() if key.seen is Audience.CALLER)
+"""Keys that a caller of the kernel sees; the others are states, allocations and memory."""
+
 HEAD, STATE, TAIL, ANY = tuple(_HEAD), tuple(_STATE), tuple(_TAIL), tuple(_ANY)
 """Keys that every line starts with; that stand for a state; that a line ends with which may have
 changed the tree; that any line may have."""

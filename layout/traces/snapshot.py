@@ -9,8 +9,10 @@ from layout.images.image import Image, require_tree
 from layout.machine.machine import TREES, Machine
 from layout.memory.errors import TraceError, UsageError
 from layout.memory.limits import LIMIT
+from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.runner import Runner
 from layout.traces.trace import Operation, parse
+from layout.tree.versions import kernel_of
 
 _ADDRESS = re.compile(r"(0[xX])?[0-9a-fA-F]{1,16}")
 
@@ -29,19 +31,22 @@ def operations(text: TraceText, arch: Arch) -> Iterator[Operation]:
         raise TraceError(error.line, error.reason, text.source) from None
 
 
-def snapshot(
+def snapshot(  # noqa: PLR0913 - what is run, and what is looked at
     text: TraceText,
     *,
     arch: Arch,
+    version: str = DEFAULT_VERSION,
     tree: str | None = None,
     at: int | None = None,
     limit: int = LIMIT,
 ) -> Image:
     """Run a trace up to and including line ``at``, and look at ``tree``: K or a hex address.
 
-    Without ``tree`` it is the one that is current then. Raises TraceError, UsageError.
+    Without ``tree`` it is the one that is current then. ``version`` is the kernel that runs it.
+    Raises TraceError, also for a change of the tree that this kernel has no function for;
+    UsageError.
     """
-    runner = Runner(Machine(arch), limit)
+    runner = Runner(Machine(arch, kernel=kernel_of(version)), limit)
     notes: list[str] = []
     last = 0
     past = False
@@ -51,6 +56,11 @@ def snapshot(
             break
         last = operation.n
         line = runner.execute(operation)
+        declared = operation.declared
+        if "error" in line and declared.changes and not declared.shows_memory:
+            missing = f"Linux {version} has no {declared.callee}"
+            reason = f"{operation.op}: {missing}: take the line out, or give another --kernel"
+            raise TraceError(last, reason, text.source)
         if runner.faulted:
             fault = line["fault"]
             notes.append(f"the run ends at line {last} with a fault: {fault['message']}")

@@ -17,8 +17,6 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from layout.ckernel.shrink import shrink
-
 import arches
 from layout.ckernel.generate import generate
 from layout.machine.equip import equip
@@ -26,6 +24,7 @@ from layout.memory.errors import TraceError, UsageError
 from layout.memory.structs import DEFAULT_VERSION
 from layout.testing.checked import CheckedRunner, WrongResultError
 from layout.testing.known import FreesAllItKilled
+from layout.traces.shrink import shrink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,6 +6,7 @@ import arches
 from layout.ckernel.build import build
 from layout.ckernel.execute import run_test
 from layout.ckernel.testcase import function_name, write_test
+from layout.cli.main import main
 from layout.memory.errors import TraceError
 from layout.traces.operations import OPERATIONS
 from layout.traces.trace import parse
@@ -156,3 +157,31 @@ def test_a_wrong_result_fails_in_the_harness(kernel_6_12, built):
         found, text=found.text.replace("0x15UL) != (void *)0x3001UL", "0x15UL) != (void *)0x3002UL")
     )
     assert run_test(build(kernel_6_12, "s390x", test=wrong)).startswith("BUG at check_it:")
+
+
+LATER = [
+    "init 0",
+    *(f"store {i:x} {i:x} {i * 2 + 1:x}" for i in range(0, 200, 2)),
+    "mstore 16 81 3",
+]
+
+
+def test_the_results_checked_are_those_of_a_kernel():
+    """mas_store() over several leaves returns the first entry since 7.2."""
+    operations = list(parse(LATER, 2**64 - 1))
+    arch = arches.get("x86_64")
+    old, new = (write_test(operations, arch, "t", version=v).text for v in ("6.12", "7.3"))
+    assert old != new
+    bulk = list(parse(["init 0", "bulk 5 5 0 2 2 1001"], 2**64 - 1))
+    with pytest.raises(TraceError, match=r"line 2: Linux 7.3 has no mas_expected_entries"):
+        write_test(bulk, arch, "t", version="7.3")
+
+
+@pytest.mark.kernel
+def test_a_test_of_7_3_passes_on_7_3(kernel, tmp_path, capsys):
+    trace = tmp_path / "t.trace"
+    trace.write_text("\n".join([*LATER, ""]))
+    words = ["kernel", "test", str(trace), "--check", "--source", str(kernel("7.3").root)]
+    assert main(words) == 0
+    assert "passes, on x86_64 with Linux 7.3" in capsys.readouterr().err
+    assert main([*words, "--kernel", "6.12"]) == 1

@@ -43,7 +43,7 @@ def test_transcript_of_another_kernel(capsys, kernel, watch):
             ["--kernel", "6.18"],
             "operations of kernel '6.18' are not known: choose one of 6.12, 7.2",
         ),
-        (["--kernel", "7.3", "--defect", "R1"], "defects are of kernel 6.12: leave"),
+        (["--kernel", "7.3", "--defect", "R4"], "R4 changes mas_preallocate, and kernel 7.3 has"),
     ],
 )
 def test_no_such_kernel_here(tmp_path, capsys, options, message):

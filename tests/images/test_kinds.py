@@ -69,11 +69,12 @@ def test_options_that_do_not_fit():
         load(str(CAPTURES / "s390x-6.12.95.core.xz"))
 
 
-def test_traces_have_one_kernel(tmp_path):
+def test_traces_have_the_kernels_whose_operations_are_known(tmp_path):
     trace = tmp_path / "t.trace"
     trace.write_text("store 1 2 11\n")
-    with pytest.raises(UsageError, match=r"traces are run as Linux 6.12 does"):
+    with pytest.raises(UsageError, match=r"'6.1' are not known: choose one of 6.12, 7.2, 7.3"):
         load(str(trace), kernel="6.1")
+    assert load(str(trace), kernel="7.2.13").profile.version == "7.2"
     with pytest.raises(UsageError, match=r"leave out --lock-size"):
         load(str(trace), lock_size=0)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from machines import ARANGE, LEAF, RANGE, THREE
 
 import arches
+from layout import MapleTree
 from layout.images import links
 from layout.images.decode import decode
 from layout.images.validator import check, validate
@@ -468,6 +469,22 @@ def test_minimum_fill(tree):
     mem.set_slots(node, LEAF, 0, [0, 0x1234500])
     mem.set_meta(node, LEAF, 0, 1)
     finds(tree, (node, 248, "minimum fill", "a data end of at least 6", "1", "mt_validate"))
+
+
+@pytest.mark.parametrize(("version", "small"), [("6.12", False), ("7.2", True), ("7.3", True)])
+def test_minimum_fill_of_the_last_leaf_is_a_rule_since_7_2(version, small):
+    """Memory where the last leaf has two entries; mt_validate of that kernel says the same."""
+    tree = MapleTree("s390x", kernel=version)
+    for i in range(40):
+        tree.store(i, i, (i + 1) << 8)
+    mem, leaf = tree.machine.mem, decode(tree.machine.mem, tree.address).nodes[-1]
+    mem.write(leaf.address + 8, bytes(248))
+    mem.set_pivots(leaf.address, 0, [leaf.min, leaf.max])
+    mem.set_slots(leaf.address, LEAF, 0, [0x100, 0])
+    mem.set_meta(leaf.address, LEAF, 0, 1)
+    found = [v.rule.value for v in validate(mem, tree.address)]
+    assert found == ["minimum fill"] * small
+    assert tree.kernel.mt_validate(tree.address) is not small
 
 
 # -- gaps

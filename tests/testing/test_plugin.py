@@ -412,3 +412,41 @@ def test_the_plugin_can_be_left_out(pytester):
     result = run(pytester, "-p", "no:maple_layout")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'maple_tree' not found*"])
+
+
+VERSION = """
+def test_version(maple_tree, maple_kernel):
+    assert maple_tree.kernel.version == maple_kernel
+    print("runs", maple_kernel)
+
+def test_broken(maple_tree):
+    maple_tree.store(1, 2, 0x3001)
+    assert maple_tree.load(3)
+"""
+
+
+def test_kernels_asked_for(pytester):
+    pytester.makepyfile(VERSION)
+    result = run(pytester, "--maple-arch=s390x", "--maple-kernel=7.3.4", "-v", "-rP")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "maple-layout: *, on s390x, kernel 7.3",
+            "*test_version?s390x? PASSED*",
+            "printf 'init 0*maple-layout run - --arch s390x --kernel 7.3",
+            "runs 7.3",
+        ]
+    )
+    assert "is changed by" not in result.stdout.str()
+
+
+def test_several_kernels(pytester):
+    pytester.makepyfile(VERSION)
+    result = run(pytester, "--maple-arch=s390x,arm", "--maple-kernel=6.12,7.3", "-k", "version")
+    result.assert_outcomes(passed=4)
+
+
+def test_an_unknown_kernel_is_a_usage_error(pytester):
+    result = run(pytester, "--maple-kernel=6.18")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*'6.18' are not known: choose one of 6.12, 7.2, 7.3"])

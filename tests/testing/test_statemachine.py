@@ -6,11 +6,13 @@ from hypothesis.stateful import run_state_machine_as_test
 
 import arches
 from layout.cli.main import main
+from layout.machine.equip import in_front
 from layout.machine.machine import Machine
 from layout.testing.checked import Trace, WrongResultError, check
 from layout.testing.statemachine import MapleTreeMachine
 from layout.testing.strategies import traces
 from layout.tree.kernel import Kernel
+from layout.tree.versions import kernel_of
 
 QUICK = settings(
     max_examples=60,
@@ -102,3 +104,24 @@ def test_what_it_does_can_be_read_as_a_trace():
         "cprev 3",
     ]
     assert machine.near(0, 1) == 0x15 + 1
+
+
+@pytest.mark.parametrize("version", ["7.3"])
+def test_later_kernels_pass(version):
+    class Later(MapleTreeMachine):
+        arch = "s390x"
+        kernel = version
+        alloc_range = True
+
+    run_state_machine_as_test(Later, settings=settings(QUICK, max_examples=3))
+
+
+def test_a_bug_in_a_later_kernel_is_told_with_its_version():
+    class Cut73(MapleTreeMachine):
+        def make_machine(self):
+            return Machine(arches.get("s390x"), kernel=in_front(kernel_of("7.3"), [Cuts]))
+
+    once = settings(QUICK, phases=[Phase.generate])
+    with pytest.raises(WrongResultError) as caught:
+        run_state_machine_as_test(Cut73, settings=once)
+    assert "--kernel 7.3:" in "\n".join(caught.value.__notes__)

@@ -185,3 +185,22 @@ def test_a_corruption_changes_one_byte(data):
     assert str(damage) == f"poke {damage.node:x} {damage.offset:x} {changed[damage.offset]:x}"
     damage.undo(mem)
     assert [node.raw for node in tree.nodes()] == [node.raw for node in before]
+
+
+@pytest.mark.parametrize("kernel", ["7.3"])
+def test_traces_for_later_kernels(kernel):
+    @settings(QUICK, max_examples=12)
+    @given(architectures("s390x", "arm").flatmap(lambda arch: traces(arch, kernel=kernel)))
+    def every_trace_is_right(trace):
+        assert trace.kernel == kernel
+        assert all(operation.op != "bulk" for operation in trace.operations())
+        check(trace)
+
+    @settings(QUICK, max_examples=6)
+    @given(trees("s390x", kernel=kernel), images("x86_64", kernel))
+    def trees_are_of_that_kernel(tree, odd):
+        assert tree.kernel.version == odd.tree.kernel.version == kernel
+        assert tuple(decode(odd.image.memory, odd.image.tree).ranges) == odd.ranges
+
+    every_trace_is_right()
+    trees_are_of_that_kernel()

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from layout import compiled
-from layout.ckernel.diff import RESULTS
 from layout.traces import reference
-from layout.traces.language import ARGUMENTS, KEYS, Group
+from layout.traces.language import ARGUMENTS, KEYS, RESULTS, Group
 from layout.traces.operations import BACKWARD, FORWARD, OPERATIONS
 from layout.tree.kernel import Kernel
 

@@ -3,6 +3,7 @@
 import pytest
 
 import arches
+from layout import MapleTree
 from layout.machine.equip import equip
 from layout.machine.machine import Machine
 from layout.machine.watch.check import CHECK
@@ -88,3 +89,35 @@ def test_watches_stand_in_front_of_any_version(version):
     assert isinstance(watched.kernel, Kernel72)
     assert watched.kernel.version == version
     assert watched.profile.version == version
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "7.2.13", "7.3"])
+def test_a_tree_has_the_operations_of_a_kernel(kernel):
+    tree = MapleTree("s390x", kernel=kernel, alloc_range=True)
+    assert kernel.startswith(tree.kernel.version)
+    for i in range(100):
+        tree.store(i * 16, i * 16 + 7, (i + 1) * 0x1000)
+    tree.store(0x55, 0x333, 0)
+    tree.check()
+    assert tree.copy() == tree
+    assert len(tree) == 100 - 45
+    assert tree.machine.profile.version == tree.kernel.version
+
+
+def test_kernels_differ_in_nodes_not_in_ranges():
+    trees = [MapleTree(kernel=kernel) for kernel in ("6.12", "7.3")]
+    for tree in trees:
+        for i in range(0, 2000, 3):
+            tree.store(i * 7 % 2000, i * 7 % 2000, i + 1 << 8)
+    old, new = trees
+    assert list(old) == list(new)
+    assert len(old.nodes()) != len(new.nodes())
+
+
+def test_a_kernel_is_of_a_machine():
+    with pytest.raises(UsageError, match="are not known: choose one of"):
+        MapleTree(kernel="6.18")
+    with pytest.raises(UsageError, match="kernel, defects and watches are of a machine"):
+        MapleTree(machine=MapleTree().machine, kernel="7.3")
+    with pytest.raises(UsageError, match="R4 changes mas_preallocate, and kernel"):
+        MapleTree(kernel="7.2", defects=["R4"])

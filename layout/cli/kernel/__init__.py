@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.kernel.build import add as add_build
+from layout.cli.kernel.compare import add as add_compare
 from layout.cli.kernel.diff import add as add_diff
 from layout.cli.kernel.fuzz import add as add_fuzz
 from layout.cli.kernel.run import add as add_run
@@ -26,7 +27,7 @@ def add(verbs: Any) -> None:
         allow_abbrev=False,
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    for add_action in (add_build, add_run, add_diff, add_fuzz, add_test):
+    for add_action in (add_build, add_run, add_diff, add_fuzz, add_compare, add_test):
         add_action(actions)
 
 

@@ -14,6 +14,7 @@ from layout.cli.kernel.options import (
     add_machines,
     add_results_only,
     add_trace,
+    against_itself,
     compared_source,
     machines,
 )
@@ -66,6 +67,8 @@ def _act(args: argparse.Namespace) -> int:
     machines(args.arch)  # a name that is none is told before anything is unpacked
     ready(args)
     source = compared_source(args)
+    if source.unlike and not args.kernel:
+        return against_itself(args, source)
     trace = "stdin" if args.trace == "-" else args.trace
     report: dict[str, Any] = {}
     checked = []
@@ -98,8 +101,12 @@ def _act(args: argparse.Namespace) -> int:
     equal = all(entry["first_difference"] is None for entry in report.values())
     left_out = sorted(source.missing_fields)
     if args.json:
-        kernel = {"version": source.version, "sha256": source.sha256, "left_out": left_out}
-        print(json.dumps({"equal": equal, "kernel": kernel, "arches": report}))
+        kernel = {"version": source.version, "sha256": source.sha256, "emulator": source.emulator}
+        print(
+            json.dumps(
+                {"equal": equal, "kernel": {**kernel, "left_out": left_out}, "arches": report}
+            )
+        )
     else:
         if left_out:
             tell(f"Linux {source.version} has these otherwise, so left out: {', '.join(left_out)}")

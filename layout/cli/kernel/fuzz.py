@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import count, positive, tell
@@ -14,10 +13,11 @@ from layout.cli.kernel.options import (
     add_emulator,
     add_machines,
     add_results_only,
+    against_itself,
     compared_source,
     machines,
 )
-from layout.host.streams import note
+from layout.cli.kernel.progress import Progress
 
 if TYPE_CHECKING:
     from layout.ckernel.build import Built
@@ -84,6 +84,8 @@ def _act(args: argparse.Namespace) -> int:
     names = machines(args.arch)  # a name that is none is told before anything is unpacked
     ready(args)
     source = compared_source(args)
+    if source.unlike and not args.kernel:
+        return against_itself(args, source)
     native = _counting(source) if args.coverage else None
     builds = [native if native and native.arch == name else build(source, name) for name in names]
     if native:
@@ -96,7 +98,7 @@ def _act(args: argparse.Namespace) -> int:
         results_only=args.results,
         counting=native,
     )
-    progress = Progress()
+    progress = Progress(_line)
     campaign = fuzz(builds, options, Path(args.out), progress)
     progress.end()
     executed = coverage(native) if native and campaign.traces else None
@@ -120,31 +122,12 @@ def _counting(source: KernelSource) -> Built | None:
     return None
 
 
-class Progress:
-    """One line on stderr: updated on a terminal, else written every ten seconds."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._next = 0.0
-
-    def __call__(self, campaign: Campaign) -> None:
-        """Tell how far the campaign is."""
-        if campaign.seconds < self._next and not (self._terminal and campaign.shrinking):
-            return
-        self._next = campaign.seconds + (0.2 if self._terminal else 10)
-        text = (
-            f"{campaign.seconds:.0f} s: {campaign.traces} traces, "
-            f"{campaign.operations} operations, {len(campaign.found)} causes of difference, "
-            f"next seed {campaign.next_seed}"
-        )
-        if campaign.shrinking:
-            text += f"; making a trace shorter that differs in {campaign.shrinking}"
-        note(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n")
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._terminal:
-            note("")
+def _line(campaign: Campaign) -> str:
+    return (
+        f"{campaign.seconds:.0f} s: {campaign.traces} traces, "
+        f"{campaign.operations} operations, {len(campaign.found)} causes of difference, "
+        f"next seed {campaign.next_seed}"
+    )
 
 
 def _campaign_json(
@@ -155,6 +138,7 @@ def _campaign_json(
         "kernel": {
             "version": source.version,
             "sha256": source.sha256,
+            "emulator": source.emulator,
             "left_out": sorted(source.missing_fields | source.missing_operations),
         },
         "seconds": round(campaign.seconds, 1),

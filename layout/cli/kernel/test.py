@@ -32,6 +32,12 @@ def add(actions: Any) -> None:
     )
     add_trace(parser)
     add_arch(parser, "the machine whose results are checked (default x86_64)")
+    parser.add_argument(
+        "--kernel",
+        metavar="V",
+        help="the kernel whose results are checked: 6.12, 7.2 or 7.3; if left out, with --check "
+        "the one that the source looks like, else 6.12",
+    )
     parser.add_argument("--name", metavar="NAME", help="the function's name")
     parser.add_argument(
         "--check",
@@ -44,19 +50,25 @@ def add(actions: Any) -> None:
 def _act(args: argparse.Namespace) -> int:
     from layout.ckernel.testcase import function_name, write_test
     from layout.memory.errors import TraceError, UsageError
+    from layout.memory.structs import DEFAULT_VERSION
     from layout.traces.inputs import open_trace
+    from layout.tree.versions import kernel_of
 
     arch = arches.get("x86_64" if args.arch is None else args.arch)
     name = args.name or function_name(args.trace)
     if not (name.isascii() and name.isidentifier()):
         message = f"--name {name!r} is no name in C: use letters, digits and _"
         raise UsageError(message)
+    if args.kernel is None:
+        version = source_of(args).emulator if args.check else DEFAULT_VERSION
+    else:
+        version = kernel_of(args.kernel).version
     operations = list(open_trace(args.trace, arch))
     source = "stdin" if args.trace == "-" else args.trace
     try:
-        cases = [write_test(operations, arch, name)]
+        cases = [write_test(operations, arch, name, version=version)]
         if args.check:
-            cases.append(write_test(operations, arch, name, closely=True))
+            cases.append(write_test(operations, arch, name, closely=True, version=version))
     except TraceError as error:
         raise TraceError(error.line, error.reason, source) from None
     if not args.check:

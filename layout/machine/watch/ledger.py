@@ -377,7 +377,7 @@ class LedgerKernel(StateKernel):
         if not ours and (used or gone):
             self.ledger.warn(f"{SPENT}: {got}, this stores {bounds[0]:x}-{bounds[1]:x}")
             mas.reserve = None
-        elif gone and not mas.alloc:
+        elif gone and not self.mas_allocated(mas):
             if not reserve.used:
                 self.ledger.warn(f"{NEVER_USED}: {got}, all given back")
             mas.reserve = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from layout.formats.segments import segments
 from layout.memory.node import NodeMemory
+from layout.memory.structs import DEFAULT_VERSION
 from layout.testing.conformance.answer import Answer, too_slow
 from layout.testing.conformance.cases import corpus
 from layout.testing.conformance.judge import Judge
@@ -60,23 +61,24 @@ class CaseMemory:
         return self.mem.profile.layout(name)
 
 
-def check(
+def check(  # noqa: PLR0913 - what is tried on it
     reader: Callback,
     *,
     arches: Iterable[str] | None = None,
     pattern: Iterable[str] = (),
+    kernel: str = DEFAULT_VERSION,
     hide_zero: bool = False,
     seconds: float = 10,
 ) -> Result:
     """Run a callable over the corpus: ``reader(memory, tree)`` returns (first, last, entry)s.
 
     Over a damaged image it has to raise an exception. A reader that takes more than ``seconds``
-    is stopped at its next ``memory.read``; one that never reads again is not. Raises UsageError,
-    UnknownArchError.
+    is stopped at its next ``memory.read``; one that never reads again is not. ``kernel`` is the
+    version that makes the trees. Raises UsageError, UnknownArchError.
     """
     judge = Judge(hide_zero=hide_zero, seconds=seconds)
     result = Result(judge.failures)
-    for case in corpus(arches, pattern):
+    for case in corpus(arches, pattern, kernel):
         built = case.build()
         answer = _ask(reader, built, seconds)
         judge.judge(case, built, answer)

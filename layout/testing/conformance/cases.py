@@ -21,6 +21,7 @@ from layout.memory.errors import UsageError
 from layout.memory.node import NODE_SIZE, NodeMemory
 from layout.testing.conformance import shapes
 from layout.testing.conformance.shapes import DAMAGED, SHAPES, Site
+from layout.tree.versions import kernel_of, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 Ranges = tuple[tuple[int, int, int], ...]
 """First and last index, both inclusive, and entry, of each range, in order."""
 
-_KERNEL = structs.DEFAULT_VERSION
-_PROFILES = [(_KERNEL, 0), *((version, 4) for version in structs.VERSIONS if version != _KERNEL)]
-"""Kernels whose struct maple_tree may differ: version, and size of spinlock_t in bytes."""
 _PROFILE_SHAPES = (shapes.root_entry, shapes.two_levels_arange)
 _LEFT_OUT_IN = "6.1"
 """The kernel that may leave a node's last pivot out."""
@@ -62,15 +60,21 @@ class Case:
     build: Callable[[], Built]
 
 
-def corpus(names: Iterable[str] | None = None, pattern: Iterable[str] = ()) -> list[Case]:
+def corpus(
+    names: Iterable[str] | None = None,
+    pattern: Iterable[str] = (),
+    kernel: str = structs.DEFAULT_VERSION,
+) -> list[Case]:
     """All cases, in a fixed order: those of the machines called ``names``, by default all.
 
     With ``pattern`` only those whose name holds one of these texts, or matches it as a shell
-    pattern. Raises UsageError if none is left, UnknownArchError.
+    pattern. ``kernel`` is the version whose operations make the trees of every shape. Raises
+    UsageError for one that is not known and if no case is left, UnknownArchError.
     """
+    version = kernel_of(kernel).version
     machines = [arches.get(name) for name in (arches.names() if names is None else names)]
     wanted = list(pattern)
-    found = [case for arch in machines for case in _cases(arch)]
+    found = [case for arch in machines for case in _cases(arch, version)]
     if wanted:
         found = [case for case in found if any(_matches(case.name, text) for text in wanted)]
     if not found:
@@ -83,14 +87,18 @@ def _matches(name: str, text: str) -> bool:
     return text in name or fnmatch.fnmatchcase(name, text)
 
 
-def _cases(arch: Arch) -> Iterator[Case]:
-    """The cases of one machine."""
+def _cases(arch: Arch, kernel: str) -> Iterator[Case]:
+    """The cases of one machine; a struct maple_tree of other kernels may be another."""
+    no_bulk = "mas_expected_entries" in kernel_of(kernel).gone
     for shape in SHAPES:
         if shape is shapes.no_last_pivot:
             yield _case(arch, _LEFT_OUT_IN, 4, shape)
+        elif shape is shapes.full_leaves and no_bulk:
+            continue
         elif shape is not shapes.four_levels or arch.word_size == 8:  # thousands of ranges on 32
-            yield _case(arch, _KERNEL, 4, shape)
-    for version, lock_size in _PROFILES:
+            yield _case(arch, kernel, 4, shape)
+    others = [(version, 4) for version in structs.VERSIONS if version != kernel]
+    for version, lock_size in [(kernel, 0), *others]:
         for shape in _PROFILE_SHAPES:
             yield _case(arch, version, lock_size, shape)
     folder = resources.files("layout.testing.conformance").joinpath("captures")
@@ -101,7 +109,7 @@ def _cases(arch: Arch) -> Iterator[Case]:
                 f"{name}-captured", arch, about, damaged=False, build=partial(_captured, name)
             )
     for shape in DAMAGED:
-        yield _case(arch, _KERNEL, 4, shape)
+        yield _case(arch, kernel, 4, shape)
 
 
 def _case(arch: Arch, version: str, lock_size: int, shape: Shape) -> Case:
@@ -118,7 +126,7 @@ def _case(arch: Arch, version: str, lock_size: int, shape: Shape) -> Case:
 
 def _build(arch: Arch, version: str, lock_size: int, shape: Shape) -> Built:
     """Build a shape, and lay its struct maple_tree out as that kernel does."""
-    site = Site(arch)
+    site = Site(arch, nearest(version))
     shape(site)
     profile = structs.profile(arch, version, lock_size)
     memory = NodeMemory(arch, profile)

@@ -25,6 +25,7 @@ from layout.memory.pointers import (
     mte_to_node,
 )
 from layout.memory.slab import GFP_KERNEL
+from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,10 +50,10 @@ class Site:
     ``missing`` are not in the image. A file has only the first ``kept`` part.
     """
 
-    def __init__(self, arch: Arch) -> None:
+    def __init__(self, arch: Arch, kernel: type[Kernel] = Kernel) -> None:
         self.arch = arch
         low = arch.kernel_nodes[0]
-        self.machine = Machine(arch, node_base=(low + _NODES_IN) & ~0xFFFF)
+        self.machine = Machine(arch, kernel=kernel, node_base=(low + _NODES_IN) & ~0xFFFF)
         self.mem = self.machine.mem
         self.kernel = self.machine.kernel
         self.tree = self.machine.tree(0)

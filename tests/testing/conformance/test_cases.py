@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import arches
+from layout.images.decode import decode
+from layout.images.validator import validate
 from layout.memory import structs
 from layout.memory.pointers import ARANGE_64, LEAF_64, RANGE_64, mte_node_type, mte_to_node
 from layout.testing.conformance.cases import corpus
@@ -104,3 +106,32 @@ def test_every_suspect_fails_somewhere_and_the_right_reader_nowhere():
         assert any(tuple(reader.run()) != right or reader.crashed for reader, right in readers), (
             suspect
         )
+
+
+@pytest.mark.parametrize("version", ["7.2", "7.3"])
+def test_later_kernels_make_the_trees(version):
+    cases = corpus(["s390x", "m68k"], kernel=version)
+    names = [case.name for case in cases]
+    assert f"s390x-{version}-two-levels-range" in names
+    assert not any("full-leaves" in name for name in names)
+    for case in cases:
+        built = case.build()
+        found = decode(built.image.memory, built.image.tree)
+        if not case.damaged:
+            assert tuple(found.ranges) == built.expected, case.name
+            if "stale" not in case.name:
+                assert validate(built.image.memory, built.image.tree) == [], case.name
+        elif built.kept == 1:
+            assert not found.complete or tuple(found.ranges) != built.expected, case.name
+
+
+def test_trees_of_other_kernels_are_made_by_them():
+    bytes_of = {}
+    for version in ("6.12", "7.3"):
+        case, *_ = corpus(["s390x"], ["full-arange-root"], kernel=version)
+        image = case.build().image
+        bytes_of[version] = [
+            image.memory.read(visit.address, 256)
+            for visit in decode(image.memory, image.tree).nodes
+        ]
+    assert bytes_of["6.12"] != bytes_of["7.3"]

@@ -1,0 +1,46 @@
+"""How far a campaign is, on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from layout.host.streams import note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class _Campaign(Protocol):
+    seconds: float
+    shrinking: str
+
+
+C = TypeVar("C", bound=_Campaign)
+
+
+class Progress(Generic[C]):
+    """One line on stderr: updated on a terminal, else written every ten seconds.
+
+    ``describe`` gives the line of a campaign.
+    """
+
+    def __init__(self, describe: Callable[[C], str]) -> None:
+        self._describe = describe
+        self._terminal = sys.stderr.isatty()
+        self._next = 0.0
+
+    def __call__(self, campaign: C) -> None:
+        """Tell how far the campaign is."""
+        if campaign.seconds < self._next and not (self._terminal and campaign.shrinking):
+            return
+        self._next = campaign.seconds + (0.2 if self._terminal else 10)
+        text = self._describe(campaign)
+        if campaign.shrinking:
+            text += f"; making a trace shorter that differs in {campaign.shrinking}"
+        note(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n")
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._terminal:
+            note("")
