@@ -15,6 +15,7 @@ from layout.cli.common import (
     add_version,
     count,
     defects_of,
+    limit_of,
     version_of,
 )
 from layout.cli.kernel.options import add_source, compared_source
@@ -81,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
     named = rest.split(",") if name == "machines" and rest else [args.arch or "x86_64"]
     machines = [arches.get(each.strip()) for each in named]
     version = None if name == "kernel" else version_of(args)
-    setting = Setting(machines[0], defects_of(args), version or version_of(args), args.limit)
+    limit = limit_of(args, watched=True)
+    setting = Setting(machines[0], defects_of(args), version or version_of(args), limit)
     wanted_condition = condition(args.until, setting, lambda: _built(args, machines[0]))
     if args.output is not None:
         check(args.output)

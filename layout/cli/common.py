@@ -108,11 +108,12 @@ def lock_size(text: str) -> int:
 
 
 def release(text: str) -> str:
-    """A kernel's release, 6.1 or later (``6.12``, ``6.12.95-1-amd64``), for argparse."""
+    """Releases of kernels, 6.1 or later (``6.12``, ``6.12.95-1-amd64,7.3``), for argparse."""
     from layout.images.treestruct import layout_versions
 
     try:
-        layout_versions(text)
+        for each in text.split(","):
+            layout_versions(each)
     except UsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
@@ -165,7 +166,6 @@ def add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kernel",
         metavar="V",
-        type=release,
         help="the kernel whose operations are carried out: 6.12 (if left out), 7.2 or 7.3",
     )
 
@@ -175,7 +175,7 @@ def version_of(args: argparse.Namespace) -> str:
     from layout.memory.structs import DEFAULT_VERSION
     from layout.tree.versions import kernel_of
 
-    return kernel_of(args.kernel or DEFAULT_VERSION).version
+    return kernel_of(DEFAULT_VERSION if args.kernel is None else args.kernel).version
 
 
 def defects_of(args: argparse.Namespace) -> Sequence[type[Kernel]]:

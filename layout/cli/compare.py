@@ -148,7 +148,9 @@ def _kernels(args: argparse.Namespace) -> int:
     text = TraceText(b"".join(given.blocks()), given.source)
     machines = _machines("x86_64" if args.arch is None else args.arch)
     outcomes = [
-        compare_kernels(text, versions, arch, costs=args.costs, limit=args.limit)
+        compare_kernels(
+            text, versions, arch, costs=args.costs, limit=limit_of(args, watched=args.costs)
+        )
         for arch in machines
     ]
     equal = all(outcome.equal for outcome in outcomes)

@@ -6,7 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_arch, add_defect, add_limit, add_version, defects_of, version_of
+from layout.cli.common import (
+    add_arch,
+    add_defect,
+    add_limit,
+    add_version,
+    defects_of,
+    limit_of,
+    version_of,
+)
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     journal = journal_of(machine)
     first, last = _bytes(args.place, machine)
     history = History(first, last)
-    runner = Runner(machine, args.limit)
+    runner = Runner(machine, limit_of(args, watched=True))
     wanted = list(operations(text, arch))
     history.writes(journal.take_entries())
     found: list[tuple[int, str, Write]] = []

@@ -5,7 +5,6 @@ It follows from what the caller knows, or from which word's height agrees with t
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from layout.images.decode import measure_height
@@ -39,8 +38,6 @@ FLAGS = (
 )
 """All bits that ma_flags can have."""
 
-_RELEASE = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\D.*)?")
-
 
 class Known(NamedTuple):
     """What a caller knows of the kernel: a version, and one of lock size and configuration."""
@@ -67,12 +64,11 @@ def layout_versions(kernel: str) -> tuple[str, ...]:
     version without a layout of its own has that of the last one before it. Raises UsageError
     for what is no version, or is older than maple trees.
     """
-    match = _RELEASE.fullmatch(kernel.strip())
-    number = (int(match[1]), int(match[2])) if match else (0, 0)
+    number = tuple(map(int, (structs.short_version(kernel.strip()) or "0.0").split(".")))
     known = [(tuple(map(int, version.split("."))), version) for version in structs.VERSIONS]
     older = [version for at, version in known if at <= number]
     if not older:
-        message = f"kernel version {kernel!r} is not known: choose one of " + ", ".join(
+        message = f"kernel version {kernel[:40]!r} is not known: choose one of " + ", ".join(
             structs.VERSIONS
         )
         raise UsageError(message)

@@ -85,7 +85,7 @@ def load(  # noqa: PLR0913 - the options that every verb with an input has
             text = TraceText(whole(data, source), source)
     if text is not None:
         _check_lock(lock_size, config)
-        version = kernel_of(kernel or DEFAULT_VERSION).version
+        version = kernel_of(DEFAULT_VERSION if kernel is None else kernel).version
         refuse_other_text(text)
         machine = arch or arches.get("x86_64")
         return snapshot(text, arch=machine, version=version, tree=tree, at=at, limit=limit)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.pointers import ARANGE_64, Word, ma_is_leaf, mte_node_type, mte_to_node
+from layout.tree.peeks import is_unused, peeks
 from layout.tree.state import EBUSY, EINVAL, MA_ERROR, MA_NONE, MA_ROOT, MA_START, MaState
 from layout.tree.walk import MAX_DESCENT
 
@@ -18,6 +19,11 @@ _MAX_TURNS = 1 << 20
 """Steps of one search beyond which it goes to and fro for ever."""
 
 
+@peeks(
+    "slot read as pivot",
+    holds=is_unused,
+    why="mas_anode_descend() asks for the range behind the last slot of a full node, and drops it",
+)
 def mas_safe_min(k: Kernel, mas: MaState, node: Word, offset: int) -> Word:
     """The first index of slot ``offset`` of the state's node."""
     if not offset:

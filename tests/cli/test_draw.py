@@ -64,7 +64,7 @@ def test_a_broken_tree_is_drawn_as_far_as_it_goes(run, tmp_path):
         ([MEDIUM, "--node", "zz"], "--node 'zz' is no address"),
         ([MEDIUM, "--node", "5500"], "node 5500 is not in the tree"),
         ([MEDIUM, "--node", "2a51200", "--format", "dot"], "leave out --format dot"),
-        ([MEDIUM, "--format", "png"], "choose from"),
+        ([MEDIUM, "--format", "png"], "is none of svg, dot"),
         ([MEDIUM, "-o", "missing/a.svg"], "missing/a.svg: No such file"),
         (["missing"], "missing: No such file"),
         ([MEDIUM, "--at", "3"], "--at is for traces"),

@@ -104,7 +104,7 @@ def test_a_broken_tree(run, tmp_path):
 def test_wrong_format(run):
     code, out, err = run("dump", MEDIUM, "--format", "xml")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "choose from" in err
+    assert "is none of hex, fields, mt, json" in err
 
 
 def on_a_terminal(words, **variables):

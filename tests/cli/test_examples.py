@@ -56,4 +56,4 @@ def test_no_other_file_is_overwritten(run, tmp_path):
 def test_what_is_no_example(run):
     code, _, err = run("examples", "dog.log")
     assert (code, err.count("\n")) == (2, 1)
-    assert "invalid choice: 'dog.log'" in err
+    assert "'dog.log' is none of" in err

@@ -55,7 +55,7 @@ def test_an_image_whose_tree_is_broken(run, tmp_path):
         (["--tree", "1"], "--tree is for images: leave it out"),
         (["--config", "smp"], "--config is for images: leave it out"),
         (["--defect", "R99"], "R99"),
-        (["--defect", "R1", "--kernel", "7.3"], "defects are of kernel 6.12"),
+        (["--defect", "R4", "--kernel", "7.3"], "R4 changes mas_preallocate"),
         (["--kernel", "5.4"], "5.4"),
         (["-o", "missing/a.html"], "missing/a.html: No such file"),
     ],

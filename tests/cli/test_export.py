@@ -65,7 +65,7 @@ def test_the_json_from_stdin_has_its_memory_in_this_directory(run, trace, tmp_pa
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--format", "coff", "-o", "x"], "invalid choice: 'coff'"),
+        (["--format", "coff", "-o", "x"], "'coff' is none of"),
         (["-o", "x"], "required: --format"),
         (["--format", "elf"], "required: -o/--output"),
         (["--format", "elf", "-o", "/nowhere/at/all"], "/nowhere/at/all"),

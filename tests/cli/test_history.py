@@ -63,7 +63,7 @@ def test_a_defect_and_another_kernel(run, r1):
         (["1000000000+f8"], "the offset is bytes in decimal"),
         (["5"], "there is no memory on x86_64: nodes start at 1000000000"),
         (["1000000000", "--arch", "vax"], "unknown architecture 'vax'"),
-        (["1000000000", "--defect", "R1", "--kernel", "7.3"], "defects are of kernel 6.12"),
+        (["1000000000", "--defect", "R4", "--kernel", "7.3"], "R4 changes mas_preallocate"),
     ],
 )
 def test_wrong_use_is_one_line(run, r1, words, complaint):

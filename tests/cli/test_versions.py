@@ -36,7 +36,7 @@ def transcript(version, name):
         return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize("version", ["6.18", "7.9", "6.1", "seven"])
+@pytest.mark.parametrize("version", ["6.18", "7.9", "6.1"])
 @pytest.mark.parametrize("line", VERBS)
 def test_an_unknown_version_is_told_in_one_line(run, tmp_path, line, version):
     code, out, err = run(*words(line, TRACE, tmp_path), "--kernel", version)
@@ -45,6 +45,16 @@ def test_an_unknown_version_is_told_in_one_line(run, tmp_path, line, version):
         f"maple-layout: operations of kernel '{version}' are not known: "
         "choose one of 6.12, 7.2, 7.3\n"
     )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("version", ["seven", "6.12.x", "5.4", ""])
+@pytest.mark.parametrize("line", VERBS)
+def test_what_is_no_version_is_told_in_one_line(run, tmp_path, line, version):
+    code, out, err = run(*words(line, TRACE, tmp_path), "--kernel", version)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"'{version}'" in err
+    assert "choose one of 6.1" in err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -82,6 +82,7 @@ def flattened(whole):
     return head.ljust(4096, b"\0") + record + struct.pack(">qq", -1, -1)
 
 
+@pytest.mark.readers
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("pack", [bytes, lzma.compress])
 def test_kdump_of_qemu(tmp_path, stream, pack):
@@ -106,6 +107,7 @@ def test_kdump_of_qemu(tmp_path, stream, pack):
         assert (found.ranges, found.problems) == (wanted, [])
 
 
+@pytest.mark.readers
 def test_kdump_that_drgn_cannot_read(tmp_path):
     pytest.importorskip("drgn")
     with pytest.raises(
@@ -114,6 +116,7 @@ def test_kdump_that_drgn_cannot_read(tmp_path):
         load(kdump(tmp_path), tree="1000")
 
 
+@pytest.mark.readers
 def test_drgn_as_the_reader(tmp_path):
     """What drgn reads decodes as what is read here, page by page."""
     pytest.importorskip("drgn")
