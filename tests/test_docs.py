@@ -69,6 +69,7 @@ def test_commands_print_what_the_page_says(page, tmp_path):
     compare_commands(page, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.kernel
 @pytest.mark.parametrize("page", ["found.md"])
 def test_commands_that_build_the_kernel_print_what_the_page_says(page, tmp_path, built):

@@ -19,6 +19,7 @@ def quiet(_campaign):
     pass
 
 
+@pytest.mark.long
 def test_6_12_equals_the_emulator(built, tmp_path):
     builds = [built(arch) for arch in ("x86_64", "s390x", "sparc64", "mips")]
     campaign = fuzz(builds, Options(seconds=8, seed=10_000_000, jobs=2), tmp_path, quiet)

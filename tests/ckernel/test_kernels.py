@@ -44,6 +44,7 @@ def test_equal_in_every_byte(kernel, built_of, version, arch):
         assert verdict.operations == len(trace)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", VERSIONS)
 def test_random_traces(kernel, built_of, version, tmp_path):
     builds = [built_of(kernel(version), arch) for arch in ("x86_64", "s390x", "mips")]

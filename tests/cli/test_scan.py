@@ -33,6 +33,7 @@ def test_json(capsys):
     assert "the direct map starts at ffff8a3680000000, as 14 pairs of nodes agree" in err
 
 
+@pytest.mark.long
 def test_what_is_found_can_be_decoded(capsys):
     main(["scan", ELF, "--json"])
     found = json.loads(capsys.readouterr().out)

@@ -123,6 +123,7 @@ def test_what_the_memory_of_a_node_that_went_holds(data, fate):
     assert [change.fate for change in diff.nodes if change.kind == "replaced"] == [fate]
 
 
+@pytest.mark.long
 def test_leaves_of_a_tree_that_grows_are_deeper_and_not_reused():
     few = "init 0\n" + "".join(f"store {i:x} {i:x} 3001\n" for i in range(0x80))
     for more in range(0x80, 0x200):

@@ -21,6 +21,7 @@ def plain(**tasks):
     return Play(Machine(arches.get("s390x")), {name: count(steps) for name, steps in tasks.items()})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (1, 3), (4, 4), (6, 6)])
 def test_all_orders_and_each_once(first, second):
     runs = list(interleavings(lambda: plain(A=["a"] * first, B=["b"] * second)))

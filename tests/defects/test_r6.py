@@ -172,6 +172,7 @@ def six_and_six(machine, *, keeps):
     return {"reader": reader(), "writer": writer()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keeps", [True, False])
 def test_six_steps_each(keeps):
     def make():
