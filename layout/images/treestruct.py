@@ -64,7 +64,9 @@ def layout_versions(kernel: str) -> tuple[str, ...]:
     version without a layout of its own has that of the last one before it. Raises UsageError
     for what is no version, or is older than maple trees.
     """
-    number = tuple(map(int, (structs.short_version(kernel.strip()) or "0.0").split(".")))
+    number = tuple(
+        map(int, (structs.short_version(kernel.strip().removeprefix("v")) or "0.0").split("."))
+    )
     known = [(tuple(map(int, version.split("."))), version) for version in structs.VERSIONS]
     older = [version for at, version in known if at <= number]
     if not older:

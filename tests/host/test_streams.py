@@ -79,14 +79,15 @@ def test_strict_encodings(encoding, tmp_path):
 )
 def test_signals(number, code, tmp_path):
     target = tmp_path / "trace"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*COMMAND, "record", "/dev/stdin", "-o", target],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    while not list(tmp_path.iterdir()) and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(number)
-    assert process.wait(60) == code
-    assert process.communicate()[1] == b""
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup and "&" ignore some
+    ) as process:
+        while not list(tmp_path.iterdir()) and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.communicate(timeout=60)[1] == b""
+        assert process.returncode == code
     assert list(tmp_path.iterdir()) == []
