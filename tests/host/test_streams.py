@@ -83,7 +83,8 @@ def test_signals(number, code, tmp_path):
         [*COMMAND, "record", "/dev/stdin", "-o", target],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup and "&" ignore some
+        # nohup and "&" ignore some
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     ) as process:
         while not list(tmp_path.iterdir()) and process.poll() is None:
             time.sleep(0.05)
