@@ -46,7 +46,7 @@ def test_one_json(run):
         assert one["ledger"]["requested"] == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_all_variants(run):
     code, out, _ = run("defects", "R3", "--json")
     found = json.loads(out)

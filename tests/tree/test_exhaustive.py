@@ -35,7 +35,10 @@ def apply(machine, model, operation):
 
 @pytest.mark.long
 @pytest.mark.parametrize(("flags", "length"), [(0, 4), (3, 3)], ids=["plain", "alloc-rcu"])
-@pytest.mark.parametrize("name", THREE)
+@pytest.mark.parametrize(
+    "name",
+    ["s390x", *(pytest.param(each, marks=pytest.mark.slow) for each in THREE if each != "s390x")],
+)
 def test_all_short_sequences(name, flags, length):
     machine, model = Machine(arches.get(name)), Model()
     mem, tree = machine.mem, machine.tree(0)
