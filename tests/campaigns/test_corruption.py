@@ -11,6 +11,8 @@ import arches
 sys.path.insert(0, str(Path(__file__).parent))
 import corruption
 
+pytestmark = pytest.mark.long
+
 SHAPES = [pytest.param(full, id="full leaves" if full else "loose") for full in (False, True)]
 KINDS = [pytest.param(alloc, id="alloc" if alloc else "plain") for alloc in (False, True)]
 

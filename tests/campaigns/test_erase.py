@@ -8,6 +8,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import erase
 
+pytestmark = pytest.mark.long
+
 
 def needs(one, *, rcu):
     """The nodes that the kernel asks for."""

@@ -14,6 +14,8 @@ from layout.traces.trace import parse
 sys.path.insert(0, str(Path(__file__).parent))
 import meaning
 
+pytestmark = pytest.mark.long
+
 INSERTS = """\
 init 0
 store 10 20 7001

@@ -11,6 +11,8 @@ from layout.traces.trace import parse
 sys.path.insert(0, str(Path(__file__).parent))
 import peeks
 
+pytestmark = pytest.mark.long
+
 ALL = arches.names()
 
 

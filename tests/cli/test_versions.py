@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 TRACE = FIXTURES / "golden/07-spanning-stores.trace"
 BULK = "init 0\nbulk 5 5 0 2 2 1001\nstore 1 2 3001\n"

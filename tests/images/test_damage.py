@@ -18,6 +18,8 @@ from layout.images.scan import scan
 from layout.images.treestruct import Known
 from layout.memory.errors import InputError, UsageError
 
+pytestmark = pytest.mark.long
+
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 TREE = 0xFFFF8A368405B740
 SECONDS = 20
