@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from layout.memory.errors import UsageError
 from layout.memory.limits import most_ranges, nodes_for, too_many
-from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK, NODE_MASK, RANGE_64, ROOT_NODE, xa_is_node
+from layout.memory.pointers import MT_FLAGS_HEIGHT_MASK, mte_node_type, mte_to_node
 from layout.traces.language import NO_LIMIT, Group, Section
-from layout.traces.session import entry_line
+from layout.traces.session import entry_line, reachable
 from layout.tree.state import MA_ERROR
-from layout.tree.walk import MAX_DESCENT
 
 if TYPE_CHECKING:
     from layout.traces.language import Declaration
@@ -268,10 +267,7 @@ def _expect_raw(run: Session, count: int) -> Line:
 
 
 def _expected_entries(run: Session, mas: MaState, count: int) -> int:
-    """mas_expected_entries(), refused where it really asks for the nodes of too many entries.
-
-    The count alone does not tell: it may overflow, and memory may be refused.
-    """
+    """mas_expected_entries(), ended by the nodes that it really asks for: a count may overflow."""
     cache = run.cache
     before = cache.room
     cache.room = min(before, len(cache.freed_map) + nodes_for(run.limit))
@@ -451,41 +447,10 @@ def _dump(run: Session) -> Line:
         "root": f"{run.mem.ma_root(run.tree):x}",
         "flags": f"{run.mem.ma_flags(run.tree):x}",
         "nodes": [
-            {**run.raw(enode & ~NODE_MASK), "type": enode >> 3 & 0xF} for enode in _reachable(run)
+            {**run.raw(mte_to_node(enode)), "type": mte_node_type(enode)}
+            for enode in reachable(run)
         ],
     }
-
-
-def _reachable(run: Session) -> list[int]:
-    """The enodes below the root, breadth first, as far as the kernel's data ends say."""
-    kernel, mem = run.kernel, run.mem
-    root = mem.ma_root(run.tree)
-    enodes = [root & ~ROOT_NODE] if xa_is_node(root) else []
-    for enode in enodes:
-        node, mt = enode & ~NODE_MASK, enode >> 3 & 0xF
-        if mt < RANGE_64:
-            continue
-        end = kernel.ma_data_end(node, mt, _node_max(run, enode))
-        enodes += [mem.slot(node, mt, i) for i in range(end + 1)]
-        if len(enodes) > mem.near_size:
-            kernel.livelock("dump: the tree has a cycle", node)
-    return enodes
-
-
-def _node_max(run: Session, enode: int) -> int:
-    """The node's largest index, from the pivots of its parents."""
-    kernel, mem = run.kernel, run.mem
-    mas = run.new_state()
-    for _ in range(MAX_DESCENT):
-        if kernel.ma_is_root(enode & ~NODE_MASK):
-            break
-        slot, parent = kernel.mte_parent_slot(enode), kernel.parent_enode(mas, enode)
-        if slot < kernel.mt_pivots[parent >> 3 & 0xF]:
-            pivot = mem.pivot(parent & ~NODE_MASK, slot)
-            if pivot:
-                return pivot
-        enode = parent
-    return kernel.ulong_max
 
 
 @_looks.function(returns="mem")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from layout.memory.limits import LIMIT
 from layout.memory.node import NODE_SIZE
+from layout.memory.pointers import RANGE_64, ROOT_NODE, mte_node_type, mte_to_node, xa_is_node
 from layout.tree.state import STATUS_NAMES
+from layout.tree.walk import MAX_DESCENT
 
 if TYPE_CHECKING:
     from layout.machine.machine import Machine
@@ -59,3 +61,35 @@ def state_line(mas: MaState) -> Line:
         "end": mas.end,
         "depth": mas.depth,
     }
+
+
+def reachable(run: Session) -> list[int]:
+    """The enodes below the root, breadth first, as far as the kernel's data ends say."""
+    kernel, mem = run.kernel, run.mem
+    root = mem.ma_root(run.tree)
+    enodes = [root & ~ROOT_NODE] if xa_is_node(root) else []
+    for enode in enodes:
+        node, mt = mte_to_node(enode), mte_node_type(enode)
+        if mt < RANGE_64:
+            continue
+        end = kernel.ma_data_end(node, mt, _node_max(run, enode))
+        enodes += [mem.slot(node, mt, i) for i in range(end + 1)]
+        if len(enodes) > mem.near_size:
+            kernel.livelock("dump: the tree has a cycle", node)
+    return enodes
+
+
+def _node_max(run: Session, enode: int) -> int:
+    """The node's largest index, from the pivots of its parents."""
+    kernel, mem = run.kernel, run.mem
+    mas = run.new_state()
+    for _ in range(MAX_DESCENT):
+        if kernel.ma_is_root(mte_to_node(enode)):
+            break
+        slot, parent = kernel.mte_parent_slot(enode), kernel.parent_enode(mas, enode)
+        if slot < kernel.mt_pivots[mte_node_type(parent)]:
+            pivot = mem.pivot(mte_to_node(parent), slot)
+            if pivot:
+                return pivot
+        enode = parent
+    return kernel.ulong_max

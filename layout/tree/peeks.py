@@ -32,6 +32,10 @@ class Access(Protocol):
         """The node's address."""
 
     @property
+    def offset(self) -> int:
+        """The first byte in the node that looks wrong."""
+
+    @property
     def value(self) -> Word:
         """The word that was read; 0 for a write."""
 
@@ -94,6 +98,11 @@ def is_unused(access: Access) -> bool:
 def ends_chain(access: Access) -> bool:
     """The node is the last of a chain of struct maple_alloc: it holds no other."""
     return access.mem.alloc_count(access.node) == 0
+
+
+def is_behind_last_slot(access: Access) -> bool:
+    """The word is where the slots begin: the pivot of a slot that no node of the type has."""
+    return access.offset in access.mem.slot_offset
 
 
 def is_own(access: Access) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.pointers import ARANGE_64, Word, ma_is_leaf, mte_node_type, mte_to_node
-from layout.tree.peeks import is_unused, peeks
+from layout.tree.peeks import is_behind_last_slot, peeks
 from layout.tree.state import EBUSY, EINVAL, MA_ERROR, MA_NONE, MA_ROOT, MA_START, MaState
 from layout.tree.walk import MAX_DESCENT
 
@@ -21,8 +21,8 @@ _MAX_TURNS = 1 << 20
 
 @peeks(
     "slot read as pivot",
-    holds=is_unused,
-    why="mas_anode_descend() asks for the range behind the last slot of a full node, and drops it",
+    holds=is_behind_last_slot,
+    why="mas_anode_descend() has seen all slots of a full node: the next range is dropped",
 )
 def mas_safe_min(k: Kernel, mas: MaState, node: Word, offset: int) -> Word:
     """The first index of slot ``offset`` of the state's node."""

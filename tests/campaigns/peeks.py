@@ -149,7 +149,7 @@ def smallest(
 def search(
     arch: Arch, kernel: type[Kernel], *, start: int, seconds: float, seeds: int = 10**9
 ) -> dict[Find, list[Operation]]:
-    """All finds of the seeds from ``start`` on, with the shortest trace of each."""
+    """All that the seeds from ``start`` on give, with the shortest trace of each."""
     end = time.process_time() + seconds
     found: dict[Find, list[Operation]] = {}
     for seed in range(start, start + seeds):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from terminal import on_a_terminal
 
 ROOT = Path(__file__).parents[2]
 CAPTURES = ROOT / "fixtures" / "captures"
@@ -107,39 +107,16 @@ def test_wrong_format(run):
     assert "is none of hex, fields, mt, json" in err
 
 
-def on_a_terminal(words, **variables):
-    """What a command writes to a terminal."""
-    ours, theirs = pty.openpty()
-    env = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "CI")}
-    env |= {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT)} | variables
-    with subprocess.Popen(
-        [sys.executable, "-m", "layout.cli.main", *map(str, words)],
-        stdout=theirs, stdin=subprocess.DEVNULL, env=env,
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        seen = b""
-        while True:
-            try:
-                chunk = os.read(ours, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not chunk:
-                break
-            seen += chunk
-    os.close(ours)
-    assert process.returncode == 0
-    return seen.decode().replace("\r\n", "\n")
-
-
 def test_colour_only_where_it_is_wanted(run):
     words = ("dump", MEDIUM, "--format", "fields")
     plain = run(*words)[1]
     assert "\x1b" not in plain
-    coloured = on_a_terminal(words)
+    command = [sys.executable, "-m", "layout.cli.main", *map(str, words)]
+    coloured = on_a_terminal(command)
     assert "\x1b[1m" in coloured
     assert "\x1b[32mpivot[0]" in coloured
-    assert on_a_terminal(words, NO_COLOR="1") == plain
-    assert on_a_terminal(words, TERM="dumb") == plain
+    assert on_a_terminal(command, NO_COLOR="1") == plain
+    assert on_a_terminal(command, TERM="dumb") == plain
 
 
 def test_a_pipe_that_closes_early():

@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import count, positive, tell
-from layout.cli.kernel.options import add_action, add_machines, add_results_only, source_of
+from layout.cli.common import tell
+from layout.cli.kernel.options import (
+    add_action,
+    add_campaign,
+    add_machines,
+    add_results_only,
+    source_of,
+)
 from layout.cli.kernel.progress import Progress
 from layout.memory.errors import TraceError, UsageError
 
@@ -47,15 +53,7 @@ def add(actions: Any) -> None:
     )
     add_machines(parser, "x86_64,s390x; with --against x86_64")
     add_results_only(parser)
-    parser.add_argument(
-        "--time", metavar="S", type=count, default=60, help="seconds of --fuzz; the default is 60"
-    )
-    parser.add_argument(
-        "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
-    )
-    parser.add_argument(
-        "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
-    )
+    add_campaign(parser, "seconds of --fuzz")
     parser.add_argument(
         "--out",
         metavar="DIR",

@@ -6,10 +6,11 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from layout.cli.common import count, positive, tell
+from layout.cli.common import tell
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.options import (
     add_action,
+    add_campaign,
     add_emulator,
     add_machines,
     add_results_only,
@@ -41,15 +42,7 @@ def add(actions: Any) -> None:
         ),
     )
     add_machines(parser, "all whose compiler and qemu are installed")
-    parser.add_argument(
-        "--time", metavar="S", type=count, default=60, help="seconds; the default is 60"
-    )
-    parser.add_argument(
-        "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
-    )
-    parser.add_argument(
-        "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
-    )
+    add_campaign(parser, "seconds")
     parser.add_argument(
         "--out",
         metavar="DIR",

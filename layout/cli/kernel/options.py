@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import release, tell
+from layout.cli.common import count, positive, release, tell
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -105,6 +105,19 @@ def machines(text: str | None) -> list[str]:
         )
         raise UsageError(message)
     return found
+
+
+def add_campaign(parser: argparse.ArgumentParser, time: str) -> None:
+    """Add ``--time``, ``--seed`` and ``--jobs`` of generated traces; ``time`` is what is timed."""
+    parser.add_argument(
+        "--time", metavar="S", type=count, default=60, help=f"{time}; the default is 60"
+    )
+    parser.add_argument(
+        "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
+    )
+    parser.add_argument(
+        "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
+    )
 
 
 def add_results_only(parser: argparse.ArgumentParser) -> None:
