@@ -18,6 +18,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ def results():
     states = ("WrState", "BigNode", "SubtreeState", "MaTopiary")
     for name in dict.fromkeys([*named, *(f"layout.tree.state.{each}" for each in states)]):
         module, _, wanted = name.rpartition(".")
-        tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+        tree = ast.parse(Path(find_spec(module).origin).read_text())
         [found] = [each for each in tree.body if getattr(each, "name", "") == wanted]
         yield pytest.param(found, id=name)
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from layout.memory.structs import Profile
 
 
+_DESTROYED, _END = tag(shadow.SLOT_LEN), tag(shadow.META_END)
+
+
 class View:
     """A node's history at one moment: the tags of its bytes, and its data end."""
 
@@ -31,7 +34,7 @@ class View:
         at = node - memory.near_base
         self.node = node
         self.tags = memory.shadow.tags[at : at + NODE_SIZE]
-        self.end = memory.data_end(node)
+        self.end = memory.data_end(node, self.tags)
         self.dead = memory.is_dead(node) or memory.is_freed(node)
 
     def past_end(self, a_tag: int) -> bool:
@@ -100,16 +103,15 @@ class HistoryMemory(NodeMemory):
         """A node is handed out again: what lies in it is nobody's."""
         self.shadow.wrote(node - self.near_base, shadow.tags(tag(shadow.NEVER), NODE_SIZE))
 
-    def data_end(self, node: int) -> int | None:
-        """The last slot in use, None if that is unknown."""
-        at, tags = node - self.near_base, self.shadow.tags
-        if tags[at + self._slot_len] == tag(shadow.SLOT_LEN):  # it is destroyed
+    def data_end(self, node: int, tags: array[int]) -> int | None:
+        """The last slot in use of a node whose bytes have these tags, None if that is unknown."""
+        if tags[self._slot_len] == _DESTROYED:
             return NodeMemory.read_u8(self, node + self._slot_len) - 1
         for mt in (LEAF_64, ARANGE_64):
-            place = at + self.meta_offset[mt]
-            if shadow.kind_of(tags[place]) == shadow.META_END:
-                return NodeMemory.read_u8(self, self.near_base + place)
-        full = tags[at + self.meta_offset[LEAF_64]] == tag(shadow.SLOT, self.last_slot)
+            place = self.meta_offset[mt]
+            if tags[place] == _END:
+                return NodeMemory.read_u8(self, node + place)
+        full = tags[self.meta_offset[LEAF_64]] == tag(shadow.SLOT, self.last_slot)
         return self.last_slot if full else None
 
     def is_dead(self, node: int) -> bool:
@@ -144,15 +146,21 @@ class HistoryMemory(NodeMemory):
         """Look at a field read just now; returns its value."""
         if self._watched(node):
             width = width or self.word_size
-            at = node - self.near_base + offset
+            at = node - self.near_base
+            tags = self.shadow.tags[at : at + NODE_SIZE]
             if (
-                self.shadow.tags[at : at + width] != shadow.tags(expected, width)
-                or shadow.kind_of(expected) in shadow.DATA
+                tags[offset : offset + width] != shadow.tags(expected, width)
+                or (shadow.kind_of(expected) in shadow.DATA and self._is_past(node, tags, expected))
                 or self.is_freed(node)
                 or self.is_dead(node)
             ):
                 return self.judge(View(self, node), offset, width, expected, value)
         return value
+
+    def _is_past(self, node: int, tags: array[int], expected: int) -> bool:
+        """Whether a pivot, slot or gap lies behind the data of a node with these tags."""
+        end = self.data_end(node, tags)
+        return end is not None and shadow.index_of(expected) > end
 
     def _note_run(self, node: int, offset: int, a_tag: int, values: Sequence[int]) -> Sequence[int]:
         """Look at words read just now, ``a_tag`` the first; returns them."""
