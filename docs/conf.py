@@ -16,6 +16,10 @@ copyright = "the maple-layout authors"  # noqa: A001 - Sphinx's name
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_parser"]
 myst_heading_anchors = 3  # [](glossary.md#data-end)
 html_theme = "furo"
+html_favicon = "favicon.svg"
+viewcode_follow_imported_members = (
+    False  # what a package takes from its modules is documented there
+)
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": True}
