@@ -8,6 +8,7 @@ prints how long they take. Exit code 1 if a link is broken.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MIB = 1 << 20
+
+PATIENCE = 180_000
+"""Milliseconds that a page may take."""
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 """Elements whose address a browser loads by itself, and the attribute that has it."""
@@ -92,15 +97,14 @@ def served(site: Path) -> Iterator[str]:
 
 def times(site: Path) -> Iterator[str]:
     """How long Chromium takes, with nothing in its cache."""
-    import shutil  # noqa: PLC0415 - seldom needed
-
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - seldom there
 
     with served(site) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         began = time.monotonic()
         page.goto(f"{address}/index.html")
         yield f"the first page: {time.monotonic() - began:.1f} s"
@@ -138,8 +142,11 @@ def main() -> int:
     links = "no broken link" if not found else f"{len(found)} broken links"
     print(f"{args.site}: {pages} pages, {len(files)} files, {size:.1f} MiB, {links}")
     if args.time:
+        if find_spec("playwright") is None or shutil.which("chromium") is None:
+            print("--time needs pip install '.[browser]' and chromium", file=sys.stderr)
+            return 2
         for line in times(args.site):
-            print(line)
+            print(line, flush=True)
     return 1 if found else 0
 
 
