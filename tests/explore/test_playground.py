@@ -17,7 +17,7 @@ pytestmark = pytest.mark.checkout
 
 ROOT = Path(__file__).parents[2]
 PYODIDE = ROOT / "build/pyodide/node_modules/pyodide"
-LONGEST_START = 60_000
+LONGEST_START = 120_000
 """Milliseconds that Chromium may take to load Python and to run R1, on a busy machine."""
 
 
