@@ -42,22 +42,24 @@ _LAST_WORD = re.compile(r"( contents: .*) [0-9a-f]+$", re.MULTILINE)
 
 @dataclass(slots=True)
 class Comparison:
-    """The result of a comparison: the first difference, if any, and the amount of data compared.
-
-    ``nodes`` is the number of allocated nodes, ``height`` the greatest height of the current tree.
-    ``swapped_bytes`` counts the bytes of these nodes that differ between the first machine and the
-    others but have the same meaning. ``bad`` is True if the machines agree on a fault or a failed
-    validate.
-    """
+    """The outcome of one trace on several machines."""
 
     operations: int = 0
+    """How many operations were compared."""
     difference: Difference | None = None
+    """The first difference in meaning, None if there is none."""
     nodes: int = 0
+    """How many nodes were handed out."""
     height: int = 0
+    """The greatest height of the current tree, in nodes."""
     splits: int = 0
+    """How many splits there were."""
     swapped_bytes: int = 0
+    """Bytes of these nodes that differ from the first machine's by byte order alone."""
     bad: str = ""
+    """The fault or the failed validate on which all machines agree; empty if there is none."""
     arches: tuple[str, ...] = field(default=())
+    """The names of the machines, the one first that the others are held against."""
 
     def as_json(self) -> dict[str, Any]:
         """The outcome as JSON has it."""

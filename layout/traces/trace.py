@@ -30,11 +30,14 @@ _SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One line of a trace: its number from 1, the operation, its arguments as numbers."""
+    """One line of a trace."""
 
     n: int
+    """The number of the line, from 1."""
     op: str
+    """The operation's name."""
     args: tuple[int, ...]
+    """Its arguments as numbers."""
 
     @property
     def declared(self) -> Declaration:
