@@ -38,6 +38,7 @@ from hostile_process import (
     may_mount,
     place_of,
 )
+
 from layout.host.files import settle
 
 OLD = b"what was there before"
@@ -80,9 +81,13 @@ def wrong(here, place):
         return f"exit code {here.code}: {said[-300:]!r}"
     if told.pop() or not all(line.startswith("maple-layout") for line in told):
         return f"exit code {here.code} says: {said[:300]!r}"
-    if any(len(line) > _LONGEST or any(char < " " and char != "\t" for char in line) for line in told):
+    if any(
+        len(line) > _LONGEST or any(char < " " and char != "\t" for char in line) for line in told
+    ):
         return f"a line that no terminal should get: {said[:300]!r}"
-    if here.code == 2 and len(told) != (0 if place is not None and place.name == "no stderr" else 1):
+    if here.code == 2 and len(told) != (
+        0 if place is not None and place.name == "no stderr" else 1
+    ):
         return f"exit code 2 says in {len(told)} lines: {said[:600]!r}"
     return ""
 
@@ -231,7 +236,7 @@ def campaign(kinds, first, cases, seconds=None, keep=None):
     """Carry out ``cases`` cases of each kind, from seed ``first`` on, in so many seconds at most."""
     tally = Tally()
     end = math.inf if seconds is None else time.monotonic() + seconds
-    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - no disk is needed
+    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=base) as name, contextlib.suppress(KeyboardInterrupt):
         Path(name).chmod(0o755)
         here = Campaign(Path(name), tally, keep)

@@ -34,6 +34,10 @@ def number(r):
 def damaged(r, data):
     """Bytes changed, cut, doubled, moved or put in."""
     new = bytearray(data)
+    if r.random() < 0.02:  # what takes time by the square of its length
+        at = r.randrange(len(new) + 1)
+        unit = bytes(new[at : at + r.choice((1, 2, 4, 8, 40))]) or b"x"
+        new[at:at] = unit * (r.choice((1 << 12, 1 << 17, 1 << 19)) // len(unit))
     for _ in range(r.choice((1, 1, 2, 8))):
         at = r.randrange(len(new) + 1)
         how = r.random()
@@ -112,7 +116,12 @@ def value(r, old):
     if isinstance(old, int) and r.random() < 0.5:
         return r.choice((number(r), -old, old + 1, old * 1.5))
     return r.choice(
-        (*(None, True, False, 0, -1, 1.5, 10**400, [], {}, [[]], {"": {}}), *_TEXTS, number(r), [old])
+        (
+            *(None, True, False, 0, -1, 1.5, 10**400, [], {}, [[]], {"": {}}),
+            *_TEXTS,
+            number(r),
+            [old],
+        )
     )
 
 
@@ -138,7 +147,9 @@ def document(r, text):
         elif isinstance(parent, list):
             parent[key:key] = [node] * r.choice((1, 2, 300))
         else:
-            parent[r.choice(("segments", "nodes", "root", "flags", "arch", "mm_mt", "", "x\0"))] = node
+            parent[r.choice(("segments", "nodes", "root", "flags", "arch", "mm_mt", "", "x\0"))] = (
+                node
+            )
     new = json.dumps(tree)
     if r.random() < 0.1:
         new = new.replace('": ', f'": {r.choice((_DEEP, "1e999", "-0", "9" * 5000, "nul"))}', 1)

@@ -13,8 +13,9 @@ import zlib
 from functools import cache
 from pathlib import Path
 
-import arches
 from hostile_damage import LONG, damaged, document, fields, lines, number, sections, words
+
+import arches
 from layout.cli.main import VERBS, main
 from layout.traces.trace import OPERATIONS
 

@@ -124,7 +124,9 @@ def _listened(child, read, stop_after):
     when, ended = time.monotonic() + delay, False
     try:
         while not ended:
-            ready, _, _ = select.select([handle, read], [], [], max(0, min(when, end) - time.monotonic()))
+            ready, _, _ = select.select(
+                [handle, read], [], [], max(0, min(when, end) - time.monotonic())
+            )
             if read in ready:
                 piece = os.read(read, 1 << 16)
                 err = (err + piece)[: 1 << 20]
@@ -171,7 +173,7 @@ def _child(words, folder, place, out, err):
     sys.stderr = _stream(2, "w", (encoding[0], "backslashreplace"))
     try:
         code = start()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - that is what is looked for
         with contextlib.suppress(Exception):
             os.write(2, traceback.format_exc().encode(errors="replace"))
         code = 98
@@ -286,7 +288,7 @@ def _no_folder(folder):
 def _at_step(number, act):
     """Do something at the ``number``-th step of work on files."""
 
-    def enter(folder):
+    def enter(_):
         left = number
 
         def step(event, args):
