@@ -5,7 +5,7 @@
 Each case is one command on an input that :mod:`hostile_inputs` makes, in a child process. One in
 three is carried out once more in surroundings that :mod:`hostile_process` makes: descriptors that
 are closed or full, limits, small disks, other users, errors and signals at any step. What a command
-has to do anywhere is :func:`wrong`. What breaks a rule is printed with the number that makes it
+has to do anywhere is in :mod:`hostile_rules`. What breaks a rule is printed with the number that makes it
 again: --kind KIND --seed S --cases 1; --keep DIR copies its files there.
 """
 
@@ -29,21 +29,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostile_inputs import KINDS, unit
-from hostile_process import (
-    MEGABYTES,
-    SECONDS,
-    SIGNALS,
-    Folder,
-    carried_out,
-    may_mount,
-    place_of,
-)
+from hostile_process import Folder, carried_out, may_mount, place_of
+from hostile_rules import wrong, wrong_files, wrong_here
 
 from layout.host.files import settle
 
 OLD = b"what was there before"
-_LONGEST = 2100
-"""Characters of a line on stderr at most."""
 
 
 @dataclass
@@ -55,77 +46,6 @@ class Tally:
     findings: list[str] = field(default_factory=list)
     slowest: tuple[float, str] = (0, "")
     largest: tuple[int, str] = (0, "")
-
-
-def wrong(here, place):
-    """What breaks a rule in what a command did, wherever it ran; empty if nothing does."""
-    allowed = {0, 1, 2}
-    if place is not None and place.name == "gone":
-        allowed.add(128 + signal.SIGPIPE)
-    if place is not None and place.name == "stopped":
-        allowed |= {sign * number for number in SIGNALS for sign in (-1,)}
-        allowed |= {128 + number for number in SIGNALS}
-    if place is not None and place.name == "killed":
-        allowed.add(-signal.SIGKILL)
-    if here.hung:
-        return "it hangs"
-    if here.cpu > SECONDS or here.code == -signal.SIGXCPU:
-        return f"it takes {here.cpu:.0f} s"
-    if here.megabytes > MEGABYTES:
-        return f"it takes {here.megabytes} MB"
-    if place is not None and place.name == "utf-16":
-        return "" if here.code in allowed else f"exit code {here.code}"
-    said = here.err.decode(errors="surrogateescape")
-    told = said.split("\n")
-    if here.code not in allowed:
-        return f"exit code {here.code}: {said[-300:]!r}"
-    if told.pop() or not all(line.startswith("maple-layout") for line in told):
-        return f"exit code {here.code} says: {said[:300]!r}"
-    if any(
-        len(line) > _LONGEST or any(char < " " and char != "\t" for char in line) for line in told
-    ):
-        return f"a line that no terminal should get: {said[:300]!r}"
-    if here.code == 2 and len(told) != (
-        0 if place is not None and place.name == "no stderr" else 1
-    ):
-        return f"exit code 2 says in {len(told)} lines: {said[:600]!r}"
-    return ""
-
-
-def wrong_files(here, plain, old, place):
-    """What breaks a rule of the output files: each is as before, or as it has to become."""
-    before = {} if old is None else {"out": old}
-    if here.files == before and (here.code not in {0, 1} or plain.files == before):
-        return ""
-    if any(Path(name).name.startswith(".") for name in here.files) or (
-        place is not None and place.name == "readonly"
-    ):
-        return f"files are left: {sorted(here.files)}"
-    if here.code in {0, 1} and here.files == plain.files:
-        return ""
-    ended = place is not None and place.name in {"stopped", "killed"}
-    if ended and here.files == plain.files:
-        return ""  # it came too late
-    if place is not None and place.name == "fails" and here.files == plain.files:
-        return ""  # what comes behind the last rename
-    sizes = {name: len(data) for name, data in here.files.items()}
-    return f"exit code {here.code}, and these files: {sizes}"
-
-
-def wrong_here(here, plain, old, place):
-    """What breaks a rule of these surroundings, beside what plain surroundings give."""
-    broken = wrong(here, place)
-    if broken:
-        return broken
-    if place.same and place.name != "no stderr" and here.err != plain.err and place.name != "user":
-        return f"stderr differs: {here.err[:300]!r}, elsewhere {plain.err[:300]!r}"
-    if place.same and (here.code, here.out) != (plain.code, plain.out):
-        return f"exit code {here.code}, elsewhere {plain.code}, or stdout differs"
-    if place.name in {"full", "no stdout"} and plain.out and here.code != 2:
-        return f"lost output, and exit code {here.code}"
-    if place.name == "gone" and plain.out and here.code == 0:
-        return "lost output, and exit code 0"
-    return wrong_files(here, plain, old, place)
 
 
 def after_a_kill(folder):
@@ -157,21 +77,17 @@ class Campaign:
             unit(r, folder.put)
         old = OLD if r.random() < 0.5 else None
         folder.old(old)
-        plain = carried_out(words, folder)
+        plain = carried_out(words, folder, None, kind)
         self._count(kind, seed, plain)
-        if plain.code == 2 and kind == "reader":
-            plain.files = {} if old is None else {"out": old}
-        broken = wrong(plain, None) or self._follow(kind, words, plain)
-        if kind not in {"options", "reader"}:
-            broken = broken or wrong_files(plain, plain if plain.code != 2 else plain, old, None)
-            if plain.code == 2 and plain.files != ({} if old is None else {"out": old}):
-                broken = broken or f"exit code 2, and these files: {sorted(plain.files)}"
+        broken = wrong(plain) or self._follow(kind, words, plain)
+        if kind not in {"options", "reader"}:  # these write where the words say
+            broken = broken or wrong_files(plain, plain, old)
         if broken or r.random() > 0.33 or kind in {"options", "reader"}:
             return broken
         place = place_of(r, plain.wall, mounts=self.mounts)
         folder.old(old)
         self.tally.places[place.name] += 1
-        here = carried_out(words, folder, place)
+        here = carried_out(words, folder, place, kind)
         if place.name == "killed" and here.code == -signal.SIGKILL:
             after_a_kill(folder)
             here.files = folder.files()

@@ -28,6 +28,8 @@ TOP = (1 << 64) - 1
 def line(r, state):
     """A line of a trace; ``state`` is what indexes the last ones were about."""
     op = r.choice([*OPERATIONS, *("store", "erase", "poke") * 4, "iter", "bulk", "cset"])
+    if op in {"rcu_unlock", "expect_raw", "sel"} and r.random() < 0.9:
+        op = "store"
     if op == "poke":
         tree = 0xFFFFF0000 if r.random() < 0.2 else 0x1000000000 + 256 * r.randrange(12)
         return f"poke {tree:x} {r.randrange(260):x} {r.randrange(256):x}"
@@ -38,14 +40,14 @@ def line(r, state):
     if op == "fail":
         return f"fail {r.choice(('-', '0', '1', '2 3', '0 ffffffff'))}"
     usage = OPERATIONS[op].usage.removesuffix("or -").split()
-    count = sum(name[0] not in "[." for name in usage) + r.choice((0,) * 40 + (-1, 1))
+    count = sum(name[0] not in "[." for name in usage) + r.choice((0,) * 400 + (-1, 1))
     given = [index(r, state) for _ in range(count)]
     if len(given) > 1 and r.random() < 0.8:
         given[:2] = sorted(given[:2])
     found = [op, *(f"{each:x}" for each in given)]
     if op == "bulk" and r.random() < 0.9:
         found[1:3] = [f"{r.randrange(200):x}", f"{r.choice((3, 50, 300, TOP)):x}"]
-    if r.random() < 0.01:
+    if r.random() < 0.001:
         found[r.randrange(len(found))] = r.choice(
             ("", "0x5", "zz", LONG, "\x00", "é", "#", "-", "1_0", "\udcff", "+1", "\x85")
         )
@@ -70,6 +72,8 @@ def trace(r):
     count, step = r.choice((0, 20, 300)), r.choice((1, 0x10, 0x1000))
     found += [f"store {i * step:x} {i * step + step - 1:x} 3001" for i in range(count)]
     state = [0, 0x10, step * count]
+    if r.random() < 0.95:
+        found += ["cset 10"] + ["rcu_lock"] * (r.random() < 0.2)
     found += [line(r, state) for _ in range(r.choice((1, 5, 30, 30)))]
     if r.random() < 0.05:
         found = ["#: begin", *found, f"#: end at line {r.choice((len(found) + 2, number(r)))}"]

@@ -41,6 +41,10 @@ STEPS = (
 _ORDINARY = contextlib.nullcontext()
 
 
+_ARMED: list[bool] = []
+"""Whether the command has begun."""
+
+
 @dataclass
 class Outcome:
     """What a command has done. ``code`` is negative where a signal ended it."""
@@ -52,6 +56,7 @@ class Outcome:
     wall: float
     megabytes: int
     hung: bool
+    kind: str
     files: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -90,8 +95,8 @@ class Folder:
             self.output.write_bytes(content)
 
 
-def carried_out(words, folder, place=None):
-    """Carry out a command in a child, in the surroundings of ``place``."""
+def carried_out(words, folder, place=None, kind="trace"):
+    """Carry out a command in a child, in the surroundings of ``place``; its input is of a kind."""
     around = place.around(folder) if place and place.around else _ORDINARY
     with around, (folder.top / "stdout").open("w+b") as out:
         read, write = os.pipe()
@@ -113,7 +118,7 @@ def carried_out(words, folder, place=None):
         cpu = usage.ru_utime + usage.ru_stime
         code = os.waitstatus_to_exitcode(status)
         megabytes = usage.ru_maxrss >> 10
-        return Outcome(code, out.read(), err, cpu, wall, megabytes, hung, folder.files())
+        return Outcome(code, out.read(), err, cpu, wall, megabytes, hung, kind, folder.files())
 
 
 def _listened(child, read, stop_after):
@@ -171,6 +176,7 @@ def _child(words, folder, place, out, err):
     sys.stdin = _stream(0, "r", encoding)
     sys.stdout = _stream(1, "w", encoding)
     sys.stderr = _stream(2, "w", (encoding[0], "backslashreplace"))
+    _ARMED.append(True)
     try:
         code = start()
     except BaseException:  # noqa: BLE001 - that is what is looked for
@@ -293,7 +299,11 @@ def _at_step(number, act):
 
         def step(event, args):
             nonlocal left
-            if event in STEPS and not str(args[0] if args else "").endswith((".py", ".pyc")):
+            if (
+                _ARMED
+                and event in STEPS
+                and not str(args[0] if args else "").endswith((".py", ".pyc"))
+            ):
                 left -= 1
                 if not left:
                     act()
