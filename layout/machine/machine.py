@@ -118,8 +118,9 @@ class Machine:
         return {}
 
     def forget(self, node: int) -> None:
-        """Nothing will read this freed node any more, nor what watched it."""
+        """Nothing will read this freed node any more, nor what watched it: there is more room."""
         self.mem.forget(node)
+        self.cache.more_room()
 
     # -- grace periods
 

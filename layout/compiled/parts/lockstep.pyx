@@ -161,6 +161,8 @@ cdef class LockStep:
             for other in self.replays:
                 b = other.k
                 give_back(b, a.frees[i], POISON)
+        for other in self.replays:
+            more_room(other.k, a.free_count)
         return 0
 
     cdef bint _nodes_differ(self, Core a, Core b) except -1:
