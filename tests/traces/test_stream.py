@@ -231,7 +231,7 @@ def test_a_watched_machine_forgets_what_no_line_shows(arch):
     kept, whole, none = checked(data, arch, forget=False)
     told, machine, count = checked(data, arch, forget=True)
     assert (told, none) == (kept, 0)
-    assert count == sum(machine.cache.freed_map) > 30
+    assert count == sum(machine.cache.freed_map) > 10
     assert whole.cache.freed_map == machine.cache.freed_map
     for number, freed in enumerate(machine.cache.freed_map):
         node = machine.cache.address(number)
