@@ -69,7 +69,7 @@ class Campaign:
         folder = self.folder
         folder.clear()
         words = KINDS[kind](r, folder.input, folder.output)
-        if r.random() < 0.05:  # a name that is no text
+        if r.random() < 0.05 and folder.input.exists():  # a name that is no text
             folder.input.rename(folder.put / "i\udcffn\n\u2603")
             words = [word.replace("/put/in", "/put/i\udcffn\n\u2603") for word in words]
             folder.input.write_bytes(b"")
@@ -133,7 +133,7 @@ def warm_up(folder):
         from layout.cli.main import main
 
         for kind, make in KINDS.items():
-            for seed in range(12 if kind != "reader" else 0):
+            for seed in range(3 if kind != "reader" else 0):
                 folder.clear()
                 words = make(random.Random(f"{kind} {seed}"), folder.input, folder.output)
                 with contextlib.suppress(Exception):

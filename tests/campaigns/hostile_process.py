@@ -118,6 +118,7 @@ def carried_out(words, folder, place=None, kind="trace"):
         cpu = usage.ru_utime + usage.ru_stime
         code = os.waitstatus_to_exitcode(status)
         megabytes = usage.ru_maxrss >> 10
+        kind = "ledger" if "--ledger" in words else kind
         return Outcome(code, out.read(), err, cpu, wall, megabytes, hung, kind, folder.files())
 
 

@@ -41,7 +41,9 @@ def wrong(here, place=None):
         return f"it takes {here.megabytes} MB"
     if here.code not in {0, 1, 2} | _ENDED.get(where, set()):
         return f"exit code {here.code}: {here.err[-300:]!r}"
-    return "" if where == "utf-16" else _said(here, silent=where == "no stderr")
+    if where == "utf-16" or here.kind == "ledger":  # whose table is on stderr
+        return ""
+    return _said(here, silent=where == "no stderr")
 
 
 def _said(here, *, silent):

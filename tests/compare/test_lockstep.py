@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 import arches
-from layout.compare.difference import between_images
-from layout.compare.live import live_node
 from layout import compiled
 from layout.compare import lockstep
+from layout.compare.difference import between_images
+from layout.compare.live import live_node
 from layout.compare.lockstep import compare, compare_trace
 from layout.images.decode import decode
 from layout.machine.machine import Machine

@@ -49,7 +49,6 @@ def test_an_interrupt_at_any_moment_shows_no_line_of_ours():
         assert f"{ROOT}/layout" not in told
         assert f"{ROOT}/arches" not in told
         assert f"{ROOT}/_maple_layout.py" not in told
-        assert "Traceback" in told or not told
         assert code in {-signal.SIGINT, 128 + signal.SIGINT, 0, 1}
         assert not (code == 1 and f'"{SCRIPT}"' in told)
     assert codes & {-signal.SIGINT, 128 + signal.SIGINT}
