@@ -167,9 +167,15 @@ class _Part:
             settle(self.target)
             folder, name = self.target.parent, self.target.name
             handle, temporary = tempfile.mkstemp(".part", f".{name[:_SHOWN]}.", folder)
+            try:
+                _take_over_rights(handle, self.target)
+                self.file = os.fdopen(handle, "wb")
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.close(handle)
+                Path(temporary).unlink(missing_ok=True)
+                raise
             self.name = Path(temporary)
-            self.file = os.fdopen(handle, "wb")
-            _take_over_rights(handle, self.target)
 
     def close(self, *, durable: bool) -> None:
         with named(self.path):
