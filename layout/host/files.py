@@ -69,9 +69,11 @@ class Output:
             yield begun or self.open(path)
 
     def write(self, path: str | os.PathLike[str], data: bytes | str) -> None:
-        """Write a whole file; text is UTF-8."""
+        """Write a whole file; text is UTF-8, with escapes for what no text can hold."""
+        if isinstance(data, str):
+            data = data.encode(errors="backslashreplace")
         with self.writing(path) as file:
-            file.write(data if isinstance(data, bytes) else data.encode())
+            file.write(data)
 
     def __exit__(
         self,

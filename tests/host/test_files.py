@@ -119,6 +119,11 @@ def test_an_error_before_the_first_byte_leaves_nothing(tmp_path, monkeypatch, st
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_names_that_are_no_text_are_written_as_escapes(tmp_path):
+    files.write(tmp_path / "out", "of \udcff\N{SNOWMAN}")
+    assert (tmp_path / "out").read_bytes() == b"of \\udcff\xe2\x98\x83"
+
+
 def test_a_full_device_is_named():
     with pytest.raises(OSError, match="No space left") as found:
         files.write("/dev/full", b"x" * 100_000)
