@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from layout.host.files import Output, settle
 
 TWO = """
 import sys
+from pathlib import Path
 from layout.host.files import Output
 with Output() as files:
     files.write(sys.argv[1], "new main")
@@ -107,7 +109,7 @@ def test_an_error_before_the_first_byte_leaves_nothing(tmp_path, monkeypatch, st
 
     path = tmp_path / "out"
     path.write_text("old")
-    before = len(os.listdir("/proc/self/fd"))
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
     for act in (files.check, lambda where: files.write(where, "new")):
         with monkeypatch.context() as patch:
             patch.setattr(f"layout.host.files.{step}", refuse)
@@ -116,7 +118,7 @@ def test_an_error_before_the_first_byte_leaves_nothing(tmp_path, monkeypatch, st
         assert found.value.filename == str(path)
     assert names(tmp_path) == ["out"]
     assert path.read_text() == "old"
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
 
 
 def test_names_that_are_no_text_are_written_as_escapes(tmp_path):
