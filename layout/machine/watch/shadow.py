@@ -147,7 +147,7 @@ class Cells:
         found = self._hot.get(number)
         if found is not None:
             return found
-        packed = self._cold[number] if number < len(self._cold) else b""
+        packed = self._cold[number] if 0 <= number < len(self._cold) else b""
         if not packed:
             return self._blank
         self._cold[number] = b""
@@ -160,6 +160,9 @@ class Cells:
     def _cool(self) -> None:
         """Pack the older half of the cells."""
         for number in list(islice(self._hot, _HOT // 2)):
+            if number < 0:  # nothing lies below the nodes
+                del self._hot[number]
+                continue
             packed = zlib.compress(self._hot.pop(number).tobytes(), 1)
             if self._known is not None:
                 if len(self._known) > _MOST_KNOWN:
@@ -173,7 +176,7 @@ class Cells:
         """The numbers of the cell at ``at`` are not needed any more."""
         number = at // _CELL
         self._hot.pop(number, None)
-        if number < len(self._cold):
+        if 0 <= number < len(self._cold):
             self._cold[number] = b""
 
 
