@@ -56,6 +56,10 @@ def _text(argument: Argument, value: int) -> str:
     return "-" if value == NO_LIMIT else f"{value:x}"
 
 
+_UNSIGNED_INT = (1 << 32) - 1
+"""What a flag that a kernel's function takes is cut to."""
+
+
 def parse(lines: Iterable[str], ulong_max: int) -> Iterator[Operation]:
     """The operations of a trace for a machine whose largest number is ``ulong_max``.
 
@@ -129,4 +133,4 @@ def _number(n: int, argument: Argument, text: str, ulong_max: int) -> int:
         raise TraceError(n, f"there is no tree {number:x}: {name} is 0 to {TREES - 1}")
     if kind is Kind.BYTE and number > 0xFF:
         raise TraceError(n, f"{name} is {number:x}, a byte is 0 to ff")
-    return number
+    return number & _UNSIGNED_INT if kind is Kind.FLAGS else number
