@@ -22,8 +22,9 @@ from layout.cli.kernel.progress import Progress
 
 if TYPE_CHECKING:
     from layout.ckernel.build import Built
+    from layout.ckernel.campaign import Campaign
     from layout.ckernel.coverage import Coverage
-    from layout.ckernel.fuzz import Campaign, Found
+    from layout.ckernel.fuzz import Found
     from layout.ckernel.source import KernelSource
     from layout.formats.findings import Checked
 
@@ -115,7 +116,7 @@ def _counting(source: KernelSource) -> Built | None:
     return None
 
 
-def _line(campaign: Campaign) -> str:
+def _line(campaign: Campaign[Found]) -> str:
     return (
         f"{campaign.seconds:.0f} s: {campaign.traces} traces, "
         f"{campaign.operations} operations, {len(campaign.found)} causes of difference, "
@@ -124,7 +125,7 @@ def _line(campaign: Campaign) -> str:
 
 
 def _campaign_json(
-    source: KernelSource, campaign: Campaign, executed: Coverage | None
+    source: KernelSource, campaign: Campaign[Found], executed: Coverage | None
 ) -> dict[str, Any]:
     return {
         "equal": not campaign.found and not campaign.earlier,
@@ -152,7 +153,7 @@ def _campaign_json(
     }
 
 
-def _checked(campaign: Campaign) -> list[Checked]:
+def _checked(campaign: Campaign[Found]) -> list[Checked]:
     """Each kind of difference, and the machines without one."""
     from layout.formats.findings import Checked, Finding
 
@@ -185,7 +186,9 @@ def _found_json(found: Found) -> dict[str, Any]:
     }
 
 
-def _print_campaign(source: KernelSource, campaign: Campaign, executed: Coverage | None) -> None:
+def _print_campaign(
+    source: KernelSource, campaign: Campaign[Found], executed: Coverage | None
+) -> None:
     machines = ", ".join(f"{name} {number}" for name, number in campaign.on.items())
     print(f"{source}; the emulator is {source.emulator}")
     print(
