@@ -81,6 +81,7 @@ class Trial(Generic[W]):
     fault: str = ""
     too_long: bool = False
     too_large: bool = False
+    forgiven: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -117,6 +118,7 @@ class Campaign(Generic[X]):
         self.too_long += trial.too_long
         self.too_large += trial.too_large
         self.counts += trial.counts
+        self.forgiven += trial.forgiven
         self.on[trial.on] += 1
 
 

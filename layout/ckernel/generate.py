@@ -52,6 +52,13 @@ PROFILES: dict[str, dict[str, float]] = {
 }
 """How likely each move is, where it is not as usual."""
 
+DIRECTED: dict[str, dict[str, float]] = {
+    "bounds": {"gap": 20, "allocate": 20, "insert": 20, "read": 30, "cursor": 25, "erase": 12,
+               "clear": 10, "crowd": 1, "bulk": 0, "tree": 1},
+}  # fmt: skip
+"""Profiles that only a caller chooses. The indexes of ``bounds`` are the first and last ones, and
+those at the edges of the ranges and the leaves that the tree has."""
+
 _ABUSE = {"stale": 4, "overfill": 2, "absurd": 1}
 """What the kernel's code is known not to survive."""
 
@@ -81,12 +88,14 @@ def generate(  # noqa: PLR0913 - what a trace depends on
     without: frozenset[str] = frozenset(),
     version: str = DEFAULT_VERSION,
     until: float = math.inf,
+    profile: str = "",
 ) -> Generated:
     """The trace that belongs to a seed on a machine, without operations named ``without``.
 
     ``version`` is the kernel that carries it out. It is cut off at ``until``, of time.monotonic().
+    ``profile`` is one of DIRECTED; without it the seed chooses one of PROFILES.
     """
-    maker = _Maker(seed, arch, without, version, abuse=abuse)
+    maker = _Maker(seed, arch, without, version, abuse=abuse, profile=profile)
     maker.until = until
     made = maker.made
     try:
@@ -102,15 +111,22 @@ def generate(  # noqa: PLR0913 - what a trace depends on
 class _Maker:
     """One trace in the making; every move appends one operation or more."""
 
-    def __init__(
-        self, seed: int, arch: Arch, without: frozenset[str], version: str, *, abuse: bool
+    def __init__(  # noqa: PLR0913 - what a trace depends on
+        self,
+        seed: int,
+        arch: Arch,
+        without: frozenset[str],
+        version: str,
+        *,
+        abuse: bool,
+        profile: str,
     ) -> None:
         pick = self.random = random.Random(seed)  # noqa: S311 - no secret
         self.top = arch.ulong_max
         self.until = math.inf
         self.without = without
         self.runner = SummingRunner(arch, version)
-        self.profile = pick.choice(list(PROFILES))
+        self.profile = profile or pick.choice(list(PROFILES))
         self.made = Generated(self.profile)
         self.length = pick.choice([60, 120, 200, 300])
         self.terrain = pick.choice(
@@ -129,7 +145,10 @@ class _Maker:
         self.cursor_stale = False
         self.refusing = 0
         self.reading = False
-        weights = {**_USUAL, **PROFILES[self.profile]}
+        self.edges = 0
+        if self.profile == "bounds":
+            self.terrain, self.pool = "bounds", [0, 1, self.top - 1, self.top]
+        weights = {**_USUAL, **(PROFILES | DIRECTED)[self.profile]}
         if abuse:
             weights |= _ABUSE
         self.moves: list[Callable[[], None]] = [getattr(self, f"_{name}") for name in weights]
@@ -139,7 +158,7 @@ class _Maker:
         """Set up the trees, make moves, look at everything."""
         pick = self.random
         flags = pick.choice(_FLAGS)
-        if self.profile == "allocation":
+        if self.profile == "allocation" or (self.profile == "bounds" and self.chance(0.7)):
             flags |= 1
         if self.profile == "rcu":
             flags |= 2
@@ -186,6 +205,8 @@ class _Maker:
     def index(self) -> int:
         """An index where this trace plays, often next to one that was used."""
         pick, terrain = self.random, self.terrain
+        if terrain == "bounds":
+            return self._edge()
         if self.chance(0.3):
             near = pick.choice(self.pool) + pick.choice([-1, 0, 0, 0, 1])
             return (
@@ -208,9 +229,24 @@ class _Maker:
         }
         return max(0, min(choose[terrain](), self.top))
 
+    def _edge(self) -> int:
+        """The first or last index of all, or of a range or leaf, or one beside it."""
+        pick, made = self.random, len(self.made.operations)
+        if made >= self.edges:
+            self.edges = made + 10
+            found = decode(self.runner.mem, self.runner.tree)
+            edges = [at for first, last, _ in found.ranges for at in (first, last)]
+            edges += [at for leaf in found.nodes for at in (leaf.min, leaf.max)]
+            self.pool = [0, 0, 1, self.top, self.top, self.top - 1, pick.getrandbits(8), *edges]
+        return max(0, min(pick.choice(self.pool) + pick.choice([-2, -1, 0, 0, 0, 1, 2]), self.top))
+
     def range(self) -> tuple[int, int]:
         """First and last index, both inclusive."""
         pick = self.random
+        if self.terrain == "bounds":
+            first = self._edge()
+            near = first + pick.choice([0, 0, 1, 2, 9, 0x40])
+            return first, (max(first, self._edge()) if self.chance(0.3) else min(near, self.top))
         length = pick.randrange(1, self.longest + 1)
         if self.terrain == "rising" and self.chance(0.75):
             first = self.front + pick.choice([0, 0, 0, pick.randrange(20)])

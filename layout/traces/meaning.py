@@ -1,0 +1,572 @@
+"""What the API says: operations' answers, held against a plain model of ranges.
+
+The answers are transcript lines, of the emulator or of the kernel's own code. What a line does not
+say of the kernel is asked of a :class:`Witness`. Wrong answers that are known are :data:`QUIRKS`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from layout.memory.pointers import (
+    LEAF_64,
+    MT_FLAGS_ALLOC_RANGE,
+    MT_FLAGS_ALLOC_WRAPPED,
+    MT_FLAGS_HEIGHT_MASK,
+    mt_is_reserved,
+    mte_node_type,
+    xa_is_advanced,
+    xa_is_node,
+    xa_is_zero,
+)
+from layout.traces.language import NO_LIMIT
+from layout.traces.model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from layout.traces.session import Line
+    from layout.traces.trace import Operation
+
+
+class WrongResultError(AssertionError):
+    """An operation whose result, or the tree after it, differs from the model."""
+
+
+class Quirk(NamedTuple):
+    """An answer that the model does not give, and is forgiven: when, what it is, and why."""
+
+    operations: str
+    when: str
+    answer: str
+    why: str
+
+
+QUIRKS = {
+    "inserted over all": Quirk(
+        "insert",
+        "the range, widened by free ranges if V is NULL, is 0 to ULONG_MAX, and the root is a leaf",
+        "0 instead of -EEXIST: all entries are replaced",
+        "a bug: [](found.md#an-insertion-over-all-indexes-replaces-the-tree)",
+    ),
+    "overlooked": Quirk(
+        "empty_area_rev, alloc_rrange",
+        "the free range begins in the first slot of the root, and that slot or the search ends at "
+        "ULONG_MAX",
+        "-EBUSY, though there is room",
+        "a bug: [](found.md#a-reverse-search-up-to-ulong_max-misses-every-gap-in-the-first-slot)",
+    ),
+    "start of a NULL": Quirk(
+        "alloc_range, alloc_rrange, alloc_cyclic",
+        "V is NULL, and the tree has nodes",
+        "the start of the whole free range, below the lower limit",
+        "a bug: [](found.md#the-start-of-an-allocated-null-is-too-low)",
+    ),
+    "below the limit": Quirk(
+        "prev, cprev, cfind_rev, cprev_range, cfind_range_rev",
+        "the tree has no nodes, only an entry at 0, and MIN is above 0",
+        "the entry at 0",
+        "a bug: [](found.md#a-search-down-to-a-limit-finds-the-entry-at-0-below-it)",
+    ),
+    "returned by mas_store": Quirk(
+        "mstore",
+        "the range covers more than one range",
+        "the entry at A, or in 6.12 over several leaves something else; the comment of mas_store() "
+        "promises the first entry between A and B",
+        "the comment is wrong: [](found.md#mas_store-does-not-return-the-first-entry)",
+    ),
+    "freed in RCU mode": Quirk(
+        "all that change the tree",
+        "the tree is in RCU mode, or was when nodes of it were replaced, and tracks no gaps",
+        "a crash, or another node is freed",
+        "two bugs: [](found.md#the-last-child-of-a-destroyed-node-loses-two-bytes-of-its-address), "
+        "[](found.md#metadata-is-taken-for-a-child-when-a-tall-tree-is-freed)",
+    ),
+    "refused": Quirk(
+        "all that allocate",
+        "the trace has allocations refused",
+        "-ENOMEM, and nothing is stored; from erase and cerase of 6.12 and 7.2 the entry, though "
+        "it stays",
+        "as documented; mtree_erase() cannot say that it failed, and 7.3 no longer does",
+    ),
+    "stored from an end": Quirk(
+        "cstore",
+        "the cursor is paused, or beyond what it could find",
+        "any: the model takes over what the tree is then",
+        "no comment says where such a state stands",
+    ),
+    "moved from an end": Quirk(
+        "cnext, cfind, cprev, cfind_rev and their _range forms",
+        "the cursor is beyond what it could find, or the step begins where it was just set",
+        "any entry of the tree, with its range",
+        "which step comes next differs by function and version, and no comment says it",
+    ),
+}
+"""Every answer that the model forgives, by a short name."""
+
+
+class Witness(Protocol):
+    """What a judge asks of the kernel beside its answers, of the tree with a number."""
+
+    def root(self, number: int) -> int:
+        """The root word before the operation."""
+        ...
+
+    def flags(self, number: int) -> int:
+        """ma_flags before the operation."""
+        ...
+
+    def first_end(self, number: int) -> int:
+        """The last index of the first slot of a root that is a node."""
+        ...
+
+    def entry_at(self, number: int, index: int) -> int:
+        """The entry there after the operation."""
+        ...
+
+    def cursor(self) -> tuple[str, int, int] | None:
+        """Status, index and last of the cursor before the operation, if they are known."""
+        ...
+
+
+class Judge:
+    """A model of each tree of a machine, and what each operation should answer.
+
+    ``top`` is the largest index, ``forgiven`` counts the quirks that were met. ``forgiving``
+    names those that are no errors.
+    """
+
+    def __init__(
+        self, top: int, trees: int, witness: Witness, forgiving: frozenset[str] = frozenset(QUIRKS)
+    ) -> None:
+        self.models = [Model(top) for _ in range(trees)]
+        self.number = 0
+        self.cursor_tree = 0
+        self.adopt: int | None = None
+        self.forgiven: Counter[str] = Counter()
+        self._top = top
+        self._witness = witness
+        self._forgiving = forgiving
+        self._limited = False
+        self._at: Operation
+        self._checks: dict[str, Callable[..., None]] = {
+            name[7:]: getattr(self, name) for name in dir(self) if name.startswith("_check_")
+        }
+
+    @property
+    def model(self) -> Model:
+        """The model of the current tree."""
+        return self.models[self.number]
+
+    def leave_out(self, operation: str) -> None:
+        """Judge an operation no more; what it changes must be adopted."""
+        self._checks.pop(operation, None)
+
+    def judge(self, operation: Operation, line: Line) -> None:
+        """Look at what an operation answered, and carry it out on the model.
+
+        Raises WrongResultError.
+        """
+        self._at = operation
+        if "error" in line:
+            return  # this kernel has no such function
+        if "fault" in line:
+            self.wrong(f"the machine stops: {line['fault']['message']}")
+        if line.get("warn") and not any(map(mt_is_reserved, operation.args)):
+            self.wrong(f"the kernel warns: {line.get('printk', 'WARN_ON')}")
+        check = self._checks.get(operation.op)
+        if check is not None:
+            check(line, *operation.args)
+
+    def compare(self, number: int, ranges: Sequence[tuple[int, int, int]]) -> None:
+        """Hold a tree's ranges against its model. Raises WrongResultError."""
+        model = self.models[number]
+        if number == self.adopt:
+            model.ranges = {first: (last, entry) for first, last, entry in ranges}
+            self.adopt = None
+        wanted = model.items()
+        if list(ranges) != wanted:
+            self.wrong(f"tree {number} has {_compare(list(ranges), wanted)}")
+
+    def wrong(self, message: str) -> None:
+        """Say that the last operation is wrong. Raises WrongResultError."""
+        raise WrongResultError(f"line {self._at.n} ({self._at}): {message}")
+
+    def forgives(self, name: str) -> bool:
+        """Whether a quirk, which is met here, is forgiven; it is counted."""
+        if name not in self._forgiving:
+            return False
+        self.forgiven[name] += 1
+        return True
+
+    def _equal(self, line: Line, key: str, wanted: int | str) -> None:
+        wanted = f"{wanted:x}" if isinstance(wanted, int) and key not in {"ret", "err"} else wanted
+        if line.get(key) != wanted:
+            self.wrong(f"{key} is {line.get(key)}, it should be {wanted}")
+
+    def _range(self, line: Line, found: tuple[int, int, int]) -> None:
+        for key, wanted in zip(("entry", "index", "last"), (found[2], *found[:2]), strict=True):
+            self._equal(line, key, wanted)
+
+    # -- trees
+
+    def _check_init(self, _line: Line, _flags: int) -> None:
+        self.model.ranges.clear()
+
+    def _check_sel(self, _line: Line, number: int) -> None:
+        self.number = number
+
+    def _check_destroy(self, _line: Line) -> None:
+        self.model.ranges.clear()
+
+    def _check_dup(self, line: Line, number: int) -> None:
+        self.models[number] = Model(self._top)
+        self._copied(line, number)
+
+    def _check_dup_noinit(self, line: Line, number: int) -> None:
+        flags = self._witness.flags(self.number) ^ self._witness.flags(number)
+        if self.models[number].ranges or flags & ~MT_FLAGS_HEIGHT_MASK:
+            self._equal(line, "ret", -errno.EINVAL)
+        else:
+            self._copied(line, number)
+
+    def _copied(self, line: Line, number: int) -> None:
+        if not self._is_refused(line):
+            self._equal(line, "ret", 0)
+            self.models[number] = self.model.copy()
+
+    def _check_validate(self, line: Line) -> None:
+        if not line["ok"]:
+            self.wrong(f"tree {self.number} does not pass mt_validate: {line.get('printk', '')}")
+
+    def _check_fail(self, _line: Line, after: int, calls: int | None = None) -> None:
+        self._limited = after != NO_LIMIT and calls != 0
+
+    _check_failnw = _check_fail
+
+    def _is_refused(self, line: Line, key: str = "ret") -> bool:
+        return self._limited and line[key] == -errno.ENOMEM and self.forgives("refused")
+
+    # -- writes
+
+    def _check_store(self, line: Line, first: int, last: int, entry: int) -> None:
+        if xa_is_advanced(entry) or first > last:
+            self._equal(line, "ret", -errno.EINVAL)
+        elif not self._is_refused(line):
+            self._equal(line, "ret", 0)
+            self.model.store(first, last, entry)
+
+    _check_storenw = _check_store
+
+    def _check_mstore(self, line: Line, first: int, last: int, entry: int) -> None:
+        if first > last:
+            self._equal(line, "err", -errno.EINVAL)
+        elif not self._is_refused(line, "err"):
+            self._equal(line, "err", 0)
+            before = [e for *_, e in self.model.items(first, last)]
+            wanted = f"{before[0] if before else 0:x}"
+            several = self.model.span(first)[1] < last
+            if line["entry"] != wanted and not (several and self.forgives("returned by mas_store")):
+                self._equal(line, "entry", wanted)
+            self.model.store(first, last, entry)
+
+    def _check_insert(self, line: Line, first: int, last: int, entry: int) -> None:
+        if xa_is_advanced(entry) or first > last:
+            self._equal(line, "ret", -errno.EINVAL)
+        elif not self._is_refused(line):
+            free = self.model.is_free(first, last)
+            if not free and line["ret"] == 0:
+                free = self._overwrites(first, last, entry)
+            self._equal(line, "ret", 0 if free else -errno.EEXIST)
+            if free:
+                self.model.store(first, last, entry)
+
+    def _overwrites(self, first: int, last: int, entry: int) -> bool:
+        """Whether an insertion does not ask what is there."""
+        if not entry:
+            first, last = self.model.widened(first, last)
+        root = self._witness.root(self.number)
+        is_leaf = xa_is_node(root) and mte_node_type(root) == LEAF_64
+        return is_leaf and (first, last) == (0, self._top) and self.forgives("inserted over all")
+
+    def _check_erase(self, line: Line, index: int) -> None:
+        found = self.model.at(index)
+        self._equal(line, "entry", found[2] if found else 0)
+        if not self._stays(self.number, index):
+            self.model.erase(index)
+
+    def _stays(self, number: int, index: int) -> bool:
+        """Whether an erase was refused."""
+        refused = self._limited and self._witness.entry_at(number, index) != 0
+        return refused and self.forgives("refused")
+
+    def _check_prealloc(self, line: Line, first: int, last: int, entry: int) -> None:
+        if not self._is_refused(line):
+            self._equal(line, "ret", 0)
+            self.model.store(first, last, entry)
+
+    def _check_bulk(  # noqa: PLR0913 - the operation's arguments
+        self, line: Line, _expected: int, count: int, first: int, step: int, size: int, value: int
+    ) -> None:
+        if self._is_refused(line):
+            return
+        self._equal(line, "ret", 0)
+        top = self._top
+        for i in range(line.get("err_at", count)):
+            index = first + i * step & top
+            self.model.store(index, index + size - 1 & top, value + i * 0x1000 & top)
+        if "err_at" in line and not self._limited:
+            self.wrong(f"store {line['err_at']} fails")
+
+    def _check_alloc_range(self, line: Line, entry: int, size: int, low: int, high: int) -> None:
+        self._check_alloc(line, entry, size, (low, high), reverse=False)
+
+    def _check_alloc_rrange(self, line: Line, entry: int, size: int, low: int, high: int) -> None:
+        self._check_alloc(line, entry, size, (low, high), reverse=True)
+
+    def _check_alloc(
+        self, line: Line, entry: int, size: int, bounds: tuple[int, int], *, reverse: bool
+    ) -> None:
+        if not self._tracks_gaps or mt_is_reserved(entry):
+            self._equal(line, "ret", -errno.EINVAL)
+        elif not self._is_refused(line):
+            start = self._check_area(line, *bounds, size, reverse=reverse)
+            if start is not None:
+                self._allocated(line, entry, start, size)
+
+    @property
+    def _tracks_gaps(self) -> bool:
+        return bool(self._witness.flags(self.number) & MT_FLAGS_ALLOC_RANGE)
+
+    def _allocated(self, line: Line, entry: int, start: int, size: int) -> None:
+        if not entry and line.get("start") != f"{start:x}":
+            widened, _ = self.model.widened(start, start + size - 1)
+            if xa_is_node(self._witness.root(self.number)) and self.forgives("start of a NULL"):
+                start = widened
+        self._equal(line, "start", start)
+        if "next" in line:
+            self._equal(line, "next", start + 1 & self._top)
+        if entry:
+            self.model.store(start, start + size - 1, entry)
+
+    def _check_alloc_cyclic(self, line: Line, entry: int, low: int, high: int, after: int) -> None:
+        if not self._tracks_gaps or mt_is_reserved(entry):
+            self._equal(line, "ret", -errno.EINVAL)
+            return
+        if self._is_refused(line):
+            return
+        begin = max(low, after)
+        start, error = self._lowest(begin, high)
+        wrapped = self._witness.flags(self.number) & MT_FLAGS_ALLOC_WRAPPED
+        ret = error or int(bool(wrapped))
+        if start is None and begin > low:
+            start, error = self._lowest(low, high)
+            ret = error or 1
+        self._equal(line, "ret", ret)
+        if start is not None:
+            self._allocated(line, entry, start, 1)
+
+    def _lowest(self, low: int, high: int) -> tuple[int | None, int]:
+        """The lowest free index, or an error."""
+        if low > high:
+            return None, -errno.EINVAL
+        start = self.model.free_area(1, low, high, reverse=False)
+        return start, 0 if start is not None else -errno.EBUSY
+
+    def _check_area(
+        self, line: Line, low: int, high: int, size: int, *, reverse: bool = False
+    ) -> int | None:
+        """Where the area is that should be found, None if none should be."""
+        if low > high or not size or high - low < size - 1:
+            self._equal(line, "ret", -errno.EINVAL)
+            return None
+        start = self.model.free_area(size, low, high, reverse=reverse)
+        overlooked = start is not None and line["ret"] == -errno.EBUSY and reverse
+        if overlooked and self._overlooked(start, high):
+            start = None
+        self._equal(line, "ret", -errno.EBUSY if start is None else 0)
+        return start
+
+    def _overlooked(self, start: int | None, high: int) -> bool:
+        """Whether a reverse search misses this run."""
+        assert start is not None
+        if not xa_is_node(self._witness.root(self.number)):
+            return False
+        first = self._witness.first_end(self.number)
+        return start <= first and self._top in (high, first) and self.forgives("overlooked")
+
+    # -- reads
+
+    def _check_load(self, line: Line, index: int) -> None:
+        self._equal(line, "entry", self.model.load(index))
+
+    def _check_find(self, line: Line, index: int, limit: int) -> None:
+        found = [(last, e) for _, last, e in self.model.items(index, limit) if not xa_is_zero(e)]
+        self._equal(line, "entry", found[0][1] if found else 0)
+        self._equal(line, "index", found[0][0] + 1 & self._top if found else index)
+
+    def _check_find_after(self, line: Line, index: int, limit: int) -> None:
+        if index:  # 0 is what the index before wrapped to
+            self._check_find(line, index, limit)
+        else:
+            self._equal(line, "entry", 0)
+
+    def _check_next(self, line: Line, index: int, limit: int) -> None:
+        later = [e for first, _, e in self.model.items() if index < first <= limit]
+        self._equal(line, "entry", later[0] if later else 0)
+
+    def _check_prev(self, line: Line, index: int, low: int) -> None:
+        earlier = [e for _, last, e in self.model.items() if low <= last < index]
+        self._found_below(line, self.number, earlier, low)
+
+    def _found_below(self, line: Line, number: int, earlier: list[int], low: int) -> None:
+        if not earlier and low and not xa_is_node(self._witness.root(number)):
+            only = self.models[number].at(0)
+            below = only is not None and line["entry"] == f"{only[2]:x}"
+            if below and self.forgives("below the limit"):
+                return
+        self._equal(line, "entry", earlier[-1] if earlier else 0)
+
+    def _check_walk(self, line: Line, index: int) -> None:
+        self._range(line, self.model.span(index))
+
+    def _check_iter(self, line: Line, low: int, high: int) -> None:
+        wanted = [[f"{n:x}" for n in found] for found in self.model.items(low, high)]
+        if line["ranges"] != wanted:
+            self.wrong(f"there are {_compare(line['ranges'], wanted)}")
+
+    def _check_empty_area(self, line: Line, low: int, high: int, size: int) -> None:
+        self._check_found_area(line, low, high, size, reverse=False)
+
+    def _check_empty_area_rev(self, line: Line, low: int, high: int, size: int) -> None:
+        self._check_found_area(line, low, high, size, reverse=True)
+
+    def _check_found_area(
+        self, line: Line, low: int, high: int, size: int, *, reverse: bool
+    ) -> None:
+        if self._tracks_gaps:  # without, the caller must not ask
+            start = self._check_area(line, low, high, size, reverse=reverse)
+            if start is not None:
+                self._equal(line, "index", start)
+                self._equal(line, "last", start + size - 1)
+
+    # -- the cursor
+
+    def _check_cset(self, _line: Line, _index: int, _last: int | None = None) -> None:
+        self.cursor_tree = self.number
+
+    def _check_cwalk(self, line: Line) -> None:
+        before = self._witness.cursor()
+        if before is not None and before[0] != "error":
+            self._range(line, self.models[self.cursor_tree].span(before[1]))
+
+    def _check_cstore(self, line: Line, entry: int) -> None:
+        before = self._witness.cursor()
+        if self._is_refused(line):
+            return
+        if before is not None and before[0] in {"start", "active"} and before[1] <= before[2]:
+            self._equal(line, "ret", 0)
+            self.models[self.cursor_tree].store(before[1], before[2], entry)
+        elif self.forgives("stored from an end"):
+            self.adopt = self.cursor_tree
+
+    def _check_cerase(self, line: Line) -> None:
+        before = self._witness.cursor()
+        if before is None:
+            self.adopt = self.cursor_tree
+            return
+        model, index = self.models[self.cursor_tree], before[1]
+        found = model.at(index)
+        self._equal(line, "entry", found[2] if found else 0)
+        if not self._stays(self.cursor_tree, index):
+            model.erase(index)
+
+    def _check_cfind(self, line: Line, limit: int) -> None:
+        self._check_forward(line, limit, here=True)
+
+    def _check_cnext(self, line: Line, limit: int) -> None:
+        self._check_forward(line, limit, here=False)
+
+    def _check_cfind_rev(self, line: Line, low: int) -> None:
+        self._check_backward(line, low, here=True)
+
+    def _check_cprev(self, line: Line, low: int) -> None:
+        self._check_backward(line, low, here=False)
+
+    def _check_cnext_range(self, line: Line, limit: int) -> None:
+        self._check_found(line)
+        before = self._witness.cursor()
+        if before is not None and before[0] == "active" and before[2] < limit:
+            self._range(line, self.models[self.cursor_tree].span(before[2] + 1))
+
+    _check_cfind_range = _check_cnext_range
+
+    def _check_cprev_range(self, line: Line, low: int) -> None:
+        self._check_found(line)
+        before = self._witness.cursor()
+        if before is not None and before[0] == "active" and before[1] > low:
+            self._range(line, self.models[self.cursor_tree].span(before[1] - 1))
+
+    _check_cfind_range_rev = _check_cprev_range
+
+    def _check_forward(self, line: Line, limit: int, *, here: bool) -> None:
+        self._check_found(line)
+        before = self._witness.cursor()
+        if before is None:
+            return
+        status, index, last = before
+        items = self.models[self.cursor_tree].items()
+        if status == "active" and last < limit:
+            after = [e for first, _, e in items if last < first <= limit]
+        elif status == "pause" and here and last < limit:
+            after = [e for first, end, e in items if end > last and first <= limit]
+        elif status == "start" and here and index <= limit:
+            after = [e for first, end, e in items if end >= index and first <= limit]
+        elif status == "start" and not here and last < limit:
+            after = [e for first, _, e in items if index < first <= limit]
+        else:
+            self.forgives("moved from an end")
+            return
+        self._equal(line, "entry", after[0] if after else 0)
+
+    def _check_backward(self, line: Line, low: int, *, here: bool) -> None:
+        self._check_found(line)
+        before = self._witness.cursor()
+        if before is None:
+            return
+        status, index, _ = before
+        items = self.models[self.cursor_tree].items()
+        if status == "active" and index > low:
+            earlier = [e for _, end, e in items if low <= end < index]
+        elif status == "start" and here and index >= low:
+            earlier = [e for first, end, e in items if first <= index and end >= low]
+        elif status == "start" and not here and index > low:
+            earlier = [e for _, end, e in items if low <= end < index]
+        else:
+            self.forgives("moved from an end")
+            return
+        self._found_below(line, self.cursor_tree, earlier, low)
+
+    def _check_found(self, line: Line) -> None:
+        """Check that the entry and the range that a cursor found exist."""
+        if entry := int(line["entry"], 16):
+            found = (int(line["index"], 16), int(line["last"], 16), entry)
+            if self.models[self.cursor_tree].at(found[0]) != found:
+                first, last, entry = found
+                self.wrong(f"{entry:x} is found at {first:x}-{last:x}, where it is not")
+
+
+def _compare(found: list[Any], wanted: list[Any]) -> str:
+    """The first range of two lists that differs, in words."""
+    for i, item in enumerate(wanted):
+        if i == len(found) or found[i] != item:
+            has = _range(found[i]) if i < len(found) else "no more ranges"
+            return f"{has}, it should be {_range(item)}"
+    return f"{_range(found[len(wanted)])}, which should not be there"
+
+
+def _range(item: tuple[int | str, ...]) -> str:
+    first, last, entry = (f"{n:x}" if isinstance(n, int) else n for n in item)
+    return f"{entry} at {first}-{last}"
