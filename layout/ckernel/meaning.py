@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _EVERY = 5
 """Changes after which all of a tree is compared."""
 
+_NUMBER = re.compile(r"-?\b(?=[a-f]*[0-9])[0-9a-f]+\b|\b[a-f]+\b")
+
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
@@ -50,7 +52,7 @@ class Wrong:
     def kind(self) -> str:
         """The same for all traces that fail alike: the message without its numbers."""
         message = self.message.partition("): ")[2]
-        return f"{self.operation.op}: {re.sub(r'-?\b[0-9a-f]*[0-9][0-9a-f]*\b', '#', message)}"
+        return f"{self.operation.op}: {_NUMBER.sub('#', message)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,9 @@ class _Step(NamedTuple):
         return (*self.before, self.operation, *self.after)
 
 
-def _steps(operations: Iterable[Operation], top: int) -> Iterator[_Step]:
+def _steps(  # noqa: C901 - a case for each kind of operation
+    operations: Iterable[Operation], top: int
+) -> Iterator[_Step]:
     """The operations with those that look; the last step looks at all trees."""
     current = cursor_tree = writes = 0
     used = {0}
@@ -139,12 +143,11 @@ def _steps(operations: Iterable[Operation], top: int) -> Iterator[_Step]:
 
         if op == "sel":
             current = args[0]
-            used.add(current)
         elif op == "cset":
             cursor_tree = current
         elif op in {"fail", "failnw"}:
             limited = args[0] != NO_LIMIT
-        elif op in {"dup", "dup_noinit"}:
+        if op in {"sel", "dup", "dup_noinit"}:
             used.add(args[0])
         seen = _seen_before(operation, current, top)
         if seen is not None:
@@ -169,7 +172,7 @@ def _steps(operations: Iterable[Operation], top: int) -> Iterator[_Step]:
 
 
 def _seen_before(operation: Operation, current: int, top: int) -> int | None:
-    """The tree whose nodes matter before an operation: they are lost, or a search overlooks some."""
+    """The tree whose nodes matter before an operation: they are lost, or overlooked."""
     op, args = operation.op, operation.args
     if op in {"dup", "dup_noinit"}:
         return args[0]

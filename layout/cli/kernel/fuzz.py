@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import tell
 from layout.cli.findings import add_findings, ready, tell_findings
+from layout.cli.kernel.meaning import add_meaning, meaning_campaign
 from layout.cli.kernel.options import (
     add_action,
     add_campaign,
@@ -64,6 +65,7 @@ def add(actions: Any) -> None:
     )
     add_emulator(parser)
     add_results_only(parser)
+    add_meaning(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_findings(parser)
 
@@ -77,6 +79,8 @@ def _act(args: argparse.Namespace) -> int:
 
     names = machines(args.arch)  # a name that is none is told before anything is unpacked
     ready(args)
+    if args.meaning:
+        return meaning_campaign(args)
     source = compared_source(args)
     if source.unlike and not args.kernel:
         return against_itself(args, source)
