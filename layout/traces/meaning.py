@@ -117,7 +117,7 @@ QUIRKS = {
     ),
     "moved from an end": Quirk(
         "cnext, cfind, cprev, cfind_rev and their _range forms",
-        "the cursor is beyond what it could find, or the step begins where it was just set",
+        "the cursor is beyond what it could find",
         "any entry of the tree, with its range",
         "which step comes next differs by function and version, and no comment says it",
     ),
@@ -551,21 +551,19 @@ class Judge:
     def _check_forward(self, line: Line, limit: int, *, here: bool) -> None:
         self._check_found(line)
         before = self._witness.cursor()
-        if before is None:
+        if before is None or before[0] not in {"active", "start", "pause"}:
+            self.forgives("moved from an end")
             return
         status, index, last = before
         items = self.models[self.cursor_tree].items()
-        if status == "active" and last < limit:
-            after = [e for first, _, e in items if last < first <= limit]
-        elif status == "pause" and here and last < limit:
-            after = [e for first, end, e in items if end > last and first <= limit]
-        elif status == "start" and here and index <= limit:
+        if (index if here and status == "start" else last + 1) > limit:
+            after = []
+        elif here and status == "start":
             after = [e for first, end, e in items if end >= index and first <= limit]
-        elif status == "start" and not here and last < limit:
-            after = [e for first, _, e in items if index < first <= limit]
+        elif here or status == "active":
+            after = [e for first, end, e in items if end > last and first <= limit]
         else:
-            self.forgives("moved from an end")
-            return
+            after = [e for first, _, e in items if index < first <= limit]
         if not (after and self._ends_early(line)):
             self._equal(line, "entry", after[0] if after else 0)
 
@@ -577,19 +575,19 @@ class Judge:
     def _check_backward(self, line: Line, low: int, *, here: bool) -> None:
         self._check_found(line)
         before = self._witness.cursor()
-        if before is None:
+        if before is None or before[0] not in {"active", "start", "pause"}:
+            self.forgives("moved from an end")
             return
         status, index, _ = before
         items = self.models[self.cursor_tree].items()
-        if status == "active" and index > low:
-            earlier = [e for _, end, e in items if low <= end < index]
-        elif status == "start" and here and index >= low:
+        if (index if here and status == "start" else index - 1) < low:
+            earlier = []
+        elif here and status == "start":
             earlier = [e for first, end, e in items if first <= index and end >= low]
-        elif status == "start" and not here and index > low:
-            earlier = [e for _, end, e in items if low <= end < index]
+        elif here and status == "pause":
+            earlier = [e for first, end, e in items if first < index and end >= low]
         else:
-            self.forgives("moved from an end")
-            return
+            earlier = [e for _, end, e in items if low <= end < index]
         self._found_below(line, self.cursor_tree, earlier, low)
 
     def _check_found(self, line: Line) -> None:
