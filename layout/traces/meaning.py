@@ -91,7 +91,7 @@ QUIRKS = {
     ),
     "anything from mas_store": Quirk(
         "mstore",
-        "the range covers more than one range, and several leaves",
+        "the range covers more than one range and several leaves, or V is NULL",
         "in 6.12 not even the entry at A",
         "as before; 7.2 and 7.3 return the entry at A",
     ),
@@ -287,7 +287,7 @@ class Judge:
             before = [e for *_, e in self.model.items(first, last)]
             wanted = f"{before[0] if before else 0:x}"
             _, end, at_first = self.model.span(first)
-            if line["entry"] != wanted and end < last:
+            if line["entry"] != wanted and (end < last or not entry):
                 plain = line["entry"] == f"{at_first:x}"
                 name = "entry at A" if plain else "anything from mas_store"
                 wanted = line["entry"] if self.forgives(name) else wanted
