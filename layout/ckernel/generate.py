@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from layout.ckernel.profiles import ABUSE, DIRECTED, PROFILES, USUAL
 from layout.ckernel.sums import SummingRunner
 from layout.images.decode import decode
 from layout.memory.nodeview import view
@@ -28,39 +29,6 @@ if TYPE_CHECKING:
 
     from arches import Arch
     from layout.traces.session import Line
-
-_USUAL = {
-    "store": 30, "clear": 4, "insert": 8, "erase": 8, "read": 15, "gap": 3, "allocate": 5,
-    "mas_store": 5, "preallocate": 6, "raw": 1.5, "bulk": 0.3, "cursor": 8, "refuse": 1.5,
-    "rcu": 0.7, "look": 2, "destroy": 0.4, "crowd": 0.5,
-}  # fmt: skip
-PROFILES: dict[str, dict[str, float]] = {
-    "mixed": {},
-    "stores": {"store": 90, "bulk": 0, "destroy": 0, "refuse": 0},
-    "cursor": {"cursor": 80, "bulk": 0.1},
-    "allocation": {"allocate": 60, "store": 5, "gap": 20},
-    "refusals": {"refuse": 12, "bulk": 1, "preallocate": 10, "raw": 4, "allocate": 8},
-    "preallocation": {"preallocate": 50, "raw": 8},
-    "bulk": {"bulk": 8, "rcu": 0},
-    "trees": {"tree": 12, "refuse": 3},
-    "rcu": {"rcu": 5, "bulk": 0, "tree": 2},
-    "nulls": {"clear": 25, "erase": 18},
-    "inserts": {"insert": 60},
-    "full leaves": {"crowd": 25, "store": 10, "destroy": 0, "bulk": 0},
-    "deep": {"cursor": 20, "destroy": 0, "bulk": 0, "tree": 2},
-    "edges": {"cursor": 30, "erase": 15, "clear": 8, "destroy": 6, "mas_store": 10},
-}
-"""How likely each move is, where it is not as usual."""
-
-DIRECTED: dict[str, dict[str, float]] = {
-    "bounds": {"gap": 20, "allocate": 20, "insert": 20, "read": 30, "cursor": 25, "erase": 12,
-               "clear": 10, "crowd": 1, "bulk": 0, "tree": 1},
-}  # fmt: skip
-"""Profiles that only a caller chooses. The indexes of ``bounds`` are the first and last ones, and
-those at the edges of the ranges and the leaves that the tree has."""
-
-_ABUSE = {"stale": 4, "overfill": 2, "absurd": 1}
-"""What the kernel's code is known not to survive."""
 
 _FLAGS = (0, 1, 2, 3, 0, 1, 2, 3, 1, 3, 0x300, 0x301, 0x303, 0x801)
 _POOL = 400
@@ -148,9 +116,9 @@ class _Maker:
         self.edges = 0
         if self.profile == "bounds":
             self.terrain, self.pool = "bounds", [0, 1, self.top - 1, self.top]
-        weights = {**_USUAL, **(PROFILES | DIRECTED)[self.profile]}
+        weights = {**USUAL, **(PROFILES | DIRECTED)[self.profile]}
         if abuse:
-            weights |= _ABUSE
+            weights |= ABUSE
         self.moves: list[Callable[[], None]] = [getattr(self, f"_{name}") for name in weights]
         self.weights = list(weights.values())
 

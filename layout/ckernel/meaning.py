@@ -23,8 +23,9 @@ from layout.memory.pointers import (
 )
 from layout.memory.structs import DEFAULT_VERSION, profile
 from layout.traces.language import NO_LIMIT
-from layout.traces.meaning import QUIRKS, Judge, WrongResultError
+from layout.traces.meaning import Judge, WrongResultError
 from layout.traces.operations import AREAS, GAPS
+from layout.traces.quirks import QUIRKS
 from layout.traces.shrink import shrink
 from layout.traces.trace import Operation
 

@@ -1,14 +1,15 @@
 """What the API says: operations' answers, held against a plain model of ranges.
 
 The answers are transcript lines, of the emulator or of the kernel's own code. What a line does not
-say of the kernel is asked of a :class:`Witness`. Wrong answers that are known are :data:`QUIRKS`.
+say of the kernel is asked of a :class:`Witness`. Wrong answers that are known are in
+:mod:`layout.traces.quirks`.
 """
 
 from __future__ import annotations
 
 import errno
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from layout.memory.pointers import (
     LEAF_64,
@@ -22,7 +23,8 @@ from layout.memory.pointers import (
     xa_is_zero,
 )
 from layout.traces.language import NO_LIMIT
-from layout.traces.model import Model
+from layout.traces.model import Model, first_difference
+from layout.traces.quirks import QUIRKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,96 +35,6 @@ if TYPE_CHECKING:
 
 class WrongResultError(AssertionError):
     """An operation whose result, or the tree after it, differs from the model."""
-
-
-class Quirk(NamedTuple):
-    """An answer that the model does not give, and is forgiven: when, what it is, and why."""
-
-    operations: str
-    when: str
-    answer: str
-    why: str
-
-
-QUIRKS = {
-    "inserted over all": Quirk(
-        "insert",
-        "the range, widened by free ranges if V is NULL, is 0 to ULONG_MAX, and the root is a leaf",
-        "0 instead of -EEXIST: all entries are replaced",
-        "a bug: [](found.md#an-insertion-over-all-indexes-replaces-the-tree)",
-    ),
-    "overlooked": Quirk(
-        "empty_area_rev, alloc_rrange",
-        "the free range begins in the first slot of the root, and that slot or the search ends at "
-        "ULONG_MAX",
-        "-EBUSY, though there is room",
-        "a bug: [](found.md#a-reverse-search-up-to-ulong_max-misses-every-gap-in-the-first-slot)",
-    ),
-    "start of a NULL": Quirk(
-        "alloc_range, alloc_rrange, alloc_cyclic",
-        "V is NULL, and the tree has nodes",
-        "the start of the whole free range, below the lower limit",
-        "a bug: [](found.md#the-start-of-an-allocated-null-is-too-low)",
-    ),
-    "below the limit": Quirk(
-        "prev, cprev, cfind_rev, cprev_range, cfind_range_rev",
-        "the tree has no nodes, only an entry at 0, and MIN is above 0",
-        "the entry at 0",
-        "a bug: [](found.md#a-search-down-to-a-limit-finds-the-entry-at-0-below-it)",
-    ),
-    "nothing but room": Quirk(
-        "empty_area, alloc_range, alloc_cyclic",
-        "the tree is one node of one free range, and the search is from 0 to ULONG_MAX",
-        "-EBUSY, though all indexes are free",
-        "a bug: [](found.md#a-forward-search-of-all-indexes-misses-an-empty-tree)",
-    ),
-    "end of a new root": Quirk(
-        "cnext, cfind, cnext_range, cfind_range",
-        "the cursor has made the tree's first node by a store, and has not walked since",
-        "NULL, as if nothing came behind",
-        "a bug: [](found.md#after-a-store-into-an-empty-tree-the-state-does-not-know-its-node)",
-    ),
-    "entry at A": Quirk(
-        "mstore",
-        "the range covers more than one range",
-        "the entry at A, be it NULL; the comment of mas_store() promises the first entry between "
-        "A and B",
-        "the comment is wrong: [](found.md#mas_store-does-not-return-the-first-entry)",
-    ),
-    "anything from mas_store": Quirk(
-        "mstore",
-        "the range covers more than one range and several leaves, or V is NULL",
-        "in 6.12 not even the entry at A",
-        "as before; 7.2 and 7.3 return the entry at A",
-    ),
-    "freed in RCU mode": Quirk(
-        "all that change the tree",
-        "the tree is in RCU mode, or was when nodes of it were replaced, and tracks no gaps",
-        "a crash, or another node is freed",
-        "two bugs: [](found.md#the-last-child-of-a-destroyed-node-loses-two-bytes-of-its-address), "
-        "[](found.md#metadata-is-taken-for-a-child-when-a-tall-tree-is-freed)",
-    ),
-    "refused": Quirk(
-        "all that allocate",
-        "the trace has allocations refused",
-        "-ENOMEM, and nothing is stored; from erase and cerase of 6.12 and 7.2 the entry, though "
-        "it stays",
-        "as documented; mtree_erase() cannot say that it failed, and 7.3 no longer does",
-    ),
-    "stored from an end": Quirk(
-        "cstore",
-        "the cursor is paused, or beyond what it could find",
-        "any: the model takes over what the tree is then",
-        "no comment says where such a state stands",
-    ),
-    "moved from an end": Quirk(
-        "cnext, cfind, cprev, cfind_rev and their _range forms",
-        "the cursor is beyond what it could find",
-        "any entry of the tree, with its range",
-        "which step comes next differs by function and version, and no comment says it",
-    ),
-}
-"""Every answer that the model forgives, by a short name."""
 
 
 class Witness(Protocol):
@@ -207,7 +119,7 @@ class Judge:
             self.adopt = None
         wanted = model.items()
         if list(ranges) != wanted:
-            self.wrong(f"tree {number} has {_compare(list(ranges), wanted)}")
+            self.wrong(f"tree {number} has {first_difference(list(ranges), wanted)}")
 
     def wrong(self, message: str) -> None:
         """Say that the last operation is wrong. Raises WrongResultError."""
@@ -464,7 +376,7 @@ class Judge:
     def _check_iter(self, line: Line, low: int, high: int) -> None:
         wanted = [[f"{n:x}" for n in found] for found in self.model.items(low, high)]
         if line["ranges"] != wanted:
-            self.wrong(f"there are {_compare(line['ranges'], wanted)}")
+            self.wrong(f"there are {first_difference(line['ranges'], wanted)}")
 
     def _check_empty_area(self, line: Line, low: int, high: int, size: int) -> None:
         self._check_found_area(line, low, high, size, reverse=False)
@@ -597,17 +509,3 @@ class Judge:
             if self.models[self.cursor_tree].at(found[0]) != found:
                 first, last, entry = found
                 self.wrong(f"{entry:x} is found at {first:x}-{last:x}, where it is not")
-
-
-def _compare(found: list[Any], wanted: list[Any]) -> str:
-    """The first range of two lists that differs, in words."""
-    for i, item in enumerate(wanted):
-        if i == len(found) or found[i] != item:
-            has = _range(found[i]) if i < len(found) else "no more ranges"
-            return f"{has}, it should be {_range(item)}"
-    return f"{_range(found[len(wanted)])}, which should not be there"
-
-
-def _range(item: tuple[int | str, ...]) -> str:
-    first, last, entry = (f"{n:x}" if isinstance(n, int) else n for n in item)
-    return f"{entry} at {first}-{last}"

@@ -11,7 +11,7 @@ from layout.ckernel.meaning import meant, shrink_wrong
 from layout.ckernel.meaningfuzz import fuzz_meaning
 from layout.cli.main import main
 from layout.memory.errors import UsageError
-from layout.traces.meaning import QUIRKS
+from layout.traces.quirks import QUIRKS
 from layout.traces.trace import parse
 
 pytestmark = pytest.mark.kernel

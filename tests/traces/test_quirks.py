@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from layout.traces.meaning import QUIRKS
+from layout.traces.quirks import QUIRKS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
