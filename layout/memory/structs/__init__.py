@@ -122,7 +122,6 @@ def short_version(version: str) -> str:
 _RELEASE = re.compile(r"(\d{1,3}\.\d{1,3})(\.\d{1,5})?([-+~][\w.+~-]*)?", re.ASCII)
 
 
-@lru_cache
 def profile(
     arch: Arch, version: str = DEFAULT_VERSION, lock_size: int = 4, *, config: str | None = None
 ) -> Profile:
