@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from layout.ckernel.toolchain import ToolMissing
@@ -19,11 +19,15 @@ _CODE = "maple_tree.c"
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Lines of maple_tree.c with code, those of them executed, and functions never entered."""
+    """Lines of maple_tree.c with code, those of them executed, and functions never entered.
+
+    ``missed`` has the numbers of the lines that were not executed, by function.
+    """
 
     lines: int
     executed: int
     never: tuple[str, ...]
+    missed: dict[str, list[int]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         share = 100 * self.executed / self.lines
@@ -48,6 +52,7 @@ def coverage(built: Built) -> Coverage:
         raise InputError(message)
     done = children.run([gcov, "--json-format", "--stdout", *data], cwd=built.directory)
     lines: dict[int, int] = {}
+    functions: dict[int, str] = {}
     entered: dict[str, int] = {}
     for text in done.stdout.splitlines():
         for file in json.loads(text)["files"]:
@@ -56,6 +61,7 @@ def coverage(built: Built) -> Coverage:
             for line in file["lines"]:
                 number = line["line_number"]
                 lines[number] = lines.get(number, 0) + line["count"]
+                functions.setdefault(number, line.get("function_name", ""))
             for function in file["functions"]:
                 name = function["name"]
                 entered[name] = entered.get(name, 0) + function["execution_count"]
@@ -63,4 +69,7 @@ def coverage(built: Built) -> Coverage:
         message = f"gcov has nothing to say about {_CODE}: {done.stderr.decode().strip()}"
         raise InputError(message)
     never = tuple(sorted(name for name, count in entered.items() if not count))
-    return Coverage(len(lines), sum(count > 0 for count in lines.values()), never)
+    missed: dict[str, list[int]] = {}
+    for number in sorted(number for number, count in lines.items() if not count):
+        missed.setdefault(functions[number], []).append(number)
+    return Coverage(len(lines), sum(count > 0 for count in lines.values()), never, missed)

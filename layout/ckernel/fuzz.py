@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from layout.ckernel.build import Built
     from layout.traces.trace import Operation
 
-_SECONDS_FOR_OPERATION = 5
-_SECONDS_FOR_TRACE = 120
+SECONDS_FOR_OPERATION = 5
+SECONDS_FOR_TRACE = 120
 
 _SHORTEST = 0.5
 """Seconds that a shrinking gets even where the time is up."""
@@ -151,7 +151,7 @@ def fuzz(
     pending: dict[Future[Trial], int] = {}
     following = campaign.next_seed
     context = get_context("fork")
-    with ProcessPoolExecutor(options.jobs, mp_context=context, initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(options.jobs, mp_context=context, initializer=start_worker) as pool:
         try:
             while True:
                 while time.monotonic() < end and len(pending) < 2 * options.jobs:
@@ -166,7 +166,7 @@ def fuzz(
                     campaign.seconds = time.monotonic() - start
                     campaign.count(trial)
                     if trial.mismatch is not None:
-                        _note(campaign, trial, builds, options, folder, end, progress)
+                        note_difference(campaign, trial, builds, options, folder, end, progress)
                         _save(folder, campaign, builds, options)
                         end = 0.0 if options.stop_at_first else end
                 campaign.next_seed = min([*pending.values(), following])
@@ -186,7 +186,7 @@ def fuzz(
 # -- one trace, in a process of its own
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """An interrupt is for the parent process; a trace that takes too long ends."""
     signals.listen()
     signals.end_with_parent()
@@ -194,12 +194,12 @@ def _start_worker() -> None:
     signal.signal(signal.SIGALRM, _on_alarm)
 
 
-class _TooLong(BaseException):  # no Exception: generate() takes those for findings
-    pass
+class TooLong(BaseException):  # no Exception: generate() takes those for findings
+    """Unwinds from a trace that takes too long."""
 
 
 def _on_alarm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
-    raise _TooLong
+    raise TooLong
 
 
 def _try(built: Built, seed: int, options: Options, end: float) -> Trial:
@@ -210,7 +210,7 @@ def _try(built: Built, seed: int, options: Options, end: float) -> Trial:
     """
     arch = arches.get(built.arch)
     given_up = Trial(seed, built.arch, "", [], 0, Counter())
-    signal.alarm(_SECONDS_FOR_TRACE)
+    signal.alarm(SECONDS_FOR_TRACE)
     try:
         made = generate(
             seed,
@@ -224,15 +224,15 @@ def _try(built: Built, seed: int, options: Options, end: float) -> Trial:
             built,
             made.operations,
             sums=with_sums(built.source),
-            seconds=_SECONDS_FOR_OPERATION,
+            seconds=SECONDS_FOR_OPERATION,
         )
         if options.counting is not None and options.counting is not built:
-            run(options.counting, made.operations, seconds=_SECONDS_FOR_OPERATION)
+            run(options.counting, made.operations, seconds=SECONDS_FOR_OPERATION)
     except TraceError:
         return replace(given_up, too_large=True)
     except MapleLayoutError as error:  # one that goes from process to process as it is
         raise InputError(f"seed {seed} on {built.arch}: {error}") from None
-    except _TooLong:
+    except TooLong:
         return replace(given_up, too_long=True)
     finally:
         signal.alarm(0)
@@ -254,7 +254,7 @@ def _try(built: Built, seed: int, options: Options, end: float) -> Trial:
 # -- what was found
 
 
-def _note(  # noqa: PLR0913 - all that a campaign is
+def note_difference(  # noqa: PLR0913 - all that a campaign is
     campaign: Campaign,
     trial: Trial,
     builds: Sequence[Built],
@@ -263,7 +263,7 @@ def _note(  # noqa: PLR0913 - all that a campaign is
     end: float,
     progress: Callable[[Campaign], None],
 ) -> None:
-    """Shorten and save what is new; count what is not."""
+    """Shorten and save the difference of a trial if it is new; count it if it is not."""
     mismatch = trial.mismatch
     assert mismatch is not None
     kind = (trial.arch, *mismatch.kind)

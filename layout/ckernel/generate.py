@@ -81,12 +81,14 @@ def generate(  # noqa: PLR0913 - what a trace depends on
     without: frozenset[str] = frozenset(),
     version: str = DEFAULT_VERSION,
     until: float = math.inf,
+    profile: str = "",
 ) -> Generated:
     """The trace that belongs to a seed on a machine, without operations named ``without``.
 
     ``version`` is the kernel that carries it out. It is cut off at ``until``, of time.monotonic().
+    The seed chooses one of PROFILES if none is given.
     """
-    maker = _Maker(seed, arch, without, version, abuse=abuse)
+    maker = _Maker(seed, arch, without, version, abuse=abuse, profile=profile)
     maker.until = until
     made = maker.made
     try:
@@ -102,15 +104,23 @@ def generate(  # noqa: PLR0913 - what a trace depends on
 class _Maker:
     """One trace in the making; every move appends one operation or more."""
 
-    def __init__(
-        self, seed: int, arch: Arch, without: frozenset[str], version: str, *, abuse: bool
+    def __init__(  # noqa: PLR0913 - what a trace depends on
+        self,
+        seed: int,
+        arch: Arch,
+        without: frozenset[str],
+        version: str,
+        *,
+        abuse: bool,
+        profile: str = "",
     ) -> None:
         pick = self.random = random.Random(seed)  # noqa: S311 - no secret
         self.top = arch.ulong_max
         self.until = math.inf
         self.without = without
         self.runner = SummingRunner(arch, version)
-        self.profile = pick.choice(list(PROFILES))
+        chosen = pick.choice(list(PROFILES))  # also where it is not used: a seed stays a seed
+        self.profile = profile or chosen
         self.made = Generated(self.profile)
         self.length = pick.choice([60, 120, 200, 300])
         self.terrain = pick.choice(
