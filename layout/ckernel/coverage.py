@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def coverage(built: Built) -> Coverage:
         raise InputError(message)
     done = children.run([gcov, "--json-format", "--stdout", *data], cwd=built.directory)
     lines: dict[int, int] = {}
-    functions: dict[int, str] = {}
+    starts: dict[int, str] = {}
     entered: dict[str, int] = {}
     for text in done.stdout.splitlines():
         for file in json.loads(text)["files"]:
@@ -61,15 +62,17 @@ def coverage(built: Built) -> Coverage:
             for line in file["lines"]:
                 number = line["line_number"]
                 lines[number] = lines.get(number, 0) + line["count"]
-                functions.setdefault(number, line.get("function_name", ""))
             for function in file["functions"]:
                 name = function["name"]
                 entered[name] = entered.get(name, 0) + function["execution_count"]
+                starts[function["start_line"]] = name
     if not lines:
         message = f"gcov has nothing to say about {_CODE}: {done.stderr.decode().strip()}"
         raise InputError(message)
     never = tuple(sorted(name for name, count in entered.items() if not count))
     missed: dict[str, list[int]] = {}
+    order = sorted(starts)
     for number in sorted(number for number, count in lines.items() if not count):
-        missed.setdefault(functions[number], []).append(number)
+        function = starts[order[bisect_right(order, number) - 1]]
+        missed.setdefault(function, []).append(number)
     return Coverage(len(lines), sum(count > 0 for count in lines.values()), never, missed)

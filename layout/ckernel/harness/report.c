@@ -31,6 +31,7 @@ static unsigned int seconds_for_operation = 10;
 
 #ifdef GUIDED
 static sigjmp_buf input_exit;	/* an input ends early: the process has thousands more to run */
+static const char *ended_by = "";	/* the fault that did it */
 #endif
 
 __attribute__((noreturn))
@@ -157,6 +158,7 @@ __attribute__((noreturn))
 static void stop_operation(const char *kind, unsigned long address, const char *what)
 {
 #ifdef GUIDED
+	ended_by = kind;
 	siglongjmp(input_exit, 1);
 #endif
 	out.length = line_start;
