@@ -154,7 +154,7 @@ static void forget_everything(void)
 	out.length = calls.length = frees.length = messages.length = 0;
 }
 
-/* A state that left the tree before it was in a node, or that holds an error, is of no use. */
+/* A state that left the tree before it was in a node is of no use, and an error ends all but steps. */
 static bool cursor_needs_reset(const struct operation *next)
 {
 #ifdef HAVE_STATUS
@@ -165,7 +165,7 @@ static bool cursor_needs_reset(const struct operation *next)
 		return true;
 #endif
 	return cursor_is == STALE || (cursor_is == MAY_READ && next->kind == CHANGES) ||
-	       IS_ERROR(&cursor);
+	       (IS_ERROR(&cursor) && (next->kind == CHANGES || !*next->arguments));
 }
 
 static bool is_look(const char *name)
@@ -180,8 +180,8 @@ static bool may_run(const struct step *step)
 
 	if (step->operation->on_cursor && !cursor_set)
 		return false;
-	if (damaged)	/* only what is made for broken trees may look at them */
-		return is_look(name) || !strcmp(name, "poke");
+	if (damaged && step->operation->run != op_init && step->operation->run != op_poke)
+		return is_look(name);	/* only what is made for broken trees may look at them */
 	if (!strcmp(name, "dump") || !strcmp(name, "memdump") || !strcmp(name, "treemem"))
 		return false;	/* the harness's own */
 	if (!strcmp(name, "rcu_unlock"))
@@ -230,6 +230,8 @@ static void run_step(const struct step *step)
 	note_cursor(step->operation, by_rcu && mt_in_rcu(cursor.tree));
 	if (step->operation->run == op_poke)
 		damaged = true;
+	else if (step->operation->run == op_init)
+		damaged = false;
 }
 
 static void print_done(const struct step *step)
@@ -261,7 +263,7 @@ static void start_once(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct itimerval second = { .it_value.tv_sec = 1 }, none;
+	static const struct itimerval limit = { .it_value.tv_usec = 200000 }, none;
 	static volatile size_t at;
 
 	start_once();
@@ -270,7 +272,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (getenv("TIDY"))
 		puts("#");
 	ended_by = "";
-	setitimer(ITIMER_PROF, &second, NULL);
+	setitimer(ITIMER_PROF, &limit, NULL);
+	in_input = true;
 	if (!sigsetjmp(input_exit, 1)) {
 		for (at = 0; at < steps_length; at++) {
 			static struct step reset = { .given = 0 };
@@ -288,6 +291,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else if (ends_so_everywhere()) {
 		print_done(&steps[at]);
 	}
+	in_input = false;
 	setitimer(ITIMER_PROF, &none, NULL);
 	if (getenv("TIDY"))
 		fflush(stdout);

@@ -32,6 +32,8 @@ static unsigned int seconds_for_operation = 10;
 #ifdef GUIDED
 static sigjmp_buf input_exit;	/* an input ends early: the process has thousands more to run */
 static const char *ended_by = "";	/* the fault that did it */
+static volatile bool in_input;	/* a fault outside of one: the stack was overwritten before */
+enum { STACK_LOST = 77 };
 #endif
 
 __attribute__((noreturn))
@@ -158,6 +160,9 @@ __attribute__((noreturn))
 static void stop_operation(const char *kind, unsigned long address, const char *what)
 {
 #ifdef GUIDED
+	if (!in_input)
+		_exit(STACK_LOST);
+	in_input = false;
 	ended_by = kind;
 	siglongjmp(input_exit, 1);
 #endif
