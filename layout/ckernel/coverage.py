@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from bisect import bisect_right
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from layout.ckernel.build import Built
 
 _CODE = "maple_tree.c"
+
+_DEFINITION = re.compile(r"[a-z_][\w *]*?(\w+)\([^;]*$")
+"""A line that begins in the first column, calls something and does not end there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,6 @@ def coverage(built: Built) -> Coverage:
         raise InputError(message)
     done = children.run([gcov, "--json-format", "--stdout", *data], cwd=built.directory)
     lines: dict[int, int] = {}
-    starts: dict[int, str] = {}
     entered: dict[str, int] = {}
     for text in done.stdout.splitlines():
         for file in json.loads(text)["files"]:
@@ -65,14 +68,23 @@ def coverage(built: Built) -> Coverage:
             for function in file["functions"]:
                 name = function["name"]
                 entered[name] = entered.get(name, 0) + function["execution_count"]
-                starts[function["start_line"]] = name
     if not lines:
         message = f"gcov has nothing to say about {_CODE}: {done.stderr.decode().strip()}"
         raise InputError(message)
     never = tuple(sorted(name for name, count in entered.items() if not count))
     missed: dict[str, list[int]] = {}
+    starts = _starts((built.directory / _CODE).read_text(errors="replace"))
     order = sorted(starts)
     for number in sorted(number for number, count in lines.items() if not count):
         function = starts[order[bisect_right(order, number) - 1]]
         missed.setdefault(function, []).append(number)
     return Coverage(len(lines), sum(count > 0 for count in lines.values()), never, missed)
+
+
+def _starts(code: str) -> dict[int, str]:
+    """The functions by the lines at which they start: gcov has some where the header has them."""
+    return {
+        number: found[1]
+        for number, line in enumerate(code.splitlines(), 1)
+        if (found := _DEFINITION.match(line))
+    }

@@ -43,7 +43,7 @@ _GENERATED = 60
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a hunt is to do: ``seconds`` are those of the search."""
+    """What a hunt is to do: ``seconds`` are those of the search; without any the corpus stays."""
 
     seconds: int = 60
     jobs: int = 1
@@ -90,8 +90,12 @@ def hunt(  # noqa: PLR0913 - what a hunt depends on
     folder.mkdir(parents=True, exist_ok=True)
     known = read_corpus(folder)
     by = guide()
-    if by:
+    history: list[Status] = []
+    if not plan.seconds:
+        texts = [text_of(operations) for operations in known.values()]
+    elif by:
         texts, history = _guided(source, plan, known, on_search)
+        write_corpus(folder, texts)
     else:
         arch = arches.get(builds[0].arch)
         texts, history = grow(
@@ -102,7 +106,7 @@ def hunt(  # noqa: PLR0913 - what a hunt depends on
             known=known.values(),
             progress=on_search,
         )
-    write_corpus(folder, texts)
+        write_corpus(folder, texts)
     traces = read_corpus(folder)
     found = Hunt(by, len(known), history, traces, sum(map(len, texts)))
     found.executed = executed_by(source, traces)

@@ -154,10 +154,13 @@ static void forget_everything(void)
 	out.length = calls.length = frees.length = messages.length = 0;
 }
 
-/* A state that left the tree before it was in a node is of no use, and an error ends all but steps. */
+/*
+ * A state that left the tree before it was in a node is of no use until 7.2, and an error ends all
+ * but steps.
+ */
 static bool cursor_needs_reset(const struct operation *next)
 {
-#ifdef HAVE_STATUS
+#if defined(HAVE_STATUS) && !defined(HAVE_MAPLE_COPY)
 	word node = (word)cursor.node;
 
 	if ((cursor.status == ma_overflow || cursor.status == ma_underflow) &&
