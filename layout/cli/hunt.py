@@ -44,7 +44,7 @@ def add(verbs: Any) -> None:
     )
     add_source(parser)
     add_machines(parser, "all whose compiler and qemu are installed")
-    add_campaign(parser, "seconds of the search; the comparison comes after them, and 0 is for that alone")
+    add_campaign(parser, "seconds of the search, before the comparison; 0 only compares")
     parser.add_argument(
         "--corpus",
         metavar="DIR",

@@ -79,9 +79,7 @@ def test_differences_are_findings(run, changed_6_12, built, tmp_path):
 
 @pytest.mark.kernel
 @pytest.mark.usefixtures("without_clang")
-def test_a_report_of_the_access_checker_is_a_finding(
-    run, built, tmp_path, monkeypatch
-):
+def test_a_report_of_the_access_checker_is_a_finding(run, built, tmp_path, monkeypatch):
     built("x86_64")
     folder = tmp_path / "corpus"
     folder.mkdir()
