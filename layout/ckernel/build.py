@@ -18,14 +18,15 @@ from layout.ckernel import toolchain
 from layout.ckernel.source import cache_directory
 from layout.host import children
 from layout.memory.errors import InputError, UsageError
+from layout.traces.language import Kind
 from layout.traces.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from layout.ckernel.source import KernelSource
     from layout.ckernel.testcase import TestCase
 
-PLAIN, SANITIZE, COVERAGE = "plain", "sanitize", "coverage"
-MODES = (PLAIN, SANITIZE, COVERAGE)
+PLAIN, SANITIZE, COVERAGE, GUIDED = "plain", "sanitize", "coverage", "guided"
+MODES = (PLAIN, SANITIZE, COVERAGE, GUIDED)
 
 # as the kernel's own Makefile has them, where they change what the code means
 _FLAGS = (
@@ -41,11 +42,32 @@ _MODE_FLAGS = {
     PLAIN: ("-O2", "-static"),
     SANITIZE: ("-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"),
     COVERAGE: ("-O0", "--coverage", "-DKEEP_COVERAGE", "-static"),
+    # comparisons are not traced: the mutator has no use for them, and they take half of the time
+    GUIDED: ("-O2", "-fsanitize=fuzzer", "-fno-sanitize-coverage=trace-cmp"),
 }
-_ZEROED_STACK = "-ftrivial-auto-var-init=zero"
+_MAIN = {GUIDED: "guided.c"}
+_ZEROED_STACK = {
+    False: ("-ftrivial-auto-var-init=zero",),
+    True: (  # clang up to 15 wants to hear that it is an experiment
+        "-ftrivial-auto-var-init=zero",
+        "-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang",
+    ),
+}
 """As kernels are configured (INIT_STACK_ALL_ZERO): 7.3 writes parts of a local to a node."""
 
 _PROGRAM = "harness"
+
+_LETTERS = {
+    Kind.INDEX: "i",
+    Kind.ENTRY: "e",
+    Kind.COUNT: "c",
+    Kind.TREE: "t",
+    Kind.FLAGS: "f",
+    Kind.SWITCH: "s",
+    Kind.ADDRESS: "a",
+    Kind.BYTE: "b",
+}
+"""What arguments stand for, as operations.c has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +112,15 @@ def build(
     Raises ToolMissing; UsageError for a mode that needs the machine itself; InputError, with
     the compiler's first complaint, for a kernel that the harness does not fit.
     """
-    tools = toolchain.find(arch)
+    tools = toolchain.find_clang(arch) if mode == GUIDED else toolchain.find(arch)
     if mode != PLAIN and not tools.native:
         message = f"{mode} is for this computer's own architecture: leave it out for {arch}"
         raise UsageError(message)
     harness = {**_harness(), "table.h": _table(source)}
     flags = [*_FLAGS, *_MODE_FLAGS[mode], *(f"-D{name}" for name in sorted(source.features))]
     if "HAVE_MAPLE_COPY" in source.features:
-        flags.append(_ZEROED_STACK)
-    main = "main.c"
+        flags += _ZEROED_STACK[mode == GUIDED]
+    main = _MAIN.get(mode, "main.c")
     if test is not None:
         main = "testcase.c"
         harness["case.c"] = test.text
@@ -131,8 +153,11 @@ def _harness() -> dict[str, str]:
 def _table(source: KernelSource) -> str:
     """The operations as the harness lists them: those that this kernel can carry out."""
     kinds = {False: "READS", True: "CHANGES"}
+    on_cursor = {False: "false", True: "true"}
     return "".join(
-        f'{{ "{name}", op_{name}, {kinds[operation.changes]} }},\n'
+        f'{{ "{name}", op_{name}, {kinds[operation.changes]}, {on_cursor[operation.moves_cursor]}, '
+        f'"{"".join(_LETTERS[argument.kind] for argument in operation.arguments)}", '
+        f"{operation.required} }},\n"
         for name, operation in OPERATIONS.items()
         if name not in source.missing_operations
     )

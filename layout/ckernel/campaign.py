@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 SECONDS_FOR_OPERATION = 5
 """Seconds of processor time that one operation of a generated trace may take."""
 
-_SECONDS_FOR_TRACE = 120
+SECONDS_FOR_TRACE = 120
+"""Seconds that a trace may take."""
 
 _SHORTEST = 0.5
 """Seconds that a shrinking gets even where the time is up."""
@@ -229,22 +230,26 @@ _judge: Judge[Any, Any]
 _programs: Programs
 
 
-def _start_worker(judge: Judge[Any, Any]) -> None:
-    """An interrupt is for the parent process; a trace that takes too long ends."""
-    global _judge, _programs
+def start_worker() -> None:
+    """Begin a process: an interrupt is for its parent, an alarm raises TooLong."""
     signals.listen()
     signals.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _on_alarm)
-    _judge, _programs = judge, Programs()
 
 
-class _TooLong(BaseException):  # no Exception: generate() takes those for findings
-    pass
+class TooLong(BaseException):
+    """A trace takes longer than SECONDS_FOR_TRACE."""
 
 
 def _on_alarm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
-    raise _TooLong
+    raise TooLong
+
+
+def _start_worker(judge: Judge[Any, Any]) -> None:
+    global _judge, _programs
+    start_worker()
+    _judge, _programs = judge, Programs()
 
 
 def _attempt(seed: int, end: float) -> Trial[Any]:
@@ -254,14 +259,14 @@ def _attempt(seed: int, end: float) -> Trial[Any]:
     taken. So it is for traces that hang.)
     """
     where = _judge.where(seed)
-    signal.alarm(_SECONDS_FOR_TRACE)
+    signal.alarm(SECONDS_FOR_TRACE)
     try:
         return _judge.attempt(seed, end, _programs)
     except TraceError:
         return Trial(seed, where, too_large=True)
     except MapleLayoutError as error:  # one that goes from process to process as it is
         raise InputError(f"seed {seed} on {where}: {error}") from None
-    except _TooLong:
+    except TooLong:
         return Trial(seed, where, too_long=True)
     finally:
         signal.alarm(0)

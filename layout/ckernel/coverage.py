@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from layout.ckernel.toolchain import ToolMissing
@@ -16,14 +18,21 @@ if TYPE_CHECKING:
 
 _CODE = "maple_tree.c"
 
+_DEFINITION = re.compile(r"[a-z_][\w *]*?(\w+)\([^;]*$")
+"""A line that begins in the first column, calls something and does not end there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Lines of maple_tree.c with code, those of them executed, and functions never entered."""
+    """Lines of maple_tree.c with code, those of them executed, and functions never entered.
+
+    ``missed`` has the numbers of the lines that were not executed, by function.
+    """
 
     lines: int
     executed: int
     never: tuple[str, ...]
+    missed: dict[str, list[int]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         share = 100 * self.executed / self.lines
@@ -63,4 +72,19 @@ def coverage(built: Built) -> Coverage:
         message = f"gcov has nothing to say about {_CODE}: {done.stderr.decode().strip()}"
         raise InputError(message)
     never = tuple(sorted(name for name, count in entered.items() if not count))
-    return Coverage(len(lines), sum(count > 0 for count in lines.values()), never)
+    missed: dict[str, list[int]] = {}
+    starts = _starts((built.directory / _CODE).read_text(errors="replace"))
+    order = sorted(starts)
+    for number in sorted(number for number, count in lines.items() if not count):
+        function = starts[order[bisect_right(order, number) - 1]]
+        missed.setdefault(function, []).append(number)
+    return Coverage(len(lines), sum(count > 0 for count in lines.values()), never, missed)
+
+
+def _starts(code: str) -> dict[int, str]:
+    """The functions by the lines at which they start: gcov has some where the header has them."""
+    return {
+        number: found[1]
+        for number, line in enumerate(code.splitlines(), 1)
+        if (found := _DEFINITION.match(line))
+    }

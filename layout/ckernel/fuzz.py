@@ -172,7 +172,7 @@ class Emulator:
                 found.times += 1
                 return
         tell(f"{mismatch.operation.op} on {trial.on}")
-        built = self._built(trial.seed)
+        built = next(built for built in self._builds if built.arch == trial.on)
         shrunk = shrink_mismatch(
             built,
             trial.operations,

@@ -28,8 +28,10 @@ _MASK = (1 << 64) - 1
 class SummingRunner(Runner):
     """A Runner whose lines carry ``sum``: of the trees, the nodes in use and those just freed."""
 
-    def __init__(self, arch: Arch, version: str = DEFAULT_VERSION) -> None:
-        machine = Machine(arch, TrackingMemory, kernel_of(version))
+    def __init__(
+        self, arch: Arch, version: str = DEFAULT_VERSION, *, in_python: bool = False
+    ) -> None:
+        machine = Machine(arch, TrackingMemory, kernel_of(version), in_python=in_python)
         super().__init__(machine)
         self._memory = machine.mem
         self._core: Core | None = getattr(machine.mem, "core", None)

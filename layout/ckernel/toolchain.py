@@ -26,6 +26,8 @@ class _Cross:
     qemu: str
 
 
+_LATEST_CLANG = 30
+
 _CROSS = {
     "aarch64": _Cross("aarch64-linux-gnu", "arm64", "aarch64"),
     "arm": _Cross("arm-linux-gnueabihf", "armhf", "arm"),
@@ -79,6 +81,15 @@ def is_native(arch: str) -> bool:
         return False
 
 
+def own() -> str:
+    """What this computer is. Raises ToolMissing where it is none of the machines."""
+    name = next((name for name in sorted(_CROSS) if is_native(name)), "")
+    if not name:
+        message = f"{platform.machine()} is none of the machines: give --arch"
+        raise ToolMissing(message)
+    return name
+
+
 @lru_cache
 def find(arch: str) -> Toolchain:
     """The tools for a machine. Raises ToolMissing, which names all packages that it needs."""
@@ -104,6 +115,23 @@ def find(arch: str) -> Toolchain:
     return Toolchain(arch, compiler, (runner,) if runner else (), version)
 
 
+@lru_cache
+def find_clang(arch: str) -> Toolchain:
+    """clang with libFuzzer, for this computer's own programs. Raises ToolMissing.
+
+    Of Debian's versions the one without a number is taken first, then the latest.
+    """
+    compiler = _first("clang", *(f"clang-{number}" for number in range(_LATEST_CLANG, 13, -1)))
+    if not is_native(arch):
+        message = f"clang's libFuzzer runs programs of this computer, not of {arch}"
+        raise ToolMissing(message)
+    if not compiler or not _fuzzer(compiler):
+        message = "clang with libFuzzer is missing: apt install clang libclang-rt-14-dev"
+        raise ToolMissing(message)
+    version = _output(compiler, "--version").partition("\n")[0]
+    return Toolchain(arch, compiler, (), version)
+
+
 def available() -> list[str]:
     """The machines whose tools are all here, x86_64 first and the others by name."""
     found = []
@@ -124,6 +152,12 @@ def _static_libc(compiler: str) -> str:
     """The path of libc.a, empty if the compiler finds none."""
     path = _output(compiler, "-print-file-name=libc.a").strip()
     return path if Path(path).is_absolute() else ""
+
+
+def _fuzzer(compiler: str) -> bool:
+    """Whether clang has its libFuzzer, a package of its own on Debian."""
+    folder = Path(_output(compiler, "-print-resource-dir").strip()) / "lib"
+    return any(folder.rglob("libclang_rt.fuzzer*.a"))
 
 
 def _output(*words: str) -> str:

@@ -35,6 +35,7 @@ VERBS = {
     "bisect": "layout.cli.bisect",
     "defects": "layout.cli.defects",
     "kernel": "layout.cli.kernel",
+    "hunt": "layout.cli.hunt",
     "conformance": "layout.cli.conformance",
     "examples": "layout.cli.examples",
     "completion": "layout.cli.completion",

@@ -62,3 +62,25 @@ def test_this_computer_needs_no_emulator(bare, monkeypatch):
     assert toolchain.find("powerpc64le").native
     with pytest.raises(ToolMissing, match="gcc-x86-64-linux-gnu libc6-dev-amd64-cross qemu-user"):
         toolchain.find("x86_64")
+
+
+def test_clang_needs_its_libfuzzer(bare, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    toolchain.find_clang.cache_clear()
+    wanted = "clang with libFuzzer is missing: apt install clang libclang-rt-14-dev"
+    with pytest.raises(ToolMissing, match=wanted):
+        toolchain.find_clang("x86_64")
+    tool(bare / "clang-14", bare)
+    with pytest.raises(ToolMissing, match=wanted):
+        toolchain.find_clang("x86_64")
+    runtime = bare / "lib/linux/libclang_rt.fuzzer-x86_64.a"
+    runtime.parent.mkdir(parents=True)
+    runtime.touch()
+    found = toolchain.find_clang("x86_64")
+    assert (found.compiler, found.native) == (str(bare / "clang-14"), True)
+    with pytest.raises(ToolMissing, match="not of s390x"):
+        toolchain.find_clang("s390x")
+    toolchain.find_clang.cache_clear()
+    monkeypatch.setattr("platform.machine", lambda: "vax")
+    with pytest.raises(ToolMissing, match="vax is none of the machines"):
+        toolchain.own()

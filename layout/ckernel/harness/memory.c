@@ -18,6 +18,9 @@
 #define NODE_BASE 0x10000000UL
 #define NODE_COUNT 0x80000UL
 #endif
+#ifndef MOST_NODES
+#define MOST_NODES NODE_COUNT
+#endif
 #define TREE_BASE (NODE_BASE - 0x10000UL)
 #define ARENA_BYTES (NODE_BASE - TREE_BASE + NODE_COUNT * NODE_BYTES)
 #define MOST_REFUSALS 1000
@@ -130,7 +133,7 @@ static void *hand_out(void)
 {
 	void *node;
 
-	if (nodes_allocated == NODE_COUNT)
+	if (nodes_allocated == MOST_NODES)
 		give_up("the trace needs more nodes than there is room for");
 	node = (void *)(NODE_BASE + nodes_allocated++ * NODE_BYTES);
 	permit(node);

@@ -499,6 +499,9 @@ static const struct operation {
 	const char *name;
 	void (*run)(const word *arguments);
 	int kind;	/* the line of one that CHANGES ends with allocations, frees, root and flags */
+	bool on_cursor;	/* it needs a cset before it */
+	const char *arguments;	/* a letter each: i index, e entry, c count, t tree, f flags, */
+	size_t required;	/* s switch, a address, b byte; so many may not be left out */
 } operations[] = {
 #include "table.h"
 };

@@ -29,8 +29,19 @@ static bool checks_may_fail;	/* in mt_validate: a failed check ends it, not the 
 static sigjmp_buf check_exit;
 static unsigned int seconds_for_operation = 10;
 
+#ifdef GUIDED
+static sigjmp_buf input_exit;	/* an input ends early: the process has thousands more to run */
+static const char *ended_by = "";	/* the fault that did it */
+static volatile bool in_input;	/* a fault outside of one: the stack was overwritten before */
+enum { STACK_LOST = 77 };
+#endif
+
+__attribute__((noreturn))
 static void give_up(const char *why)
 {
+#ifdef GUIDED
+	siglongjmp(input_exit, 1);
+#endif
 	fprintf(stderr, "line %lu: %s\n", line_number, why);
 	exit(3);
 }
@@ -127,6 +138,10 @@ static void append(struct text *text, const char *format, ...)
 {
 	va_list list;
 
+#ifdef GUIDED
+	if (text != &messages)	/* nobody reads the others, and they take most of the time */
+		return;
+#endif
 	va_start(list, format);
 	append_list(text, format, list);
 	va_end(list);
@@ -185,7 +200,9 @@ static void begin_line(void)
 	warnings = 0;
 	line_start = out.length;
 	say("{\"n\":%lu,\"op\":\"%s\"", line_number, operation_name);
+#ifndef GUIDED	/* there the input has one limit: a call for each operation costs more than it */
 	setitimer(ITIMER_PROF, &limit, NULL);
+#endif
 }
 
 static void end_line(void)
@@ -216,6 +233,13 @@ static void keep_coverage(void)
 __attribute__((noreturn))
 static void stop_operation(const char *kind, unsigned long address, const char *what)
 {
+#ifdef GUIDED
+	if (!in_input)
+		_exit(STACK_LOST);
+	in_input = false;
+	ended_by = kind;
+	siglongjmp(input_exit, 1);
+#endif
 	out.length = line_start;
 	say("{\"n\":%lu,\"op\":\"%s\"", line_number, operation_name);
 	say(",\"fault\":{\"kind\":\"%s\",\"address\":\"%lx\",\"message\":\"%s\",\"operation\":\"%s\"}",

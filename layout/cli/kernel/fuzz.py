@@ -104,7 +104,7 @@ def _act(args: argparse.Namespace) -> int:
         print(json.dumps(_campaign_json(source, campaign, executed)))
     else:
         _print_campaign(source, campaign, executed)
-    tell_findings(args, _checked(campaign))
+    tell_findings(args, checked(campaign))
     return 1 if campaign.found or campaign.earlier else 0
 
 
@@ -152,13 +152,13 @@ def _campaign_json(
             "executed": executed.executed,
             "functions_never_entered": list(executed.never),
         },
-        "differences": [_found_json(found) for found in campaign.found],
+        "differences": [found_json(found) for found in campaign.found],
         "found_earlier": campaign.earlier,
     }
 
 
-def _checked(campaign: Campaign[Found]) -> list[Checked]:
-    """Each kind of difference, and the machines without one."""
+def checked(campaign: Campaign[Found], rule: str = "kernel fuzz") -> list[Checked]:
+    """Each kind of difference that ``rule`` found, and the machines without one."""
     from layout.formats.findings import Checked, Finding
 
     wrong = []
@@ -167,15 +167,16 @@ def _checked(campaign: Campaign[Found]) -> list[Checked]:
         name = f"{found.mismatch.operation.op} on {found.arch}"
         message = f"{found.cause}: {found.times} traces on {', '.join(found.arches)}"
         detail = "\n".join(str(operation) for operation in found.shrunk)
-        wrong.append(Checked(found.arch, name, Finding("kernel fuzz", message, where, 0, detail)))
+        wrong.append(Checked(found.arch, name, Finding(rule, message, where, 0, detail)))
     for path in campaign.earlier:
-        finding = Finding("kernel fuzz", "found by an earlier run", path)
+        finding = Finding(rule, "found by an earlier run", path)
         wrong.append(Checked("earlier", path, finding))
     bad = {each.group for each in wrong}
     return wrong + [Checked(name, "no difference") for name in campaign.on if name not in bad]
 
 
-def _found_json(found: Found) -> dict[str, Any]:
+def found_json(found: Found) -> dict[str, Any]:
+    """A difference as JSON has it."""
     return {
         "arch": found.arch,
         "arches": list(found.arches),
@@ -211,13 +212,18 @@ def _print_campaign(
         print(executed)
         print(f"functions never entered: {', '.join(executed.never) or 'none'}")
     for found in campaign.found:
-        traces = "1 trace" if found.times == 1 else f"{found.times} traces"
-        print(f"{found.cause}: {traces} on {', '.join(found.arches)}")
-        print(
-            f"  {found.mismatch.operation.op} differs in {', '.join(found.mismatch.fields)}, "
-            f"shortest trace {len(found.shrunk)} lines: {found.path}"
-        )
+        print_found(found)
     for path in campaign.earlier:
         print(f"found by an earlier run: {path}")
     if not campaign.found and not campaign.earlier:
         print("no difference" + (f" in {executed}" if executed else ""))
+
+
+def print_found(found: Found) -> None:
+    """Two lines about a difference."""
+    traces = "1 trace" if found.times == 1 else f"{found.times} traces"
+    print(f"{found.cause}: {traces} on {', '.join(found.arches)}")
+    print(
+        f"  {found.mismatch.operation.op} differs in {', '.join(found.mismatch.fields)}, "
+        f"shortest trace {len(found.shrunk)} lines: {found.path}"
+    )

@@ -1,6 +1,6 @@
 """Random search for defects: Hypothesis is not told what triggers them.
 
-    python tests/campaigns/hunt.py [--defects R1,D1] [--arch x86_64,s390x] [--seeds 5]
+    python tests/campaigns/find_defects.py [--defects R1,D1] [--arch x86_64,s390x] [--seeds 5]
                                    [--seconds 600] [--markdown]
 
 Traces of stores, fills, erases, reads, cursor moves and destroys run on a machine with a defect,
