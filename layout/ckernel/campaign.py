@@ -1,6 +1,6 @@
 """A campaign: generated traces, each from a number, judged in processes until the time is up.
 
-What a trace is held against is a :class:`Judge`: the emulator, another build, or the meaning of
+What a trace is held against is a :class:`Oracle`: the emulator, another build, or the meaning of
 the operations. Traces on which it finds something are shortened and saved. The next number is
 saved too, so that a later run continues from there.
 """
@@ -41,7 +41,7 @@ _SHORTEST = 0.5
 """Seconds that a shrinking gets even where the time is up."""
 
 W = TypeVar("W")
-"""What a judge finds wrong in a trace."""
+"""What an oracle finds wrong in a trace."""
 X = TypeVar("X")
 """What a campaign keeps of it."""
 
@@ -123,7 +123,7 @@ class Campaign(Generic[X]):
         self.on[trial.on] += 1
 
 
-class Judge(Protocol[W, X]):
+class Oracle(Protocol[W, X]):
     """What traces are held against. ``identity`` is the same for runs that go on one another."""
 
     @property
@@ -154,18 +154,18 @@ class Judge(Protocol[W, X]):
 
 
 def run_campaign(
-    judge: Judge[W, X],
+    oracle: Oracle[W, X],
     limits: Limits,
     folder: Path | None,
     progress: Callable[[Campaign[X]], None],
 ) -> Campaign[X]:
-    """Judge one seed after the other until the time is up.
+    """Oracle one seed after the other until the time is up.
 
     A campaign with the same identity and first seed goes on where the last one in this folder
     ended; without a folder nothing is kept. ``progress`` is called after every trace. Raises
     InputError, OSError.
     """
-    state = None if folder is None else _state_path(folder, judge, limits)
+    state = None if folder is None else _state_path(folder, oracle, limits)
     campaign: Campaign[X] = _resume(state, limits)
     start = time.monotonic()
     end = start + limits.seconds
@@ -178,7 +178,7 @@ def run_campaign(
         progress(campaign)
 
     with ProcessPoolExecutor(
-        limits.jobs, mp_context=context, initializer=_start_worker, initargs=(judge,)
+        limits.jobs, mp_context=context, initializer=_start_worker, initargs=(oracle,)
     ) as pool:
         try:
             while True:
@@ -193,9 +193,9 @@ def run_campaign(
                     campaign.seconds = time.monotonic() - start
                     campaign.count(trial)
                     if trial.wrong is not None:
-                        judge.note(campaign, trial, end, tell)
+                        oracle.note(campaign, trial, end, tell)
                         campaign.shrinking = ""
-                        _save(state, campaign, judge)
+                        _save(state, campaign, oracle)
                         end = 0.0 if limits.stop_at_first and campaign.found else end
                 campaign.next_seed = min([*pending.values(), following])
                 progress(campaign)
@@ -208,7 +208,7 @@ def run_campaign(
                     worker.terminate()
             pool.shutdown(cancel_futures=True)
             campaign.seconds = time.monotonic() - start
-            _save(state, campaign, judge)
+            _save(state, campaign, oracle)
 
 
 def save_trace(
@@ -226,7 +226,7 @@ def save_trace(
 
 # -- one trace, in a process of its own
 
-_judge: Judge[Any, Any]
+_oracle: Oracle[Any, Any]
 _programs: Programs
 
 
@@ -246,22 +246,22 @@ def _on_alarm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a
     raise TooLong
 
 
-def _start_worker(judge: Judge[Any, Any]) -> None:
-    global _judge, _programs
+def _start_worker(oracle: Oracle[Any, Any]) -> None:
+    global _oracle, _programs
     start_worker()
-    _judge, _programs = judge, Programs()
+    _oracle, _programs = oracle, Programs()
 
 
 def _attempt(seed: int, end: float) -> Trial[Any]:
-    """Judge.attempt(), limited.
+    """Oracle.attempt(), limited.
 
     (A trace is cut off at ``end`` not by a signal: what that raises may leave another's lock
     taken. So it is for traces that hang.)
     """
-    where = _judge.where(seed)
+    where = _oracle.where(seed)
     signal.alarm(SECONDS_FOR_TRACE)
     try:
-        return _judge.attempt(seed, end, _programs)
+        return _oracle.attempt(seed, end, _programs)
     except TraceError:
         return Trial(seed, where, too_large=True)
     except MapleLayoutError as error:  # one that goes from process to process as it is
@@ -275,9 +275,9 @@ def _attempt(seed: int, end: float) -> Trial[Any]:
 # -- going on from an earlier run
 
 
-def _state_path(folder: Path, judge: Judge[W, X], limits: Limits) -> Path:
-    """The file of this campaign: same judge, same first seed."""
-    text = json.dumps([judge.identity, limits.seed], sort_keys=True)
+def _state_path(folder: Path, oracle: Oracle[W, X], limits: Limits) -> Path:
+    """The file of this campaign: same oracle, same first seed."""
+    text = json.dumps([oracle.identity, limits.seed], sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:12]
     return folder / f"campaign-{name}.json"
 
@@ -300,13 +300,13 @@ def _resume(path: Path | None, limits: Limits) -> Campaign[Any]:
     return campaign
 
 
-def _save(path: Path | None, campaign: Campaign[X], judge: Judge[W, X]) -> None:
+def _save(path: Path | None, campaign: Campaign[X], oracle: Oracle[W, X]) -> None:
     if path is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
-        **judge.identity,
+        **oracle.identity,
         "next_seed": campaign.next_seed,
-        "differences": [*campaign.earlier, *(str(judge.path(found)) for found in campaign.found)],
+        "differences": [*campaign.earlier, *(str(oracle.path(found)) for found in campaign.found)],
     }
     write(path, json.dumps(state) + "\n")

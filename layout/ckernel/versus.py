@@ -1,4 +1,4 @@
-"""A campaign of generated traces on pairs of kernel builds, without the emulator as a judge.
+"""A campaign of generated traces on pairs of kernel builds, without the emulator as an oracle.
 
 The emulator only chooses the operations. Every seed is one trace, on the pairs in turn.
 """

@@ -21,7 +21,7 @@ from layout.memory.pointers import mte_to_node
 from layout.memory.structs import DEFAULT_VERSION
 from layout.testing.known import sound_machine
 from layout.testing.machines import find
-from layout.traces.meaning import Judge, WrongResultError
+from layout.traces.judge import Judge, WrongResultError
 from layout.traces.runner import Runner
 from layout.traces.trace import Operation, parse
 from layout.tree.state import STATUS_NAMES
@@ -77,7 +77,7 @@ def check(trace: Trace, machine: Machine | None = None, *, every: int = 1) -> li
 class CheckedRunner(Runner):
     """A Runner that compares each line with a model of each tree.
 
-    A :class:`layout.traces.meaning.Judge` checks the results of all operations. After them this
+    A :class:`layout.traces.judge.Judge` checks the results of all operations. After them this
     checks the ranges of every tree, runs the kernel's own validator, and checks that no node is
     lost.
     """

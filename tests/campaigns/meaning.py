@@ -4,8 +4,9 @@
 
 The question is not whether the emulator does what the kernel does, which kernel fuzz asks, but
 whether the kernel does what its API says. ``maple-layout kernel fuzz --meaning`` asks it of the
-kernel's own code; this asks the emulator. What is forgiven is in layout.traces.meaning. Each wrong answer is shrunk and printed
-once; ``maple-layout kernel diff`` says whether the kernel's own code gives it too.
+kernel's own code; this asks the emulator. What is forgiven is in layout.traces.quirks. Each wrong
+answer is shrunk and printed once; ``maple-layout kernel diff`` says whether the kernel's own code
+gives it too.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import arches
-from layout.traces.meaning import Judge
+from layout.traces.judge import Judge
 from layout.traces.trace import parse
 
 sys.path.insert(0, str(Path(__file__).parent))

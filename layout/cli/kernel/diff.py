@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import arches
 from layout.cli.common import count, print_lines, tell
 from layout.cli.findings import add_findings, ready, tell_findings
-from layout.cli.kernel.meaning import add_meaning, meaning_of_trace
+from layout.cli.kernel.answers import add_meaning, meaning_of_trace
 from layout.cli.kernel.options import (
     add_action,
     add_emulator,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import tell
 from layout.cli.findings import add_findings, ready, tell_findings
-from layout.cli.kernel.meaning import add_meaning, meaning_campaign
+from layout.cli.kernel.answers import add_meaning, meaning_campaign
 from layout.cli.kernel.options import (
     add_action,
     add_campaign,

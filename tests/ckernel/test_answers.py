@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from layout.ckernel.answerfuzz import fuzz_meaning
+from layout.ckernel.answers import meant, shrink_wrong
 from layout.ckernel.build import build
 from layout.ckernel.campaign import Limits
-from layout.ckernel.meaning import meant, shrink_wrong
-from layout.ckernel.meaningfuzz import fuzz_meaning
 from layout.cli.main import main
 from layout.memory.errors import UsageError
 from layout.traces.quirks import QUIRKS

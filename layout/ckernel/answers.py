@@ -22,8 +22,8 @@ from layout.memory.pointers import (
     RANGE_64,
 )
 from layout.memory.structs import DEFAULT_VERSION, profile
+from layout.traces.judge import Judge, WrongResultError
 from layout.traces.language import NO_LIMIT
-from layout.traces.meaning import Judge, WrongResultError
 from layout.traces.operations import AREAS, GAPS
 from layout.traces.quirks import QUIRKS
 from layout.traces.shrink import shrink

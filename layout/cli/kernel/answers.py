@@ -15,10 +15,10 @@ from layout.memory.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
+    from layout.ckernel.answerfuzz import Answers
+    from layout.ckernel.answers import Meant
     from layout.ckernel.build import Built
     from layout.ckernel.campaign import Campaign
-    from layout.ckernel.meaning import Meant
-    from layout.ckernel.meaningfuzz import Answers
     from layout.ckernel.source import KernelSource
     from layout.formats.findings import Checked
     from layout.traces.trace import Operation
@@ -45,8 +45,8 @@ def meaning_of_trace(
     args: argparse.Namespace, on_machines: dict[str, list[Operation]], trace: str
 ) -> int:
     """Judge the kernel's answers to a trace on each machine; 1 for a wrong one."""
+    from layout.ckernel.answers import meant, shrink_wrong
     from layout.ckernel.build import build
-    from layout.ckernel.meaning import meant, shrink_wrong
     from layout.formats.findings import Checked, Finding
 
     _without_emulator(args)
@@ -105,9 +105,9 @@ def _right(built: Built, found: Meant) -> str:
 
 def meaning_campaign(args: argparse.Namespace) -> int:
     """Judge the kernel's answers to generated traces; 1 for a wrong one."""
+    from layout.ckernel.answerfuzz import fuzz_meaning
     from layout.ckernel.build import build
     from layout.ckernel.campaign import Limits
-    from layout.ckernel.meaningfuzz import fuzz_meaning
 
     _without_emulator(args)
     names = machines(args.arch)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import arches
+from layout.ckernel.answers import Wrong, meant, shrink_wrong
 from layout.ckernel.campaign import (
     SECONDS_FOR_OPERATION,
     Campaign,
@@ -20,7 +21,6 @@ from layout.ckernel.campaign import (
     save_trace,
 )
 from layout.ckernel.generate import generate
-from layout.ckernel.meaning import Wrong, meant, shrink_wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
