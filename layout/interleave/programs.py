@@ -55,8 +55,13 @@ class Program(NamedTuple):
     run: Callable[[Kernel, int], Iterator[Answer]]
 
 
-def programs(points: Iterable[int], low: int, high: int, top: int) -> list[Program]:
-    """The readers for a change of ``low`` to ``high``: at each point, and over the whole range."""
+def programs(
+    points: Iterable[int], low: int, high: int, top: int, *, fresh: bool = False
+) -> list[Program]:
+    """The readers for a change of ``low`` to ``high``: at each point, and over the whole range.
+
+    With ``fresh`` there are also some who go on after all stores are visible.
+    """
     found: list[Program] = []
     places = sorted(set(points))
     for index in places:
@@ -64,9 +69,9 @@ def programs(points: Iterable[int], low: int, high: int, top: int) -> list[Progr
     before, after = max(low - 1, 0), min(high + 1, top)
     found += [_forward(before, after), _backward(after, before)]
     for index in dict.fromkeys((before, low)):
-        found += [_next(index, top, late=late) for late in (False, True)]
+        found += [_next(index, top, late=late) for late in ((False, True) if fresh else (False,))]
     for index in dict.fromkeys((after, high)):
-        found += [_prev(index, late=late) for late in (False, True)]
+        found += [_prev(index, late=late) for late in ((False, True) if fresh else (False,))]
     return found
 
 

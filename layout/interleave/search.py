@@ -24,7 +24,7 @@ from layout.traces.trace import Operation
 from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from arches import Arch
     from layout.interleave.programs import Answer, Program
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from layout.tree.kernel import Kernel
 
 MAX_READERS = 3
+ENOUGH = 20
+"""Wrong executions beside one line after which the search leaves it."""
 BOUND = 10_000
 """Executions of one reader, from one state, beyond which the search leaves it."""
 
@@ -49,8 +51,10 @@ class Setting:
 
     ``order`` is the memory order, by default the machine's. ``without`` are barriers that are taken
     out. ``readers`` is how many come one after another. ``reload`` lets compilers load a pivot
-    again. ``rcu`` turns every tree into RCU mode. ``only`` is the number of the one line that is
-    looked at, ``wanted`` are the readers if not those that fit the change.
+    again. ``rcu`` turns every tree into RCU mode. ``fresh`` wants that a
+    step which begins after the operation shows the new tree. ``only`` is the number of the one line that is
+    looked at. After ``enough`` wrong executions a line is left; ``known`` has for lines the readers
+    and mistakes that do not count. ``wanted`` are the readers if not those that fit the change.
     """
 
     arch: Arch
@@ -59,10 +63,13 @@ class Setting:
     order: str = ""
     without: frozenset[str] = frozenset()
     readers: int = 2
-    bound: int = BOUND
+    bound: int | None = BOUND
     reload: bool = False
     rcu: bool = False
+    fresh: bool = False
     only: int | None = None
+    enough: int = ENOUGH
+    known: Mapping[int, frozenset[tuple[str, str]]] = field(default_factory=dict)
     wanted: tuple[Program, ...] = ()
 
     @property
@@ -99,7 +106,6 @@ class Beside:
     cut: int = 0
     orders: int = 0
     wrong: list[Wrong] = field(default_factory=list)
-    kinds: dict[str, int] = field(default_factory=dict)
 
 
 class _State(NamedTuple):
@@ -183,7 +189,9 @@ class Search:
         mem.end()
         judge = Judge(old, new)
         result = Beside(writing)
-        readers = list(setting.wanted) or _programs(judge, writing, kernel.ulong_max)
+        readers = list(setting.wanted) or _programs(
+            judge, writing, kernel.ulong_max, fresh=setting.fresh
+        )
         result.readers = len(readers)
         states: dict[_State, tuple[str, ...]] = {_State(0, frozenset()): ()}
         for number in range(setting.readers):
@@ -191,6 +199,8 @@ class Search:
             following: dict[_State, tuple[str, ...]] = {}
             for state, earlier in states.items():
                 for reader in readers:
+                    if len(result.wrong) >= setting.enough:
+                        return result
                     ends = self._explore(writing.tree, reader, state, earlier, judge, result)
                     for end, told in ends if not last else ():
                         following.setdefault(end, told)
@@ -224,6 +234,7 @@ class Search:
     ) -> list[tuple[_State, tuple[str, ...]]]:
         """Carry out a reader in every way; how things are when it has ended."""
         ends: dict[_State, tuple[str, ...]] = {}
+        number = result.writing.operation.n
         done = 0
         bound = self.setting.bound
         schedule: Schedule | None = None
@@ -236,9 +247,10 @@ class Search:
             what = self._wrong(ended, state, judge)
             told = tuple(str(answer) for answer in ended.answers)
             if what:
-                kind = what.partition(":")[0] if ended.stopped else ""
-                result.kinds[kind] = result.kinds.get(kind, 0) + 1
-                result.wrong.append(Wrong(what, reader.name, ended.loads, told, earlier))
+                if (reader.name, what) not in self.setting.known.get(number, ()):
+                    result.wrong.append(Wrong(what, reader.name, ended.loads, told, earlier))
+                if len(result.wrong) >= self.setting.enough:
+                    break
                 continue
             news = set(state.news)
             for answer in ended.answers:
@@ -280,7 +292,7 @@ class Search:
         return ""
 
 
-def _programs(judge: Judge, writing: Writing, top: int) -> list[Program]:
+def _programs(judge: Judge, writing: Writing, top: int, *, fresh: bool) -> list[Program]:
     """The readers that fit a change: at the borders of all ranges in and beside it."""
     changed = judge.changed()
     if changed:
@@ -292,7 +304,7 @@ def _programs(judge: Judge, writing: Writing, top: int) -> list[Program]:
     for first, last, *_ in judge.segments(max(low - 1, 0), min(high + 1, top)):
         borders.update((max(first, low - 1, 0), min(last, high + 1, top)))
     points = _some(sorted(borders), POINTS)
-    return programs(points, low, high, top)
+    return programs(points, low, high, top, fresh=fresh)
 
 
 def _some(numbers: Sequence[int], count: int) -> list[int]:
@@ -307,5 +319,3 @@ def check_setting(setting: Setting) -> None:
     if not 1 <= setting.readers <= MAX_READERS:
         message = f"--readers {setting.readers}: 1 to {MAX_READERS} readers come one after another"
         raise UsageError(message)
-
-

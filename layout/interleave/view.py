@@ -100,6 +100,20 @@ class Load(NamedTuple):
     hidden: tuple[int, ...]
 
 
+class _Place(NamedTuple):
+    """Bytes that are loaded: what is there before the operation, and which stores overlap them.
+
+    ``words`` are the addresses of their words; ``values`` what they show, by the visible stores.
+    """
+
+    address: int
+    data: bytes
+    hits: tuple[int, ...]
+    mask: int
+    words: tuple[int, ...]
+    values: dict[int, int]
+
+
 class ViewMemory(NodeMemory):
     """Node memory of a reader. :meth:`begin` starts a reader, and then nothing can be written."""
 
@@ -110,6 +124,8 @@ class ViewMemory(NodeMemory):
         self._reading = False
         self._plan = Plan((), (), TSO, frozenset())
         self._hits: dict[int, list[int]] = {}
+        self._places: dict[tuple[int, int], _Place] = {}
+        self._taken_out: dict[str, bool] = {}
         self._schedule: Schedule | None = None
         self._name = ""
         self.log: list[Load] = []
@@ -125,6 +141,8 @@ class ViewMemory(NodeMemory):
         """Take the stores of an operation; the bytes before it are in memory."""
         self._plan = plan
         self._hits = {}
+        self._places = {}
+        self._taken_out = {"ma_root": "mas_root" in plan.without, "slot": "mt_slot" in plan.without}
         width = self.word_size
         for number, store in enumerate(plan.stores):
             end = store.address + len(store.data)
@@ -181,97 +199,91 @@ class ViewMemory(NodeMemory):
 
     def _load(self, address: int, width: int, doing: str) -> int:
         view = getattr(address, "view", 0)
-        address = int(address)
         self.loads += 1
         if self.loads > MAX_LOADS:
             message = "the reader finds no end"
-            raise MachineFault("livelock", address, message, arch=self.arch.name, doing=doing)
+            raise MachineFault("livelock", int(address), message, arch=self.arch.name, doing=doing)
         plan = self._plan
-        hits: list[int] = []
-        for word in range(address & -self.word_size, address + width, self.word_size):
-            hits += self._hits.get(word, ())
-        data = super().read(address, width, doing)
-        floor = self._floor
-        if plan.order == TSO:
-            floor |= self._seen_all
-        else:
-            floor |= self._fenced | view
-        if hits:
-            hits = [number for number in hits if self._overlaps(number, address, width)]
-        if hits:
-            data, floor = self._choose(address, width, doing, data, sorted(set(hits)), floor)
-        value = int.from_bytes(data, self.arch.byteorder)
+        place = self._places.get((address, width))
+        if place is None:
+            place = self._places[int(address), width] = self._place(int(address), width, doing)
+        ordered = plan.order == TSO
+        floor = self._floor | (self._seen_all if ordered else self._fenced | view)
+        if place.hits:
+            for word in place.words:
+                shown = self._shown.get(word, 0) & place.mask & ~floor
+                while shown:
+                    floor |= plan.closed[(shown & -shown).bit_length() - 1]
+                    shown &= shown - 1
+            if place.mask & ~floor:
+                floor = self._choose(place, doing, floor)
+            for word in place.words:
+                self._shown[word] = self._shown.get(word, 0) | floor & place.mask
         self._seen_all |= floor
-        if plan.order == TSO:
-            return value
-        if (doing == "ma_root" and "mas_root" in plan.without) or (
-            doing == "slot" and "mt_slot" in plan.without
-        ):
+        value = place.values.get(floor & place.mask)
+        if value is None:
+            value = place.values[floor & place.mask] = self._value(place, floor)
+        if value < 0:
+            message = "a reader uses a node that was freed"
+            raise MachineFault(
+                "freed node", place.address, message, arch=self.arch.name, doing=doing
+            )
+        if ordered or self._taken_out.get(doing):
             return value
         return seen(value, floor)
 
-    def _overlaps(self, number: int, address: int, width: int) -> bool:
-        store = self._plan.stores[number]
-        return store.address < address + width and address < store.address + len(store.data)
+    def _place(self, address: int, width: int, doing: str) -> _Place:
+        """The bytes at an address before the operation, and the stores that overlap them."""
+        data = super().read(address, width, doing)
+        words = range(address & -self.word_size, address + width, self.word_size)
+        found = sorted({number for word in words for number in self._hits.get(word, ())})
+        hits = []
+        for number in found:
+            store = self._plan.stores[number]
+            if store.address < address + width and address < store.address + len(store.data):
+                hits.append(number)
+        mask = sum(1 << number for number in hits)
+        return _Place(address, data, tuple(hits), mask, tuple(words), {})
 
-    def _choose(  # noqa: PLR0913 - a load, and what is known of it
-        self, address: int, width: int, doing: str, data: bytes, hits: list[int], floor: int
-    ) -> tuple[bytes, int]:
-        """The bytes of a load, and its view; the schedule chooses where there are several."""
-        plan, mask = self._plan, 0
-        for number in hits:
-            mask |= 1 << number
-        shown = 0
-        for word in range(address & -self.word_size, address + width, self.word_size):
-            shown |= self._shown.get(word, 0)
-        for number in hits:
-            if shown >> number & 1:
-                floor |= plan.closed[number]
+    def _choose(self, place: _Place, doing: str, floor: int) -> int:
+        """The view of a load; the schedule chooses where several show different bytes."""
         views = [floor]
         if self._schedule is not None:
-            for number in hits:
+            for number in place.hits:
                 for view in tuple(views):
-                    if not view >> number & 1:
-                        wider = view | plan.closed[number]
-                        if wider not in views:
-                            views.append(wider)
-        # a view whose bytes a smaller one shows as well can do nothing that that one cannot
-        options: list[tuple[int, bytes | None]] = []
+                    wider = view | self._plan.closed[number]
+                    if wider not in views:
+                        views.append(wider)
+        # a view that shows what a smaller one shows can do nothing that that one cannot
+        options: list[tuple[int, int]] = []
         for view in sorted(views, key=int.bit_count):
-            value = self._bytes(address, data, hits, view)
+            value = self._value(place, view)
             if any(value == other and view & known == known for known, other in options):
                 if self._schedule is not None:
                     self._schedule.pruned += 1
                 continue
             options.append((view, value))
         at = 0 if self._schedule is None else self._schedule.choose(len(options))
-        view, found = options[at]
-        for word in range(address & -self.word_size, address + width, self.word_size):
-            self._shown[word] = self._shown.get(word, 0) | view & mask
-        visible = tuple(number for number in hits if view >> number & 1)
-        hidden = tuple(number for number in hits if not view >> number & 1)
-        value = int.from_bytes(found or b"", self.arch.byteorder)
-        self.log.append(Load(address, self._name or doing, value, visible, hidden))
-        if found is None:
-            self._seen_all |= view
-            message = "a reader uses a node that was freed"
-            raise MachineFault("freed node", address, message, arch=self.arch.name, doing=doing)
-        return found, view
+        view, value = options[at]
+        visible = tuple(number for number in place.hits if view >> number & 1)
+        hidden = tuple(number for number in place.hits if not view >> number & 1)
+        self.log.append(Load(place.address, self._name or doing, value, visible, hidden))
+        return view
 
-    def _bytes(self, address: int, data: bytes, hits: list[int], view: int) -> bytes | None:
-        """The bytes of a load with this view, None if the node was freed."""
-        result = bytearray(data)
+    def _value(self, place: _Place, view: int) -> int:
+        """What a load with this view shows; -1 if the node was freed."""
+        result = bytearray(place.data)
+        address, end = place.address, place.address + len(result)
         freed = False
-        for number in hits:
-            if not view >> number & 1:
-                continue
-            store = self._plan.stores[number]
-            freed = store.field == FREED
-            first = max(address, store.address)
-            last = min(address + len(data), store.address + len(store.data))
-            part = store.data[first - store.address : last - store.address]
-            result[first - address : last - address] = part
-        return None if freed else bytes(result)
+        for number in place.hits:
+            if view >> number & 1:
+                store = self._plan.stores[number]
+                freed = store.field == FREED
+                first = max(address, store.address)
+                last = min(end, store.address + len(store.data))
+                part = store.data[first - store.address : last - store.address]
+                result[first - address : last - address] = part
+        return -1 if freed else int.from_bytes(result, self.arch.byteorder)
 
     # -- accessors
 
@@ -354,4 +366,3 @@ class _Later:
         if not self._mem.reloads:
             self._kept[i] = value
         return value
-
