@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import add_arch, add_defect, add_version, count, defects_of, positive
-from layout.cli.common import version_of
+from layout.cli.common import (
+    add_arch,
+    add_defect,
+    add_version,
+    count,
+    defects_of,
+    positive,
+    version_of,
+)
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from layout.interleave.search import Beside, Setting

@@ -105,12 +105,12 @@ class Judge:
     def _wrong_entry(self, answer: Answer) -> str:
         if answer.asked is None and not answer.entry:
             return ""
-        if answer.index > answer.last:
+        if answer.first > answer.last:
             return f"{answer}: the range is upside down"
-        if answer.asked is not None and not answer.index <= answer.asked <= answer.last:
-            return f"{answer}: {answer.index:x}-{answer.last:x} does not hold {answer.asked:x}"
+        if answer.asked is not None and not answer.first <= answer.asked <= answer.last:
+            return f"{answer}: {answer.first:x}-{answer.last:x} does not hold {answer.asked:x}"
         hides = answer.call.startswith("mtree_load")
-        for first, last, *entries in self.segments(answer.index, answer.last):
+        for first, last, *entries in self.segments(answer.first, answer.last):
             old, new = (0 if hides and xa_is_zero(entry) else entry for entry in entries)
             if answer.entry == new or (answer.entry == old and not answer.late):
                 continue
@@ -139,7 +139,7 @@ class Judge:
     def news(self, answer: Answer) -> Iterator[tuple[int, int]]:
         """Ranges in which an answer is that of the new tree and not of the old one."""
         if answer.entry or answer.asked is not None:
-            for first, last, old, new in self.segments(answer.index, answer.last):
+            for first, last, old, new in self.segments(answer.first, answer.last):
                 if answer.entry == new != old:
                     yield first, last
 
@@ -148,7 +148,7 @@ class Judge:
         if not answer.entry and answer.asked is None:
             return ""
         for low, high in known:
-            first, last = max(low, answer.index), min(high, answer.last)
+            first, last = max(low, answer.first), min(high, answer.last)
             if first > last:
                 continue
             for start, end, old, new in self.segments(first, last):

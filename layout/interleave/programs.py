@@ -24,7 +24,7 @@ POINTS = 8
 class Answer(NamedTuple):
     """What one read operation returned.
 
-    ``index`` and ``last`` are the range of ``entry``; for ``load`` both are the index that was
+    ``first`` and ``last`` are the range of ``entry``; for ``load`` both are the index that was
     asked for. ``asked`` is an index that the range must hold, None if there is none. ``passed`` is
     the range of indexes that the operation went over because nothing is there, ``beside`` the index
     from which it went on, None at the beginning. ``late`` says that it began when all stores were
@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 
     call: str
     entry: int
-    index: int
+    first: int
     last: int
     asked: int | None = None
     passed: tuple[int, int] | None = None
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
             return f"{self.call} = NULL"
         if self.call.startswith("mtree_load"):
             return f"{self.call} = {self.entry:x}"
-        return f"{self.call} = {self.entry:x} over {self.index:x}-{self.last:x}"
+        return f"{self.call} = {self.entry:x} over {self.first:x}-{self.last:x}"
 
 
 class Program(NamedTuple):
@@ -93,19 +93,20 @@ def named(words: str, top: int) -> Program:
             "'find A B', with indexes in hex"
         )
         raise UsageError(message)
+    index, last = numbers[0], numbers[-1]
     if kind == "load":
-        return _load(*numbers)
+        return _load(index)
     if kind == "walk":
-        return _walk(*numbers)
+        return _walk(index)
     if kind == "next":
-        return _next(*numbers, top, late=False)
-    return _prev(*numbers, late=False) if kind == "prev" else _forward(*numbers)
+        return _next(index, top, late=False)
+    return _prev(index, late=False) if kind == "prev" else _forward(index, last)
 
 
 def _load(index: int) -> Program:
     def run(kernel: Kernel, tree: int) -> Iterator[Answer]:
-        entry = kernel.mtree_load(tree, index)
-        yield Answer(f"mtree_load({index:x})", int(entry), index, index, index)
+        entry = _follow(kernel, kernel.mtree_load(tree, index))
+        yield Answer(f"mtree_load({index:x})", entry, index, index, index)
 
     return Program(f"load {index:x}", run)
 
@@ -119,8 +120,8 @@ def _walk(index: int) -> Program:
 
 
 def _walked(kernel: Kernel, mas: MaState, index: int) -> Answer:
-    entry = kernel.mas_walk(mas)
-    return Answer(f"mas_walk({index:x})", int(entry), int(mas.index), int(mas.last), index)
+    entry = _follow(kernel, kernel.mas_walk(mas))
+    return Answer(f"mas_walk({index:x})", entry, int(mas.index), int(mas.last), index)
 
 
 def _forward(first: int, limit: int) -> Program:
@@ -129,7 +130,7 @@ def _forward(first: int, limit: int) -> Program:
         beside: int | None = None
         start = first
         for _ in range(STEPS + 1):
-            entry = kernel.mas_find(mas, limit)
+            entry = _follow(kernel, kernel.mas_find(mas, limit))
             answer = _gone_forward(f"mas_find({limit:x})", entry, mas, start, limit, beside)
             yield answer
             if not entry or mas.last >= limit:
@@ -145,12 +146,12 @@ def _backward(first: int, low: int) -> Program:
         beside: int | None = None
         start = first
         for _ in range(STEPS + 1):
-            entry = kernel.mas_find_rev(mas, low)
+            entry = _follow(kernel, kernel.mas_find_rev(mas, low))
             answer = _gone_back(f"mas_find_rev({low:x})", entry, mas, start, low, beside)
             yield answer
             if not entry or mas.index <= low:
                 return
-            beside, start = answer.index, answer.index - 1
+            beside, start = answer.first, answer.first - 1
 
     return Program(f"find_rev {first:x} {low:x}", run)
 
@@ -164,7 +165,7 @@ def _next(index: int, top: int, *, late: bool) -> Program:
             beside = int(mas.last)
             if beside >= top:
                 return
-            entry = kernel.mas_next(mas, top)
+            entry = _follow(kernel, kernel.mas_next(mas, top))
             call = f"mas_next({top:x})"
             answer = _gone_forward(call, entry, mas, beside + 1, top, beside)
             yield answer._replace(late=late)
@@ -183,13 +184,18 @@ def _prev(index: int, *, late: bool) -> Program:
             beside = int(mas.index)
             if not beside:
                 return
-            entry = kernel.mas_prev(mas, 0)
+            entry = _follow(kernel, kernel.mas_prev(mas, 0))
             answer = _gone_back("mas_prev(0)", entry, mas, beside - 1, 0, beside)
             yield answer._replace(late=late)
             if not entry or mas.status == MA_UNDERFLOW:
                 return
 
     return Program(f"prev {index:x}{', all stores visible after the walk' * late}", run)
+
+
+def _follow(kernel: Kernel, entry: int) -> int:
+    mem: ViewMemory = kernel.mem  # type: ignore[assignment] # of a ReaderKernel
+    return mem.follow(entry)
 
 
 def _all(kernel: Kernel, *, late: bool) -> None:
@@ -204,7 +210,7 @@ def _gone_forward(  # noqa: PLR0913 - a step, and from where to where
     index, last = int(mas.index), int(mas.last)
     end = index - 1 if entry else limit
     passed = (start, end) if start <= end else None
-    return Answer(call, int(entry), index, last, None, passed, beside)
+    return Answer(call, entry, index, last, None, passed, beside)
 
 
 def _gone_back(  # noqa: PLR0913 - a step, and from where to where
@@ -213,4 +219,4 @@ def _gone_back(  # noqa: PLR0913 - a step, and from where to where
     index, last = int(mas.index), int(mas.last)
     end = last + 1 if entry else low
     passed = (end, start) if end <= start else None
-    return Answer(call, int(entry), index, last, None, passed, beside)
+    return Answer(call, entry, index, last, None, passed, beside)

@@ -1,4 +1,4 @@
-"""The kernel's read operations as readers without a lock carry them out: load by load, with retries.
+"""The kernel's read operations as readers without a lock carry them out: loads and retries.
 
 :mod:`layout.tree` reads a word once where C reads it again to see that it is still the same, and
 takes a dead node that a walk meets from the root for an endless loop. Alone that makes no
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from layout.memory.pointers import (
     NODE_MASK,
-    ROOT_PARENT,
     mt_mk_node,
     mte_node_type,
     mte_safe_root,
@@ -81,7 +80,7 @@ class ReaderKernel(Kernel):
         return 0 if mas.index > 0 else root
 
     def mas_state_walk(self, mas: MaState) -> int:
-        """Start and walk to the state's index; again while a dead node is met, as all callers do."""
+        """Start and walk to the state's index; again while a node is dead, as all callers do."""
         while True:
             entry = super().mas_state_walk(mas)
             if mas.status != MA_START:

@@ -11,8 +11,8 @@ from layout.interleave.judge import Judge, contents
 from layout.interleave.programs import POINTS, programs
 from layout.interleave.readers import ReaderKernel
 from layout.interleave.schedule import executions
-from layout.interleave.stores import POISON, Writer
-from layout.interleave.view import Plan, ViewMemory
+from layout.interleave.stores import POISON, Store, Writer
+from layout.interleave.view import OBJECT, Plan, ViewMemory
 from layout.machine.equip import in_front
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault, UsageError
@@ -39,10 +39,13 @@ ENOUGH = 20
 BOUND = 10_000
 """Executions of one reader, from one state, beyond which the search leaves it."""
 
+_BELOW = 0x10000
+"""Bytes below the nodes that trees lie in; the object of a new entry lies below these."""
+
 _WRITES = frozenset(
     {Group.TREES, Group.STORES, Group.ALLOCATIONS, Group.RESERVES, Group.CURSOR_STORES}
 )
-_NO_WRITES = frozenset({"init", "rcu", "sel", "rcu_lock", "rcu_unlock", "reclaim"})
+_NO_WRITES = frozenset({"init", "rcu", "sel", "rcu_lock", "rcu_unlock"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,10 @@ class Setting:
 
     ``order`` is the memory order, by default the machine's. ``without`` are barriers that are taken
     out. ``readers`` is how many come one after another. ``reload`` lets compilers load a pivot
-    again. ``rcu`` turns every tree into RCU mode. ``fresh`` wants that a
-    step which begins after the operation shows the new tree. ``only`` is the number of the one line that is
-    looked at. After ``enough`` wrong executions a line is left; ``known`` has for lines the readers
-    and mistakes that do not count. ``wanted`` are the readers if not those that fit the change.
+    again. ``rcu`` turns every tree into RCU mode. ``fresh`` wants that a step which begins after
+    the operation shows the new tree. ``only`` is the number of the one line that is looked at.
+    After ``enough`` wrong executions a line is left; ``known`` has for lines the readers and
+    mistakes that do not count. ``wanted`` are the readers if not those that fit the change.
     """
 
     arch: Arch
@@ -120,7 +123,7 @@ class _Ended(NamedTuple):
     stopped: str
     loads: tuple[Load, ...]
     view: int
-    count: int
+    done: int
 
 
 class Search:
@@ -135,11 +138,13 @@ class Search:
         memory = self._side.mem
         assert isinstance(memory, ViewMemory)
         self._mem = memory
+        self._object = self._side.node_base - 2 * _BELOW
+        memory.map(self._object, bytearray(memory.word_size), "what a new entry points to")
         self.stopped = ""
         """The fault that ended the trace, if one did."""
 
     def lines(self, wanted: Iterable[Operation]) -> Iterator[Beside | None]:
-        """Carry out a trace: the result of each line, None for one that changes no tree in RCU mode.
+        """Carry out a trace: each line's result, None if it changes no tree in RCU mode.
 
         Raises TraceError.
         """
@@ -184,7 +189,8 @@ class Search:
         self._prepare(writing)
         mem.begin(None, 0)
         old = contents(kernel, writing.tree)
-        mem.begin(None, (1 << len(writing.stores)) - 1)
+        mem.begin(None, 0)
+        mem.see_everything()
         new = contents(kernel, writing.tree)
         mem.end()
         judge = Judge(old, new)
@@ -220,8 +226,17 @@ class Search:
             mem.poison(node, bytes([POISON]) * NODE_SIZE)
         setting = self.setting
         order = setting.memory_order
+        if writing.entry:
+            word = mem.word_size
+            made = (1).to_bytes(word, setting.arch.byteorder)
+            writing.stores.insert(0, Store(self._object, made, "the writer's caller", OBJECT))
         closed = writing.before_each(order, setting.without)
-        mem.watch(Plan(writing.stores, closed, order, setting.without, setting.reload))
+        mem.watch(
+            Plan(
+                *(writing.stores, closed, order, setting.without, setting.reload),
+                *(writing.entry, self._object),
+            )
+        )
 
     def _explore(  # noqa: PLR0913 - a reader, and all that is known when it begins
         self,
@@ -243,7 +258,7 @@ class Search:
             result.pruned += schedule.pruned
             if not result.orders:
                 stores = len(result.writing.stores)
-                result.orders = comb(ended.count + stores, stores)
+                result.orders = comb(ended.done + stores, stores)
             what = self._wrong(ended, state, judge)
             told = tuple(str(answer) for answer in ended.answers)
             if what:
@@ -270,8 +285,7 @@ class Search:
         answers: list[Answer] = []
         stopped = ""
         try:
-            for answer in reader.run(kernel, tree):
-                answers.append(answer)
+            answers.extend(reader.run(kernel, tree))
         except MachineFault as fault:
             stopped = f"{fault.kind}: {str(fault).splitlines()[0]} ({fault.doing})"
         except IndexError:

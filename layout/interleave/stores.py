@@ -9,6 +9,7 @@ from layout.interleave.barriers import TSO, release_of
 from layout.machine.equip import equip
 from layout.machine.watch.journal import ALLOC, FREE, JOURNAL, JournalMemory, field_name, journal_of
 from layout.memory.node import NODE_SIZE
+from layout.traces.language import Kind
 from layout.traces.runner import Runner
 from layout.tree.alloc import RCU_FREE_NODE
 from layout.tree.kernel import Kernel
@@ -53,6 +54,12 @@ class Writing:
     stores: list[Store] = field(default_factory=list)
     taken: list[int] = field(default_factory=list)
 
+    @property
+    def entry(self) -> int:
+        """The entry that the operation stores, 0 if there is none."""
+        pairs = zip(self.operation.declared.arguments, self.operation.args, strict=False)
+        return next((value for argument, value in pairs if argument.kind is Kind.ENTRY), 0)
+
     def before_each(self, order: str, without: frozenset[str]) -> list[int]:
         """For each store the set, as bits, of itself and those visible no later than it.
 
@@ -95,7 +102,7 @@ class WriterKernel(Kernel):
         self.mem.fences.append((len(self.mem.entries), "mte_set_node_dead"))
 
     def call_rcu(self, node: int, func: int) -> None:
-        """Queue a callback. kfree_rcu() writes the rcu_head too where it finds no room elsewhere."""
+        """Queue a callback. kfree_rcu() writes the rcu_head if it has no room elsewhere."""
         super().call_rcu(node, func)
         if func == RCU_FREE_NODE and self.version != Kernel.version:
             mem = self.mem

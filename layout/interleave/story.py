@@ -1,4 +1,4 @@
-"""A bad execution as text: the stores that the reader met, what it saw of them, what it returned."""
+"""A bad execution as text: the stores that the reader met, what it saw, what it returned."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from layout.interleave.barriers import BARRIERS
 from layout.interleave.stores import FREED
+from layout.interleave.view import OBJECT
 from layout.memory.node import NODE_SIZE
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def story(result: Beside, wrong: Wrong, byteorder: str) -> list[str]:
 
 def place(writing: Writing, address: int) -> str:
     """What an address lies in: the tree, or a node by its address."""
+    if any(each.field == OBJECT and each.address == address for each in writing.stores[:1]):
+        return "the new entry"
     if writing.tree <= address < writing.tree + 0x40:
         return "the tree"
     return f"{address & -NODE_SIZE:x}"

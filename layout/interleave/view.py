@@ -30,8 +30,15 @@ if TYPE_CHECKING:
     from layout.interleave.stores import Store
     from layout.memory.structs import Profile
 
+OBJECT = "object"
+"""The field of the store by which the writer made what a new entry points to."""
+
 MAX_LOADS = 1 << 16
 """Loads of one reader beyond which it goes round in a cycle."""
+
+
+_PATIENCE = 2
+"""How often a reader is sent back without news: once to wait, once with all stores."""
 
 
 class Seen(int):
@@ -75,7 +82,8 @@ class Plan(NamedTuple):
 
     ``closed`` has a view for each store: itself and what is visible no later. ``order`` and
     ``without`` are those of :mod:`layout.interleave.barriers`. With ``reload`` a pivot that the C
-    code names twice in one function is loaded twice.
+    code names twice in one function is loaded twice. ``entry`` is the entry that the operation
+    stores, ``object`` the address of the word that a store before made not 0; 0 is none.
     """
 
     stores: Sequence[Store]
@@ -83,6 +91,8 @@ class Plan(NamedTuple):
     order: str
     without: frozenset[str]
     reload: bool = False
+    entry: int = 0
+    object: int = 0
 
     @property
     def everything(self) -> int:
@@ -174,6 +184,21 @@ class ViewMemory(NodeMemory):
         """From here on the reader sees all stores."""
         self._floor = self._seen_all = self._plan.everything
 
+    def follow(self, entry: int) -> int:
+        """What callers do with an entry: read what it points to. The entry as a plain number.
+
+        Raises MachineFault where that is not written yet.
+        """
+        plain = int(entry)
+        if (
+            plain
+            and plain == self._plan.entry
+            and not self._load(entry - plain + self._plan.object, self.word_size, OBJECT)
+        ):
+            message = "an entry is seen before what it points to"
+            raise MachineFault("unwritten", plain, message, arch=self.arch.name, doing="its caller")
+        return plain
+
     # -- barriers of readers
 
     def read_barrier(self, function: str) -> None:
@@ -189,7 +214,7 @@ class ViewMemory(NodeMemory):
         """
         if self._restarted_at == self._seen_all:
             self._spins += 1
-            if self._spins > 2:  # noqa: PLR2004 - once to wait, once with all stores
+            if self._spins > _PATIENCE:
                 message = "the kernel would loop for ever"
                 raise MachineFault("livelock", node, message, arch=self.arch.name, doing=doing)
             self.see_everything()
@@ -210,15 +235,7 @@ class ViewMemory(NodeMemory):
         ordered = plan.order == TSO
         floor = self._floor | (self._seen_all if ordered else self._fenced | view)
         if place.hits:
-            for word in place.words:
-                shown = self._shown.get(word, 0) & place.mask & ~floor
-                while shown:
-                    floor |= plan.closed[(shown & -shown).bit_length() - 1]
-                    shown &= shown - 1
-            if place.mask & ~floor:
-                floor = self._choose(place, doing, floor)
-            for word in place.words:
-                self._shown[word] = self._shown.get(word, 0) | floor & place.mask
+            floor = self._see(place, doing, floor)
         self._seen_all |= floor
         value = place.values.get(floor & place.mask)
         if value is None:
@@ -231,6 +248,19 @@ class ViewMemory(NodeMemory):
         if ordered or self._taken_out.get(doing):
             return value
         return seen(value, floor)
+
+    def _see(self, place: _Place, doing: str, floor: int) -> int:
+        """The view of a load of bytes that are stored to: no older than what they have shown."""
+        for word in place.words:
+            shown = self._shown.get(word, 0) & place.mask & ~floor
+            while shown:
+                floor |= self._plan.closed[(shown & -shown).bit_length() - 1]
+                shown &= shown - 1
+        if place.mask & ~floor:
+            floor = self._choose(place, doing, floor)
+        for word in place.words:
+            self._shown[word] = self._shown.get(word, 0) | floor & place.mask
+        return floor
 
     def _place(self, address: int, width: int, doing: str) -> _Place:
         """The bytes at an address before the operation, and the stores that overlap them."""
@@ -352,7 +382,7 @@ class ViewMemory(NodeMemory):
 
 
 class _Later:
-    """The pivots of a node, loaded at their first use; kept, unless compilers are said to reload."""
+    """The pivots of a node, loaded at their first use; kept unless compilers reload."""
 
     def __init__(self, mem: ViewMemory, node: int) -> None:
         self._mem = mem
