@@ -196,7 +196,7 @@ def _head(result: Beside) -> str:
 
 def _each(setting: Setting, wanted: list[Operation], args: argparse.Namespace) -> int:
     """Take out each barrier in turn: a line needs it if more is wrong then than with all."""
-    from layout.interleave.barriers import BARRIERS
+    from layout.interleave.barriers import barriers_of
 
     alone = replace(setting, readers=1)
     plain = list(_results(replace(alone, enough=1 << 30), wanted, "all barriers"))
@@ -204,12 +204,12 @@ def _each(setting: Setting, wanted: list[Operation], args: argparse.Namespace) -
     alone = replace(alone, enough=1, known=known)
     rows = [("barrier", "kind", *(str(line) for line in known))]
     rows.append(("all there", "", *("wrong" if found else "-" for found in known.values())))
-    for name, barrier in BARRIERS.items():
+    for name, kind, *_ in barriers_of(setting.version):
         results = list(_results(replace(alone, without=frozenset({name})), wanted, name))
         needed = [result.writing.operation.n for result in results if result.wrong]
-        rows.append((name, barrier.kind, *("needed" if n in needed else "-" for n in known)))
+        rows.append((name, kind, *("needed" if n in needed else "-" for n in known)))
         if args.json:
-            print(json.dumps({"without": name, "kind": barrier.kind, "needed_by": needed}))
+            print(json.dumps({"without": name, "kind": kind, "needed_by": needed}))
     if not args.json:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:

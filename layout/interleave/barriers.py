@@ -19,11 +19,15 @@ KINDS = (RELEASE, WMB, RMB, DEREFERENCE)
 
 
 class Barrier(NamedTuple):
-    """One barrier: the kernel's function that has it, its kind, and what it orders."""
+    """One barrier: the kernel's function that has it, its kind, and what it orders.
+
+    ``only`` is the kernel version that alone has it, "" if all have.
+    """
 
     function: str
     kind: str
     orders: str
+    only: str = ""
 
 
 BARRIERS: dict[str, Barrier] = {
@@ -39,7 +43,7 @@ BARRIERS: dict[str, Barrier] = {
         Barrier("__mt_destroy", RELEASE, "earlier stores before an empty root"),
         Barrier("mte_set_node_dead", WMB, "the mark of a dead node before its reuse"),
         Barrier("ma_dead_node", RMB, "reads of a node before the read of its mark"),
-        Barrier("mte_dead_node", RMB, "reads of a node before the read of its mark"),
+        Barrier("mte_dead_node", RMB, "reads of a node before the read of its mark", "6.12"),
         Barrier("mas_root", DEREFERENCE, "the read of the root before reads of that node"),
         Barrier("mt_slot", DEREFERENCE, "the read of a slot before reads of that node"),
     )
@@ -47,24 +51,11 @@ BARRIERS: dict[str, Barrier] = {
 """The barriers that can be taken out, by the kernel's function."""
 
 UNPUBLISHED = {
-    "mas_wr_node_store": "writes a node that is not in the tree yet, or one outside RCU mode",
-    "mas_rebalance": "is for bulk loads",
-    "mas_destroy_rebalance": "is for bulk loads",
-    "mas_dup_build": "writes a tree that nobody reads yet",
-    "mt_free_walk": "runs after the grace period",
-    "mt_destroy_walk": "writes nodes that are cut off",
-    "mte_destroy_walk": "writes nodes that are cut off",
-    "mte_destroy_descend": "writes nodes that are cut off",
-    "mas_slot": "is mt_slot() of a state's tree",
-    "mas_slot_locked": "is for writers",
-    "mt_slot_locked": "is for writers",
-    "mas_root_locked": "is for writers",
-    "mt_root_locked": "is for writers",
-    "mt_validate_nulls": "is for tests",
-    "mt_dump": "is for tests",
-    "ma_init_slot": "is no barrier",
-    "cp_leaf_init": "is no barrier",
-    "mte_destroy_descend_and_free": "writes nodes that are cut off",
+    "mas_wr_node_store": "it writes a node that is not in the tree yet, or outside RCU mode",
+    "mas_destroy_rebalance": "it ends a bulk load",
+    "mas_dup_build": "it writes a tree that nobody reads yet",
+    "mte_dead_leaves": "it writes nodes that are cut off",
+    "mt_dump": "it prints",
 }
 """Functions with such calls between which and a reader nothing is ordered, and why."""
 
@@ -98,6 +89,11 @@ def release_of(function: str, field: str) -> str:
     barrier = BARRIERS.get(name)
     wanted = barrier is not None and barrier.kind == RELEASE
     return name if wanted and field.partition("[")[0] in _PUBLISHED else ""
+
+
+def barriers_of(version: str) -> list[Barrier]:
+    """The barriers that a kernel version has."""
+    return [each for each in BARRIERS.values() if each.only in ("", version)]
 
 
 def without(names: list[str]) -> frozenset[str]:

@@ -47,9 +47,11 @@ class ReaderKernel(Kernel):
         return self.mem.parent(node) & ~NODE_MASK == node
 
     def mte_dead_node(self, enode: int) -> bool:
-        """Whether an enode's node has been replaced; all reads before are done before this one."""
-        self.mem.read_barrier("mte_dead_node")
+        """Whether an enode's node has been replaced; later kernels than 6.12 call ma_dead_node()."""
         node = mte_to_node(enode)
+        if self.version != Kernel.version:
+            return self.ma_dead_node(node)
+        self.mem.read_barrier("mte_dead_node")
         return self.mem.parent(node) & ~NODE_MASK == node
 
     # -- walks from the root

@@ -189,6 +189,11 @@ class Search:
         self._prepare(writing)
         mem.begin(None, 0)
         old = contents(kernel, writing.tree)
+        mem.end()
+        if writing.entry and all(each.entry != writing.entry for each in old.ranges):
+            made = (1).to_bytes(mem.word_size, setting.arch.byteorder)
+            writing.stores.insert(0, Store(self._object, made, "the writer's caller", OBJECT))
+        self._watch(writing)
         mem.begin(None, 0)
         mem.see_everything()
         new = contents(kernel, writing.tree)
@@ -224,17 +229,17 @@ class Search:
             if missing > 0:
                 mem.grow_near(missing)
             mem.poison(node, bytes([POISON]) * NODE_SIZE)
-        setting = self.setting
+        self._watch(writing)
+
+    def _watch(self, writing: Writing) -> None:
+        setting, mem = self.setting, self._mem
         order = setting.memory_order
-        if writing.entry:
-            word = mem.word_size
-            made = (1).to_bytes(word, setting.arch.byteorder)
-            writing.stores.insert(0, Store(self._object, made, "the writer's caller", OBJECT))
+        new = writing.entry if any(each.field == OBJECT for each in writing.stores[:1]) else 0
         closed = writing.before_each(order, setting.without)
         mem.watch(
             Plan(
                 *(writing.stores, closed, order, setting.without, setting.reload),
-                *(writing.entry, self._object),
+                *(new, self._object),
             )
         )
 

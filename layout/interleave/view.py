@@ -234,8 +234,7 @@ class ViewMemory(NodeMemory):
             place = self._places[int(address), width] = self._place(int(address), width, doing)
         ordered = plan.order == TSO
         floor = self._floor | (self._seen_all if ordered else self._fenced | view)
-        if place.hits:
-            floor = self._see(place, doing, floor)
+        floor = self._see(place, doing, floor)
         self._seen_all |= floor
         value = place.values.get(floor & place.mask)
         if value is None:
@@ -250,7 +249,9 @@ class ViewMemory(NodeMemory):
         return seen(value, floor)
 
     def _see(self, place: _Place, doing: str, floor: int) -> int:
-        """The view of a load of bytes that are stored to: no older than what they have shown."""
+        """The view of a load; it is no older than what the same bytes have shown."""
+        if not place.hits:
+            return floor
         for word in place.words:
             shown = self._shown.get(word, 0) & place.mask & ~floor
             while shown:
