@@ -171,16 +171,16 @@ def _once(setting: Setting, wanted: list[Operation], args: argparse.Namespace) -
             continue
         if result.wrong:
             print(_head(result))
-            print(*story(result, result.wrong[0], setting.arch.byteorder), sep="\n")
+            print(*story(result, result.shortest, setting.arch.byteorder), sep="\n")
     if not args.json:
         out = f", without {', '.join(sorted(setting.without))}" if setting.without else ""
         verdict = (
             f"wrong answers beside {bad}" if bad else "each answer is of the old or the new tree"
         )
         print(
-            f"{setting.arch.name}, {setting.version}, {setting.memory_order}{out}: {lines} lines, "
-            f"{executions} executions, {pruned} more pruned, at most 10^{len(str(orders)) - 1} "
-            f"orders for one reader: {verdict}"
+            f"{setting.arch.name}, {setting.version}, {setting.memory_order}{out}: "
+            f"{lines} line{'s' * (lines != 1)}, {executions} executions, {pruned} more pruned, "
+            f"10^{len(str(orders)) - 1} orders of one reader's loads: {verdict}"
         )
     return 1 if bad else 0
 
@@ -190,7 +190,7 @@ def _head(result: Beside) -> str:
     cut = f", {result.cut} readers left at the bound" if result.cut else ""
     return (
         f"line {operation.n}: {operation}: {len(result.wrong)} wrong in {result.executions} "
-        f"executions{cut}, the first:"
+        f"executions{cut}, the shortest:"
     )
 
 

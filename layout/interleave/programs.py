@@ -55,12 +55,19 @@ class Program(NamedTuple):
     run: Callable[[Kernel, int], Iterator[Answer]]
 
 
-def programs(
-    points: Iterable[int], low: int, high: int, top: int, *, fresh: bool = False
+def programs(  # noqa: PLR0913 - a change, and what lies around it
+    points: Iterable[int],
+    low: int,
+    high: int,
+    ends: tuple[int, int],
+    top: int,
+    *,
+    fresh: bool = False,
 ) -> list[Program]:
     """The readers for a change of ``low`` to ``high``: at each point, and over the whole range.
 
-    With ``fresh`` there are also some who go on after all stores are visible.
+    ``ends`` are indexes of the ranges before and behind, from which readers go on as well. With
+    ``fresh`` there are also some who go on after all stores are visible.
     """
     found: list[Program] = []
     places = sorted(set(points))
@@ -68,9 +75,9 @@ def programs(
         found += [_load(index), _walk(index)]
     before, after = max(low - 1, 0), min(high + 1, top)
     found += [_forward(before, after), _backward(after, before)]
-    for index in dict.fromkeys((before, low)):
+    for index in dict.fromkeys((before, low, ends[0])):
         found += [_next(index, top, late=late) for late in ((False, True) if fresh else (False,))]
-    for index in dict.fromkeys((after, high)):
+    for index in dict.fromkeys((after, high, ends[1])):
         found += [_prev(index, late=late) for late in ((False, True) if fresh else (False,))]
     return found
 

@@ -47,7 +47,7 @@ class ReaderKernel(Kernel):
         return self.mem.parent(node) & ~NODE_MASK == node
 
     def mte_dead_node(self, enode: int) -> bool:
-        """Whether an enode's node has been replaced; later kernels than 6.12 call ma_dead_node()."""
+        """Whether an enode's node has been replaced; after 6.12 this calls ma_dead_node()."""
         node = mte_to_node(enode)
         if self.version != Kernel.version:
             return self.ma_dead_node(node)

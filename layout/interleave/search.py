@@ -99,7 +99,7 @@ class Beside:
     """The result for one line: its stores, how much was searched, and what was wrong.
 
     ``executions`` ran, ``pruned`` options were left out because others do the same, ``cut`` readers
-    reached the bound. ``orders`` is how many orders of single loads and stores there are.
+    reached the bound. ``loads`` are those of the longest reader.
     """
 
     writing: Writing
@@ -107,8 +107,19 @@ class Beside:
     executions: int = 0
     pruned: int = 0
     cut: int = 0
-    orders: int = 0
+    loads: int = 0
     wrong: list[Wrong] = field(default_factory=list)
+
+    @property
+    def orders(self) -> int:
+        """How many orders of the longest reader's loads and of the stores there are."""
+        stores = len(self.writing.stores)
+        return comb(self.loads + stores, stores)
+
+    @property
+    def shortest(self) -> Wrong:
+        """The wrong execution with the fewest loads."""
+        return min(self.wrong, key=lambda each: len(each.loads))
 
 
 class _State(NamedTuple):
@@ -261,9 +272,7 @@ class Search:
         for schedule, ended in executions(lambda each: self._run(tree, reader, state, each), bound):
             done += 1
             result.pruned += schedule.pruned
-            if not result.orders:
-                stores = len(result.writing.stores)
-                result.orders = comb(ended.done + stores, stores)
+            result.loads = max(result.loads, ended.done)
             what = self._wrong(ended, state, judge)
             told = tuple(str(answer) for answer in ended.answers)
             if what:
@@ -323,7 +332,9 @@ def _programs(judge: Judge, writing: Writing, top: int, *, fresh: bool) -> list[
     for first, last, *_ in judge.segments(max(low - 1, 0), min(high + 1, top)):
         borders.update((max(first, low - 1, 0), min(last, high + 1, top)))
     points = _some(sorted(borders), POINTS)
-    return programs(points, low, high, top, fresh=fresh)
+    before, after = judge.old.at(max(low - 1, 0)), judge.old.at(min(high + 1, top))
+    ends = max(before.first - 1, 0), min(after.last + 1, top)
+    return programs(points, low, high, ends, top, fresh=fresh)
 
 
 def _some(numbers: Sequence[int], count: int) -> list[int]:

@@ -21,9 +21,8 @@ WHAT = {"mt_dump": "dereference"}
 def barriers_in(code):
     """The functions of C code that have barriers, with their kinds."""
     code = re.sub(r"/\*.*?\*/", lambda text: "\n" * text[0].count("\n"), code, flags=re.DOTALL)
-    found, function, head = set(), "", ""
+    found, function, last = set(), "", ""
     for line in code.splitlines():
-        head = line if line[:1].isalpha() or line[:1] == "_" else head
         if line.startswith("{"):
             function = last
         if line[:1].isalpha() or line.startswith("_"):
