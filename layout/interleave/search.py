@@ -7,7 +7,7 @@ from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.interleave.barriers import order_of
-from layout.interleave.judge import Judge, contents
+from layout.interleave.judge import Contents, Judge, contents
 from layout.interleave.programs import POINTS, programs
 from layout.interleave.readers import ReaderKernel
 from layout.interleave.schedule import executions
@@ -197,14 +197,7 @@ class Search:
 
     def _beside(self, writing: Writing) -> Beside:
         setting, mem, kernel = self.setting, self._mem, self._side.kernel
-        self._prepare(writing)
-        mem.begin(None, 0)
-        old = contents(kernel, writing.tree)
-        mem.end()
-        if writing.entry and all(each.entry != writing.entry for each in old.ranges):
-            made = (1).to_bytes(mem.word_size, setting.arch.byteorder)
-            writing.stores.insert(0, Store(self._object, made, "the writer's caller", OBJECT))
-        self._watch(writing)
+        old = self.start(writing)
         mem.begin(None, 0)
         mem.see_everything()
         new = contents(kernel, writing.tree)
@@ -230,6 +223,19 @@ class Search:
             if result.wrong:
                 break
         return result
+
+    def start(self, writing: Writing) -> Contents:
+        """Let readers of an operation begin; what the tree held before. Completes the stores."""
+        mem = self._mem
+        self._prepare(writing)
+        mem.begin(None, 0)
+        old = contents(self._side.kernel, writing.tree)
+        mem.end()
+        if writing.entry and all(each.entry != writing.entry for each in old.ranges):
+            made = (1).to_bytes(mem.word_size, self.setting.arch.byteorder)
+            writing.stores.insert(0, Store(self._object, made, "the writer's caller", OBJECT))
+        self._watch(writing)
+        return old
 
     def _prepare(self, writing: Writing) -> None:
         side, mem = self._side, self._mem

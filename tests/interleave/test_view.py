@@ -14,12 +14,12 @@ from layout.interleave.view import Seen, ViewMemory, seen
 
 
 class Naive(ViewMemory):
-    """At each load, whatever its bytes, any view that contains what it must."""
+    """Any view that contains what it must: in TSO at each load, else at each that can tell."""
 
     views = ()
 
     def _see(self, place, doing, floor):
-        if self._schedule is None:
+        if self._schedule is None or (self._plan.order != "tso" and not place.hits):
             return super()._see(place, doing, floor)
         for word in place.words:
             for number in place.hits:
@@ -42,11 +42,13 @@ def all_views(plan):
                 yield view
 
 
-@pytest.mark.parametrize("without", [(), ("mas_wr_slot_store",), ("ma_dead_node",)])
-@pytest.mark.parametrize("order", ["tso", "weak"])
-@pytest.mark.parametrize(("name", "words"), [
-    ("border moved", "load 3400"), ("border moved", "walk 2000"), ("exact fit", "load 2000"),
-    ("single entry", "walk 0"),
+@pytest.mark.parametrize(("name", "words", "order", "without"), [
+    ("border moved", "load 3400", "weak", ()),
+    ("border moved", "walk 2000", "weak", ("mas_wr_slot_store",)),
+    ("exact fit", "load 2000", "weak", ("ma_dead_node", "mas_wr_store_entry")),
+    ("exact fit", "load 2000", "tso", ()),
+    ("single entry", "walk 0", "tso", ()),
+    ("single entry", "walk 0", "weak", ("mas_root",)),
 ])  # fmt: skip
 def test_the_reduced_search_gives_all_answers(name, words, order, without):
     machine = arches.get("powerpc64")
@@ -58,7 +60,7 @@ def test_the_reduced_search_gives_all_answers(name, words, order, without):
             search.writer.run(operation)
         _, writing = search.writer.record(wanted[-1])
         search._mem.__class__ = memory
-        search._prepare(writing)
+        search.start(writing)
         if memory is Naive:
             search._mem.views = tuple(all_views(search._mem._plan))
         reader, state = named(words, machine.ulong_max), _State(0, frozenset())
@@ -73,7 +75,7 @@ def test_the_reduced_search_gives_all_answers(name, words, order, without):
 
 
 @pytest.mark.parametrize("version", ["6.12", "7.3"])
-@pytest.mark.parametrize("name", ["leaf replaced", "leaf split", "span", "destroyed"])
+@pytest.mark.parametrize("name", ["leaf replaced", "leaf split", "destroyed"])
 def test_recorded_stores_make_the_bytes_that_are_there(name, version):
     machine = arches.get("s390x")
     writer = Writer(machine, (), version)
@@ -82,8 +84,7 @@ def test_recorded_stores_make_the_bytes_that_are_there(name, version):
         writer.run(operation)
     mem = writer.machine.mem
     copy = {}
-    held = writer.machine.rcu_read_lock
-    held()
+    writer.machine.rcu_read_lock()  # no callback runs behind the line
     start = {at: mem.read(at, 8) for at in range(mem.near_base, mem.near_base + mem.near_size, 8)}
     _, writing = writer.record(last)
     for store in writing.stores:
