@@ -24,7 +24,7 @@ from layout.tree.peeks import PEEKS, Peek
 
 if TYPE_CHECKING:
     from array import array
-    from types import FrameType
+    from types import CodeType, FrameType
 
     from arches import Arch
     from layout.memory.structs import Profile
@@ -100,7 +100,7 @@ class CheckedMemory(HistoryMemory, FollowingMemory):
         super().__init__(arch, profile)
         self.reports: list[Report] = []
         self._seen: set[tuple[str, int, int, str]] = set()
-        self._untested: dict[int, Report] = {}
+        self._untested: dict[int, Read] = {}
 
     def begin(self, operation: int) -> None:
         """Start an operation: what is written from now on is its work."""
@@ -111,8 +111,8 @@ class CheckedMemory(HistoryMemory, FollowingMemory):
 
     def finish(self) -> list[Report]:
         """End the operation: a dead node whose death nobody noticed is reported now."""
-        for report in self._untested.values():
-            self._tell(report)
+        for read in self._untested.values():
+            self._tell(self._report(read))
         self._untested.clear()
         return self.reports
 
@@ -131,7 +131,7 @@ class CheckedMemory(HistoryMemory, FollowingMemory):
         kind, at, written = self._verdict(view, offset, width, expected)
         if not kind:
             return value
-        function, peeks = _accessor(sys._getframe(1))  # noqa: SLF001
+        function, peeks = _accessor(sys._getframe(1), dead=view.dead)  # noqa: SLF001
         if not function:
             return value
         writer = self.shadow.writers[view.node - self.near_base + at]
@@ -146,7 +146,7 @@ class CheckedMemory(HistoryMemory, FollowingMemory):
             if not view.dead or DEAD in peeks or self.is_freed(view.node):
                 self._tell(self._report(read))
                 return value
-            self._untested.setdefault(view.node, self._report(read))
+            self._untested.setdefault(view.node, read)
         return value if kind == DEAD else Followed.of(value, read)
 
     def used(self, word: int, how: str) -> int:
@@ -270,27 +270,44 @@ def _broken(peek: Peek) -> str:
     return f"declared as a peek because {peek.why}, which is not so here"
 
 
-def _accessor(frame: FrameType | None) -> tuple[str, dict[str, Peek]]:
+def _accessor(frame: FrameType | None, *, dead: bool = False) -> tuple[str, dict[str, Peek]]:
     """The function that made an access, and its declared peeks; "" for the project's tools.
 
     Steps of a function are part of it. Leave to read dead nodes holds for all that the function
-    calls.
+    calls; it is looked for where the node is ``dead``.
     """
     function = ""
     peeks: dict[str, Peek] = {}
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if module.startswith(_TOOLS):
+        code = frame.f_code
+        role = _ROLES.get(code)
+        if role is None:
+            role = _ROLES[code] = _role(frame.f_globals.get("__name__", ""))
+        if role == _TOOL:
             break
-        if not module.startswith(_PLUMBING):
-            declared = PEEKS.get(frame.f_code, {})
+        if role == _OPERATION:
+            declared = PEEKS.get(code, _NONE)
             if not function or function.startswith(STEP):
-                function = frame.f_code.co_name
+                function = code.co_name
                 peeks |= declared
             elif DEAD in declared:
                 peeks[DEAD] = declared[DEAD]
+            if (not dead or DEAD in peeks) and not function.startswith(STEP):
+                break
         frame = frame.f_back
     return function, peeks
+
+
+_TOOL, _PLUMB, _OPERATION = range(3)
+_ROLES: dict[CodeType, int] = {}
+"""What each function is: asked for every frame of every odd access, so kept."""
+_NONE: dict[str, Peek] = {}
+
+
+def _role(module: str) -> int:
+    if module.startswith(_TOOLS):
+        return _TOOL
+    return _PLUMB if module.startswith(_PLUMBING) else _OPERATION
 
 
 class CheckedCache(FollowingCache):

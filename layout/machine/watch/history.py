@@ -7,10 +7,12 @@ written as a whole (``Machine.restore``) have none either.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from layout.machine.watch import shadow
 from layout.machine.watch.shadow import Shadow, tag
+from layout.memory.memory import ZEROS
 from layout.memory.node import NODE_SIZE, PIVOT, Behind, NodeMemory, Pivots
 from layout.memory.pointers import ARANGE_64, LEAF_64, NODE_MASK
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from layout.memory.structs import Profile
 
 
+_SLOT_LEN, _META_END = tag(shadow.SLOT_LEN), tag(shadow.META_END)
+
+
 class View:
     """A node's history at one moment: the tags of its bytes, and its data end."""
 
@@ -30,7 +35,7 @@ class View:
     def __init__(self, memory: HistoryMemory, node: int) -> None:
         at = node - memory.near_base
         self.node = node
-        self.tags = memory.shadow.tags[at : at + NODE_SIZE]
+        self.tags = memory.shadow.tags.cell(at)[:]
         self.end = memory.data_end(node)
         self.dead = memory.is_dead(node) or memory.is_freed(node)
 
@@ -55,6 +60,7 @@ class WatchedRun(Behind):
         return self._memory.look(self._view, at, self._tag + i, (value,))[0]
 
 
+@cache
 def _run(a_tag: int, width: int, count: int) -> array[int]:
     """The tags of ``count`` fields of ``width`` bytes each, ``a_tag`` the first."""
     if count == 1:
@@ -62,6 +68,12 @@ def _run(a_tag: int, width: int, count: int) -> array[int]:
     first = shadow.index_of(a_tag)
     run = shadow.fields(shadow.kind_of(a_tag), width)
     return run[first * width : (first + count) * width]
+
+
+@cache
+def _fresh(width: int) -> tuple[array[int], array[int]]:
+    """The tags of ``width`` bytes that any field may be written to."""
+    return shadow.tags(tag(shadow.ZEROED), width), shadow.tags(tag(shadow.NEVER), width)
 
 
 class HistoryMemory(NodeMemory):
@@ -76,6 +88,8 @@ class HistoryMemory(NodeMemory):
         self.freed_map = bytearray()
         """The node cache's map of free nodes."""
         self.last_slot = profile.sizes.slots[LEAF_64] - 1
+        self._last_slot_tag = tag(shadow.SLOT, self.last_slot)
+        self._meta_offsets = self.meta_offset[LEAF_64], self.meta_offset[ARANGE_64]
 
     # -- what it is for
 
@@ -102,19 +116,19 @@ class HistoryMemory(NodeMemory):
 
     def data_end(self, node: int) -> int | None:
         """The last slot in use, None if that is unknown."""
-        at, tags = node - self.near_base, self.shadow.tags
-        if tags[at + self._slot_len] == tag(shadow.SLOT_LEN):  # it is destroyed
+        return self._data_end(node, self.shadow.tags.cell(node - self.near_base))
+
+    def _data_end(self, node: int, tags: array[int]) -> int | None:
+        if tags[self._slot_len] == _SLOT_LEN:  # it is destroyed
             return NodeMemory.read_u8(self, node + self._slot_len) - 1
-        for mt in (LEAF_64, ARANGE_64):
-            place = at + self.meta_offset[mt]
-            if shadow.kind_of(tags[place]) == shadow.META_END:
-                return NodeMemory.read_u8(self, self.near_base + place)
-        full = tags[at + self.meta_offset[LEAF_64]] == tag(shadow.SLOT, self.last_slot)
-        return self.last_slot if full else None
+        for place in self._meta_offsets:
+            if tags[place] == _META_END:
+                return NodeMemory.read_u8(self, node + place)
+        return self.last_slot if tags[self._meta_offsets[0]] == self._last_slot_tag else None
 
     def is_dead(self, node: int) -> bool:
         """Whether the node was marked as replaced."""
-        return NodeMemory.read_word(self, node) & ~NODE_MASK == node
+        return self._unpack_word(self._cells.get(node, ZEROS), 0)[0] & ~NODE_MASK == node
 
     def is_freed(self, node: int) -> bool:
         """Whether the node cache has the node back."""
@@ -123,6 +137,19 @@ class HistoryMemory(NodeMemory):
 
     def _watched(self, node: int) -> bool:
         return 0 <= node - self.near_base < len(self.freed_map) * NODE_SIZE
+
+    def _in_order(self, node: int, offset: int, a_tag: int, count: int, width: int = 0) -> bool:
+        """Whether fields of a watched node in use were written as such, up to its data end."""
+        width = width or self.word_size
+        tags = self.shadow.tags.cell(node - self.near_base)
+        if tags[offset : offset + count * width] != _run(a_tag, width, count):
+            return False
+        if self.freed_map[(node - self.near_base) // NODE_SIZE] or self.is_dead(node):
+            return False
+        if shadow.kind_of(a_tag) not in shadow.DATA:
+            return True
+        end = self._data_end(node, tags)
+        return end is None or shadow.index_of(a_tag) + count - 1 <= end
 
     def look(self, view: View, offset: int, a_tag: int, values: Sequence[int]) -> Sequence[int]:
         """Look at words that were read when the node was as in ``view``, ``a_tag`` the first.
@@ -142,21 +169,24 @@ class HistoryMemory(NodeMemory):
 
     def _note_read(self, node: int, offset: int, expected: int, value: int, width: int = 0) -> int:
         """Look at a field read just now; returns its value."""
-        if self._watched(node):
+        if self._watched(node) and not self._in_order(node, offset, expected, 1, width):
             width = width or self.word_size
-            at = node - self.near_base + offset
-            if (
-                self.shadow.tags[at : at + width] != shadow.tags(expected, width)
-                or shadow.kind_of(expected) in shadow.DATA
-                or self.is_freed(node)
-                or self.is_dead(node)
-            ):
-                return self.judge(View(self, node), offset, width, expected, value)
+            return self.judge(View(self, node), offset, width, expected, value)
         return value
 
     def _note_run(self, node: int, offset: int, a_tag: int, values: Sequence[int]) -> Sequence[int]:
         """Look at words read just now, ``a_tag`` the first; returns them."""
-        return self.look(View(self, node), offset, a_tag, values) if self._watched(node) else values
+        if not self._watched(node) or self._in_order(node, offset, a_tag, len(values)):
+            return values
+        return self.look(View(self, node), offset, a_tag, values)
+
+    def _later(self, node: int, offset: int, a_tag: int, plain: Pivots) -> Pivots:
+        """Fields to be looked at when they are used, unless all of them are in order."""
+        if not self._watched(node):
+            return plain
+        if isinstance(plain, tuple) and self._in_order(node, offset, a_tag, len(plain)):
+            return plain
+        return WatchedRun(self, node, offset, a_tag, plain)
 
     def _note_write(
         self, node: int, offset: int, a_tag: int, width: int = 0, count: int = 1
@@ -169,7 +199,7 @@ class HistoryMemory(NodeMemory):
         new = _run(a_tag, width, count)
         was = self.shadow.tags[at : at + len(new)]
         if (
-            (was != new and was != shadow.tags(tag(shadow.ZEROED), len(new)))
+            (was != new and was not in _fresh(len(new)))
             or offset + len(new) > NODE_SIZE
             or self.is_freed(node)
         ):
@@ -202,15 +232,11 @@ class HistoryMemory(NodeMemory):
 
     def pivots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
         plain = super().pivots(node, mt, count)
-        if not self._watched(node):
-            return plain
-        return WatchedRun(self, node, PIVOT * self.word_size, tag(shadow.PIVOT), plain)
+        return self._later(node, PIVOT * self.word_size, tag(shadow.PIVOT), plain)
 
     def slots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
         plain = super().slots(node, mt, count)
-        if not self._watched(node):
-            return plain
-        return WatchedRun(self, node, self.slot_offset[mt], tag(shadow.SLOT), plain)
+        return self._later(node, self.slot_offset[mt], tag(shadow.SLOT), plain)
 
     def gap(self, node: int, i: int) -> int:  # noqa: D102
         offset = self.gap_offset + i * self.word_size

@@ -115,6 +115,10 @@ class Cells:
 
     def __setitem__(self, at: slice[int, int, None], new: array[int]) -> None:
         number, first = divmod(at.start, _CELL)
+        hot = self._hot.get(number)
+        if hot is not None and first + len(new) <= _CELL:
+            hot[first : first + len(new)] = new
+            return
         done = 0
         while done < len(new):
             cell = self._cell(number)
@@ -126,6 +130,13 @@ class Cells:
             cell[first : first + len(part)] = part
             done += len(part)
             number, first = number + 1, 0
+
+    def cell(self, at: int) -> array[int]:
+        """256 numbers from ``at`` on, to be looked at; not copied where a cell begins there."""
+        found = self._hot.get(at // _CELL)
+        if at % _CELL:
+            return self[at : at + _CELL]
+        return self._cell(at // _CELL) if found is None else found
 
     def _cell(self, number: int) -> array[int]:
         """The numbers of a cell, for reading; for writing if it is hot."""
