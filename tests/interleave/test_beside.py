@@ -50,6 +50,7 @@ def program(request, tmp_path_factory):
     return request.param, work / "beside"
 
 
+@pytest.mark.long
 @pytest.mark.kernel
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_kernels_own_code_shows_it(program, name):
