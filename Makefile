@@ -4,7 +4,10 @@
 BIN := .venv/bin
 QUICK := not slow and not long and not kernel and not toolchain and not readers
 
-.PHONY: check lint test all quick docs clean
+PYODIDE := pyodide@314.0.7
+SPHINX := $(BIN)/sphinx-build --quiet --fail-on-warning --builder html
+
+.PHONY: check lint test all quick docs site clean
 
 check: lint test
 
@@ -25,16 +28,29 @@ quick:
 all: .venv/ready
 	$(BIN)/pytest -q -n auto
 
-# the site in build/docs; a link to no page, heading or picture is an error; its size is printed
-docs: .venv/ready
-	$(BIN)/python -c 'import furo, myst_parser' || $(BIN)/pip install --quiet --editable '.[docs]'
-	$(BIN)/sphinx-build --quiet --fail-on-warning --builder html docs build/docs
-	du --summarize --human-readable --exclude=.doctrees build/docs
+# the pages in build/docs, without the playground; a link to no page, heading or picture is an error
+docs: .venv/with-docs
+	$(SPHINX) docs build/docs
+	$(BIN)/python docs/check_site.py build/docs
+
+# the same with the playground, for which npm fetches Python for browsers
+site: .venv/with-docs build/pyodide/node_modules/$(PYODIDE)
+	$(SPHINX) -D playground_pyodide=build/pyodide/node_modules/pyodide docs build/docs
+	$(BIN)/python docs/check_site.py build/docs
 
 # installed anew after a change of what the compiled twin is made from
 .venv/ready: pyproject.toml setup.py $(wildcard layout/tree/*.py layout/memory/*.py layout/compiled/*.p*)
 	python3 -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[test,lint]'
+	touch $@
+
+.venv/with-docs: .venv/ready
+	$(BIN)/python -c 'import furo, myst_parser' || $(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
+build/pyodide/node_modules/$(PYODIDE):
+	npm install --silent --no-save --prefix build/pyodide $(PYODIDE) || \
+	  { echo 'make site: npm cannot fetch $(PYODIDE): `make docs` builds the pages without it' >&2; exit 1; }
 	touch $@
 
 clean:

@@ -4,8 +4,6 @@ Other distributions install packages of these names too. A module inside either 
 tell: if it is shadowed, it is not found. So this module stands alone, under a name of its own.
 """
 
-from __future__ import annotations
-
 # built in: the module signal imports others, and a SIGINT would come meanwhile
 import _signal  # type: ignore[import-not-found]
 

@@ -41,11 +41,14 @@ _REASONS = {
 
 
 class Range(NamedTuple):
-    """The indexes ``first`` to ``last``, both inclusive, have ``entry``; 0 means no entry."""
+    """A range of indexes with the same entry."""
 
     first: int
+    """The first index."""
     last: int
+    """The last index, inclusive."""
     entry: int
+    """The word that is stored there; 0 means no entry."""
 
 
 class MapleTree:
@@ -422,12 +425,19 @@ class Node:
     """
 
     address: int
+    """Where the node is in the machine's memory."""
     type: int
+    """The enum maple_type: 1 leaf_64, 2 range_64, 3 arange_64."""
     first: int
+    """The first index of its range."""
     last: int
+    """The last index, inclusive."""
     depth: int
+    """Levels below the root, which has 0."""
     raw: bytes = field(repr=False)
+    """The 256 bytes, in memory order."""
     profile: Profile = field(repr=False)
+    """The kernel's layouts on this machine."""
 
     def fields(self) -> list[NodeField]:
         """The fields in order of their offsets: name, bytes, value and meaning."""

@@ -12,11 +12,13 @@ lines.
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import re
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -125,3 +127,23 @@ def test_links_to_files_of_this_tree_lead_somewhere(page):
                 re.findall(r"^#+ (.*)$", (ROOT / path).read_text(), re.MULTILINE) if heading else ()
             )
             assert not heading or heading in {each.lower().replace(" ", "-") for each in headings}
+
+
+def results():
+    """The classes that docs/results.md names, and the states of operations, as ast has them."""
+    named = re.findall(r"\{py:class\}`~?([\w.]+)`", (ROOT / "docs/results.md").read_text())
+    states = ("WrState", "BigNode", "SubtreeState", "MaTopiary")
+    for name in dict.fromkeys([*named, *(f"layout.tree.state.{each}" for each in states)]):
+        module, _, wanted = name.rpartition(".")
+        tree = ast.parse(Path(find_spec(module).origin).read_text())
+        [found] = [each for each in tree.body if getattr(each, "name", "") == wanted]
+        yield pytest.param(found, id=name)
+
+
+@pytest.mark.parametrize("result", list(results()))
+def test_every_field_of_a_result_has_its_meaning(result):
+    assert ast.get_docstring(result)
+    for field, below in itertools.pairwise([*result.body, ast.Pass()]):
+        if isinstance(field, ast.AnnAssign):
+            meaning = below.value.value if isinstance(below, ast.Expr) else None
+            assert isinstance(meaning, str), f"{result.name}.{field.target.id} has no meaning"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.ckernel.execute import SECONDS, run
+from layout.ckernel.programs import Programs
 from layout.ckernel.sums import SummingRunner
 from layout.memory.errors import TraceError
 from layout.traces.language import RESULTS
@@ -73,9 +74,11 @@ def compare(
     *,
     results_only: bool = False,
     seconds: int = SECONDS,
+    programs: Programs | None = None,
 ) -> Verdict:
     """Run the operations on both sides, up to the first mismatch. Raises what run() raises."""
-    outcome = run(built, operations, sums=with_sums(built.source), seconds=seconds)
+    sums = with_sums(built.source)
+    outcome = run(built, operations, sums=sums, seconds=seconds, programs=programs)
     emulator = SummingRunner(arches.get(built.arch), built.source.emulator)
     done = (emulator.execute(operation) for operation in operations)
     return match(built, operations, outcome.lines, done, results_only=results_only)
@@ -93,7 +96,13 @@ def shrink_mismatch(
 
     def still(candidate: Sequence[Operation]) -> bool:
         try:
-            verdict = compare(built, candidate, results_only=results_only, seconds=_SHRINK_SECONDS)
+            verdict = compare(
+                built,
+                candidate,
+                results_only=results_only,
+                seconds=_SHRINK_SECONDS,
+                programs=programs,
+            )
         except TraceError:
             return False
         found = verdict.mismatch
@@ -104,7 +113,8 @@ def shrink_mismatch(
         )
 
     upto = [operation for operation in operations if operation.n <= mismatch.operation.n]
-    return shrink(upto, still, seconds=seconds)
+    with Programs() as programs:
+        return shrink(upto, still, seconds=seconds)
 
 
 def with_sums(source: KernelSource) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from layout.ckernel.build import Built
+    from layout.ckernel.programs import Programs
     from layout.traces.session import Line
     from layout.traces.trace import Operation
 
@@ -46,8 +47,11 @@ def run(
     *,
     sums: bool = False,
     seconds: int = SECONDS,
+    programs: Programs | None = None,
 ) -> Outcome:
     """Carry out the operations; with ``sums`` each line has a checksum of all memory.
+
+    With ``programs`` one of them does it, if the trace does not overwrite bytes.
 
     Raises TraceError for an operation that this kernel does not have or that needs more nodes
     than there is room for, InputError if the program can't run here.
@@ -58,11 +62,12 @@ def run(
         if operation.op in missing:
             reason = f"Linux {built.source.version} has no {operation.op}"
             raise TraceError(operation.n, f"{reason}: take the line out")
-    done = children.run(
-        [*built.command, str(seconds), *(["sums"] if sums else [])],
-        given=_encode(listed),
-        env=_environment(built),
-    )
+    command = [*built.command, str(seconds), *(["sums"] if sums else [])]
+    given, env = _encode(listed), _environment(built)
+    if programs is None or any(operation.op == "poke" for operation in listed):
+        done = children.run(command, given=given, env=env)
+    else:
+        done = programs.run(command, given, env)
     reports = done.stderr.decode(errors="replace")
     if done.returncode in (_NO_SUCH_OPERATION, _NO_MEMORY) and reports:
         line, _, reason = reports.strip().removeprefix("line ").partition(": ")

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from layout.ckernel.profiles import ABUSE, DIRECTED, PROFILES, USUAL
 from layout.ckernel.sums import SummingRunner
 from layout.images.decode import decode
 from layout.memory.nodeview import view
@@ -28,32 +29,6 @@ if TYPE_CHECKING:
 
     from arches import Arch
     from layout.traces.session import Line
-
-_USUAL = {
-    "store": 30, "clear": 4, "insert": 8, "erase": 8, "read": 15, "gap": 3, "allocate": 5,
-    "mas_store": 5, "preallocate": 6, "raw": 1.5, "bulk": 0.3, "cursor": 8, "refuse": 1.5,
-    "rcu": 0.7, "look": 2, "destroy": 0.4, "crowd": 0.5,
-}  # fmt: skip
-PROFILES: dict[str, dict[str, float]] = {
-    "mixed": {},
-    "stores": {"store": 90, "bulk": 0, "destroy": 0, "refuse": 0},
-    "cursor": {"cursor": 80, "bulk": 0.1},
-    "allocation": {"allocate": 60, "store": 5, "gap": 20},
-    "refusals": {"refuse": 12, "bulk": 1, "preallocate": 10, "raw": 4, "allocate": 8},
-    "preallocation": {"preallocate": 50, "raw": 8},
-    "bulk": {"bulk": 8, "rcu": 0},
-    "trees": {"tree": 12, "refuse": 3},
-    "rcu": {"rcu": 5, "bulk": 0, "tree": 2},
-    "nulls": {"clear": 25, "erase": 18},
-    "inserts": {"insert": 60},
-    "full leaves": {"crowd": 25, "store": 10, "destroy": 0, "bulk": 0},
-    "deep": {"cursor": 20, "destroy": 0, "bulk": 0, "tree": 2},
-    "edges": {"cursor": 30, "erase": 15, "clear": 8, "destroy": 6, "mas_store": 10},
-}
-"""How likely each move is, where it is not as usual."""
-
-_ABUSE = {"stale": 4, "overfill": 2, "absurd": 1}
-"""What the kernel's code is known not to survive."""
 
 _FLAGS = (0, 1, 2, 3, 0, 1, 2, 3, 1, 3, 0x300, 0x301, 0x303, 0x801)
 _POOL = 400
@@ -81,12 +56,14 @@ def generate(  # noqa: PLR0913 - what a trace depends on
     without: frozenset[str] = frozenset(),
     version: str = DEFAULT_VERSION,
     until: float = math.inf,
+    profile: str = "",
 ) -> Generated:
     """The trace that belongs to a seed on a machine, without operations named ``without``.
 
     ``version`` is the kernel that carries it out. It is cut off at ``until``, of time.monotonic().
+    ``profile`` is one of DIRECTED; without it the seed chooses one of PROFILES.
     """
-    maker = _Maker(seed, arch, without, version, abuse=abuse)
+    maker = _Maker(seed, arch, without, version, abuse=abuse, profile=profile)
     maker.until = until
     made = maker.made
     try:
@@ -102,15 +79,22 @@ def generate(  # noqa: PLR0913 - what a trace depends on
 class _Maker:
     """One trace in the making; every move appends one operation or more."""
 
-    def __init__(
-        self, seed: int, arch: Arch, without: frozenset[str], version: str, *, abuse: bool
+    def __init__(  # noqa: PLR0913 - what a trace depends on
+        self,
+        seed: int,
+        arch: Arch,
+        without: frozenset[str],
+        version: str,
+        *,
+        abuse: bool,
+        profile: str,
     ) -> None:
         pick = self.random = random.Random(seed)  # noqa: S311 - no secret
         self.top = arch.ulong_max
         self.until = math.inf
         self.without = without
         self.runner = SummingRunner(arch, version)
-        self.profile = pick.choice(list(PROFILES))
+        self.profile = profile or pick.choice(list(PROFILES))
         self.made = Generated(self.profile)
         self.length = pick.choice([60, 120, 200, 300])
         self.terrain = pick.choice(
@@ -129,9 +113,12 @@ class _Maker:
         self.cursor_stale = False
         self.refusing = 0
         self.reading = False
-        weights = {**_USUAL, **PROFILES[self.profile]}
+        self.edges = 0
+        if self.profile == "bounds":
+            self.terrain, self.pool = "bounds", [0, 1, self.top - 1, self.top]
+        weights = {**USUAL, **(PROFILES | DIRECTED)[self.profile]}
         if abuse:
-            weights |= _ABUSE
+            weights |= ABUSE
         self.moves: list[Callable[[], None]] = [getattr(self, f"_{name}") for name in weights]
         self.weights = list(weights.values())
 
@@ -139,7 +126,7 @@ class _Maker:
         """Set up the trees, make moves, look at everything."""
         pick = self.random
         flags = pick.choice(_FLAGS)
-        if self.profile == "allocation":
+        if self.profile == "allocation" or (self.profile == "bounds" and self.chance(0.7)):
             flags |= 1
         if self.profile == "rcu":
             flags |= 2
@@ -186,6 +173,8 @@ class _Maker:
     def index(self) -> int:
         """An index where this trace plays, often next to one that was used."""
         pick, terrain = self.random, self.terrain
+        if terrain == "bounds":
+            return self._edge()
         if self.chance(0.3):
             near = pick.choice(self.pool) + pick.choice([-1, 0, 0, 0, 1])
             return (
@@ -208,9 +197,24 @@ class _Maker:
         }
         return max(0, min(choose[terrain](), self.top))
 
+    def _edge(self) -> int:
+        """The first or last index of all, or of a range or leaf, or one beside it."""
+        pick, made = self.random, len(self.made.operations)
+        if made >= self.edges:
+            self.edges = made + 10
+            found = decode(self.runner.mem, self.runner.tree)
+            edges = [at for first, last, _ in found.ranges for at in (first, last)]
+            edges += [at for leaf in found.nodes for at in (leaf.min, leaf.max)]
+            self.pool = [0, 0, 1, self.top, self.top, self.top - 1, pick.getrandbits(8), *edges]
+        return max(0, min(pick.choice(self.pool) + pick.choice([-2, -1, 0, 0, 0, 1, 2]), self.top))
+
     def range(self) -> tuple[int, int]:
         """First and last index, both inclusive."""
         pick = self.random
+        if self.terrain == "bounds":
+            first = self._edge()
+            near = first + pick.choice([0, 0, 1, 2, 9, 0x40])
+            return first, (max(first, self._edge()) if self.chance(0.3) else min(near, self.top))
         length = pick.randrange(1, self.longest + 1)
         if self.terrain == "rising" and self.chance(0.75):
             first = self.front + pick.choice([0, 0, 0, pick.randrange(20)])

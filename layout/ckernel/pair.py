@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import arches
 from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.explain import looks, memory_of
+from layout.ckernel.programs import Programs
 from layout.compare.difference import between_nodes
 from layout.compare.lockstep import meaning
 from layout.compare.results import Parting, Results
@@ -94,14 +95,18 @@ def _unlike(one: Built, other: Built) -> bool:
 
 
 def compare_pair(
-    pair: Pair, operations: Sequence[Operation], *, seconds: int = SECONDS
+    pair: Pair,
+    operations: Sequence[Operation],
+    *,
+    seconds: int = SECONDS,
+    programs: Programs | None = None,
 ) -> PairVerdict:
     """Run the operations on both, up to the first difference. Raises what run() raises."""
     given = list(operations)
     tail = [] if pair.results or pair.same_order else looks(given[-1].n)
     sums = not pair.results and pair.same_order
     sides = [
-        run(built, [*given, *tail], sums=sums, seconds=seconds).lines
+        run(built, [*given, *tail], sums=sums, seconds=seconds, programs=programs).lines
         for built in (pair.one, pair.other)
     ]
     results = Results(arches.get(pair.one.arch), pair.keys)
@@ -147,14 +152,15 @@ def shrink_pair(
 
     def still(candidate: Sequence[Operation]) -> bool:
         try:
-            verdict = compare_pair(pair, candidate, seconds=1)
+            verdict = compare_pair(pair, candidate, seconds=1, programs=programs)
         except TraceError:
             return False
         found = verdict.parting
         return found is not None and found.refused is None and _kind(found) == kind
 
     upto = [operation for operation in operations if operation.n <= parting.operation.n]
-    return shrink(upto, still, seconds=seconds)
+    with Programs() as programs:
+        return shrink(upto, still, seconds=seconds)
 
 
 def _kind(parting: Parting) -> tuple[str, str]:

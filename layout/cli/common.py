@@ -35,7 +35,7 @@ _LONGEST_USAGE = 400
 _LONGEST_NOTE = 2000
 _LONGEST_WORD = 300
 _WATCHED_LIMIT = 1 << 14
-"""What a line may ask for where each access is looked at, which takes a hundred times as long."""
+"""What a line may ask for where each access is looked at: 1 ms an entry, 500 times as long."""
 
 OF_IMAGES = ("base", "direct_map", "symbol", "task", "debug_info")
 """The options of add_addresses() and add_names(), which mean nothing to a trace."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import add_input, open_image, print_lines, tell
@@ -10,6 +10,9 @@ from layout.memory.errors import BrokenTree
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
+
+    from layout.memory.nodeview import Visit
 
 FORMATS = ("hex", "fields", "mt", "json")
 
@@ -34,17 +37,21 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the dump; 1 if the tree is broken."""
+    from layout.host.progress import Progress
     from layout.images.decode import decode
     from layout.images.kinds import parse_address
     from layout.show import dump
 
     image = open_image(args)
     found = decode(image.memory, image.tree)
-    visits = found.nodes
+    visits: Iterable[Visit] = found.nodes
     if args.node is not None:
-        visits = [dump.one_node(image.memory, visits, parse_address(args.node, "--node"))]
+        visits = [dump.one_node(image.memory, found.nodes, parse_address(args.node, "--node"))]
+    elif not sys.stdout.isatty():  # there it would be in the way
+        visits = Progress(f"dumping {image.source}", len(found.nodes), "nodes").over(visits)
     if args.format == "json":
-        print(json.dumps(dump.as_json(image.memory, image.tree, visits), separators=(",", ":")))
+        for piece in dump.json_text(image.memory, image.tree, visits):
+            sys.stdout.write(piece)
     elif args.format == "mt":
         if found.cyclic:
             message = f"{found.problems[0]}: the kernel's text would not end, try --format fields"

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     machine = equip(arch, kernels=defects_of(args), watch=watch, version=version_of(args))
     runner = Runner(machine, limit_of(args, watched=bool(watch)))
     source = "stdin" if args.trace == "-" else args.trace
-    stream = Stream(runner, read_trace(args.trace), forget=True)
+    stream = Stream(runner, read_trace(args.trace), forget=not args.defect)
     people = sys.stdout.isatty() and not args.json
     missing = 0
     try:

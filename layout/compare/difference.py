@@ -29,23 +29,26 @@ IGNORED = frozenset({"pad", "tail"})
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A difference between two sides, whose names are ``arches``.
-
-    ``node`` and ``offset`` (bytes in the node) are the place, if it is in a node. ``field`` is a
-    field of a struct or of a transcript line, ``values`` the values of both sides. ``sides`` are
-    the memory and node of each side, for output. Pointers to the same position in ``places`` are
-    equal.
-    """
+    """The first difference between two sides."""
 
     arches: tuple[str, str]
+    """The names of the sides: machines, or left and right."""
     field: str
+    """A field of a struct, or a key of a transcript line."""
     values: tuple[Any, Any]
+    """The values of both sides."""
     line: int | None = None
+    """The line of the trace, if a trace was run."""
     op: str = ""
+    """The operation of that line."""
     node: int | None = None
+    """The address of the node, if the difference is in one."""
     offset: int | None = None
+    """The byte in that node where the field begins."""
     sides: tuple[tuple[NodeMemory, Visit], tuple[NodeMemory, Visit]] | None = None
+    """The memory and the node of each side, for output."""
     places: Places | None = None
+    """Pointers to the same position in these are equal."""
 
     def as_json(self) -> dict[str, Any]:
         """The difference as JSON has it: addresses and words in hex."""

@@ -32,44 +32,59 @@ Range = tuple[int, int, int]
 
 
 class WordChange(NamedTuple):
-    """A word of struct maple_tree, as each side has it."""
+    """A word of struct maple_tree that differs."""
 
     name: str
+    """``ma_flags`` or ``ma_root``."""
     before: int
+    """What the first image has."""
     after: int
+    """What the second one has."""
 
 
 class RangeChange(NamedTuple):
-    """A range that came (``before`` is None), went (``after`` is None) or changed."""
+    """A range that came, went or changed."""
 
     before: Range | None
+    """The range in the first image; None if it came."""
     after: Range | None
+    """The range in the second one; None if it went."""
 
 
 class FieldChange(NamedTuple):
-    """A field at ``offset`` bytes in its node; None where one side has another field there."""
+    """A field of a node that differs."""
 
     name: str
+    """The field, with its index."""
     offset: int
+    """Its first byte in the node."""
     before: int | None
+    """Its value in the first image; None if that has another field there."""
     after: int | None
+    """Its value in the second one; None if that has another field there."""
     used: bool
+    """Whether the kernel would read it, on one side at least."""
 
 
 class NodeChange(NamedTuple):
-    """A node that came, went or changed; ``fields`` are in order of their offsets.
-
-    Of a node that went, ``successors`` are the nodes that have its range now, and ``fate`` is what
-    its memory holds: ``dead`` (marked so, perhaps freed), ``wiped`` (zeros), ``unchanged``,
-    ``reused`` (anything else), or None where the other image does not tell.
-    """
+    """A node that came, went or changed."""
 
     before: Visit | None
+    """The node in the first image; None if it came."""
     after: Visit | None
+    """The node in the second one; None if it went."""
     fields: tuple[FieldChange, ...] = ()
+    """The fields that differ, in order of their offsets."""
     successors: tuple[Visit, ...] = ()
+    """Of a node that went: the nodes that have its range now."""
     fate: str | None = None
+    """Of a node that went: what its memory holds now.
+
+    It is ``dead`` (marked so, perhaps freed), ``wiped`` (zeros), ``unchanged`` or ``reused``
+    (anything else), or None where the other image does not tell.
+    """
     moved: bool = False
+    """Whether its level, counted from the leaves, differs."""
 
     @property
     def kind(self) -> str:
@@ -99,13 +114,18 @@ KINDS = ("came", "went", "changed", "replaced", "reused")
 
 @dataclass(frozen=True, slots=True)
 class ImageDiff:
-    """What differs between two images; ``equal_nodes`` counts those that are the same."""
+    """All that differs between two images."""
 
     words: tuple[WordChange, ...]
+    """The words of struct maple_tree that differ."""
     ranges: tuple[RangeChange, ...]
+    """The ranges that came, went or changed, in order."""
     nodes: tuple[NodeChange, ...]
+    """The nodes that came, went or changed."""
     equal_nodes: int
+    """How many nodes are the same."""
     sides: tuple[Decoded, Decoded]
+    """The tree of each image, decoded."""
 
     def __bool__(self) -> bool:
         return bool(self.words or self.ranges or self.nodes)

@@ -24,19 +24,22 @@ FIGURES = ("requested", "used", "freed", "bytes_written", "cache_lines")
 
 @dataclass(slots=True)
 class KernelComparison:
-    """How kernels carried out a trace; the first of ``versions`` is held against the others.
-
-    ``with_kernel`` is the other side of ``parting``, the first difference in results. ``costs``
-    are the sums of the ledger, ``nodes`` the nodes handed out, both by version.
-    """
+    """How kernels carried out a trace; the first version is held against the others."""
 
     arch: str
+    """The machine."""
     versions: tuple[str, ...]
+    """The kernels that were compared."""
     operations: int = 0
+    """How many operations were compared."""
     parting: Parting | None = None
+    """The first difference in results, None if there is none."""
     with_kernel: str = ""
+    """The version on the other side of it."""
     nodes: dict[str, int] = field(default_factory=dict)
+    """How many nodes each version handed out."""
     costs: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The sums of the ledger for each version, by FIGURES; empty if not asked for."""
 
     @property
     def equal(self) -> bool:

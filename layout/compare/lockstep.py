@@ -20,7 +20,7 @@ from layout.memory.pointers import mt_height
 from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.runner import Runner
 from layout.traces.snapshot import operations as operations_of
-from layout.traces.stream import END, LINE, STOPPED, next_line
+from layout.traces.stream import END, LINE, STOPPED, may_forget, next_line
 from layout.traces.trace import Operation, TraceReader
 from layout.traces.transcript import comparable
 from layout.tree.versions import kernel_of
@@ -42,22 +42,24 @@ _LAST_WORD = re.compile(r"( contents: .*) [0-9a-f]+$", re.MULTILINE)
 
 @dataclass(slots=True)
 class Comparison:
-    """The result of a comparison: the first difference, if any, and the amount of data compared.
-
-    ``nodes`` is the number of allocated nodes, ``height`` the greatest height of the current tree.
-    ``swapped_bytes`` counts the bytes of these nodes that differ between the first machine and the
-    others but have the same meaning. ``bad`` is True if the machines agree on a fault or a failed
-    validate.
-    """
+    """The outcome of one trace on several machines."""
 
     operations: int = 0
+    """How many operations were compared."""
     difference: Difference | None = None
+    """The first difference in meaning, None if there is none."""
     nodes: int = 0
+    """How many nodes were handed out."""
     height: int = 0
+    """The greatest height of the current tree, in nodes."""
     splits: int = 0
+    """How many splits there were."""
     swapped_bytes: int = 0
+    """Bytes of these nodes that differ from the first machine's by byte order alone."""
     bad: str = ""
+    """The fault or the failed validate on which all machines agree; empty if there is none."""
     arches: tuple[str, ...] = field(default=())
+    """The names of the machines, the one first that the others are held against."""
 
     def as_json(self) -> dict[str, Any]:
         """The outcome as JSON has it."""
@@ -108,8 +110,9 @@ def compare_trace(
     reader = TraceReader(machines[0].ulong_max)
     n = 0
     try:
+        forget = may_forget(runners[0].machine, text)
         for block in text.blocks():
-            if _lock_step(outcome, runners, cores, reader, (block, n)):
+            if _lock_step(outcome, runners, cores, reader, (block, n), forget=forget):
                 break
             n += block.count(b"\n")
     except TraceError as error:
@@ -117,28 +120,33 @@ def compare_trace(
     return _summed_up(outcome, runners)
 
 
-def _lock_step(
+def _lock_step(  # noqa: PLR0913 - what goes on from block to block
     outcome: Comparison,
     runners: list[Runner],
     cores: list[Core],
     reader: TraceReader,
     block: tuple[bytes, int],
+    *,
+    forget: bool,
 ) -> bool:
     """Compiled code goes on as long as nothing differs; what it does not know is done here.
 
-    ``block`` is whole lines and how many came before; true if the comparison ends in it.
+    ``block`` is whole lines and how many came before; true if the comparison ends in it. With
+    ``forget`` what was compared of freed nodes is dropped.
     """
     extension = cores[0].extension
     data, before = block
     replays = [extension.Replay(core, data, 0, before) for core in cores]
     together = extension.LockStep(replays)
     together.operations, together.height = outcome.operations, outcome.height
+    together.forget, together.forgotten = forget, outcome.swapped_bytes
     while True:
         for runner, replay in zip(runners, replays, strict=True):
             replay.tree, replay.held_up = runner.tree, runner.machine.held_up()
             replay.limit = min(runner.limit, (1 << 63) - 1)
         why = together.run()
         outcome.operations, outcome.height = together.operations, together.height
+        outcome.swapped_bytes = together.forgotten
         if why == END:
             return False
         lines: list[Line] = []
@@ -200,6 +208,8 @@ def _summed_up(outcome: Comparison, runners: list[Runner]) -> Comparison:
         outcome.bad = outcome.bad or "a validate failed on all machines"
     if outcome.difference is None:
         _count(outcome, runners)
+    else:
+        outcome.swapped_bytes = 0
     return outcome
 
 

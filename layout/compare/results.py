@@ -25,15 +25,16 @@ _LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """The first operation with different results: the field, and what each side has there.
-
-    ``refused`` is the line since which refused allocations hit the two otherwise; None if none did.
-    """
+    """The first operation with different results."""
 
     operation: Operation
+    """The operation."""
     field: str
+    """The key of its transcript line."""
     values: tuple[Any, Any]
+    """What each side has there."""
     refused: int | None = None
+    """The line since which refused allocations hit the two otherwise; None if none did."""
 
     def __str__(self) -> str:
         one, other = (_short(value) for value in self.values)

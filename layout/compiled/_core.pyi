@@ -93,6 +93,8 @@ class Replay:
 class LockStep:
     operations: int
     height: int
+    forget: bool
+    forgotten: int
     def __init__(self, replays: Iterable[Replay]) -> None: ...
     def run(self) -> int: ...
 

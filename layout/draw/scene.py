@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from layout.host.progress import Progress
 from layout.images.decode import decode
 from layout.memory.nodeview import view
 from layout.memory.pointers import LEAF_64, mte_to_node
@@ -58,7 +59,8 @@ def scene(image: Image) -> Scene:
     mem = image.memory
     found = decode(mem, image.tree)
     boxes: dict[int, Box] = {}
-    for visit in found.nodes:
+    nodes = Progress(f"drawing {image.source}", len(found.nodes), "nodes")
+    for visit in nodes.over(found.nodes):
         seen = view(mem, visit.address, visit.type, visit.min, visit.max)
         boxes[visit.address] = Box(visit, seen, mem.profile.sizes.slots[visit.type])
     for box in boxes.values():

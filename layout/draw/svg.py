@@ -7,6 +7,7 @@ from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
+from layout.host.progress import Progress
 from layout.memory.meaning import NodeField, node_fields
 from layout.memory.node import NODE_SIZE
 from layout.memory.pointers import TYPE_NAMES
@@ -118,7 +119,7 @@ def tree_picture(scene: Scene, title: str) -> Picture:
     parts = [_text(_GAP, 18, title, "faint")]
     for box in scene.boxes:
         parts += [_edge(box, child) for child in box.children]
-    for box in scene.boxes:
+    for box in Progress("drawing", len(scene.boxes), "boxes").over(scene.boxes):
         parts += _box(box)
     if not scene.boxes:
         parts.append(_text(_GAP, 48, "no nodes"))

@@ -22,19 +22,23 @@ _WORD = 8
 class Write(NamedTuple):
     """One write of one field, of the part of it that was asked for.
 
-    ``kind`` is one of NAMES; ``function`` the kernel's function, empty where the trace itself
-    writes. ``address`` is the first byte that was asked for, ``old`` and ``new`` are its bytes and
-    those behind it, before and after, in memory order; both are empty where a node is handed out
-    or given back. ``field`` is empty for bytes that are written without a field's name.
+    ``old`` and ``new`` are in memory order, and empty where a node is handed out or given back.
     """
 
     kind: str
+    """One of NAMES."""
     function: str
+    """The kernel's function; empty where the trace itself writes."""
     address: int
+    """The first byte that was asked for."""
     field: str
+    """The field; empty for bytes that are written without a field's name."""
     old: bytes
+    """The bytes before."""
     new: bytes
+    """The bytes after."""
     source: int = 0
+    """Of a copy: the address that it was copied from."""
 
     def as_json(self) -> dict[str, Any]:
         """The write as JSON has it: addresses and bytes in hex, bytes in memory order."""

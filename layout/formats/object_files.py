@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import platform
 import struct
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +33,7 @@ _RUNNING = "/sys/kernel/btf/"
 # what pyelftools lets through of a damaged header; OSError where it seeks to nowhere
 _PARSE_ERRORS = (
     *(AssertionError, AttributeError, LookupError, OSError, OverflowError),
-    *(TypeError, ValueError, struct.error),
+    *(TypeError, ValueError, struct.error, zlib.error),
 )
 
 _ABSOLUTE = {
@@ -43,7 +45,12 @@ _ABSOLUTE = {
 """Relocations that pyelftools does not know: the types that mean symbol plus addend, and widths."""
 
 _SMALL, _RATIO = 1 << 24, 32
-"""Compressed sections may unpack to so many bytes, and as often their own size."""
+"""Compressed sections may unpack to so many bytes, and as often the file's size, all together."""
+
+_OLD_PACKED, _OLD_HEADER = ".zdebug", 12
+"""Sections that say themselves that they are packed, behind "ZLIB" and a size."""
+_READ = (".debug", ".BTF", ".eh_frame")
+"""Sections that are read as a whole."""
 
 _RELOCATED = (".debug_info", ".debug_types", ".debug_str_offsets")
 
@@ -119,7 +126,7 @@ def _read_elf(
 
         elf = ELFFile(file)
         machine = elf_machine(elf, source, arch, "a file")
-        _check_packed(elf, source)
+        _check_packed(elf, source, file.seek(0, os.SEEK_END))
         section = elf.get_section_by_name(".BTF")
         if section is not None:
             names = {*needed, *welcome}
@@ -142,16 +149,33 @@ def _read_elf(
     return machine, read_dwarf(dwarf, source, machine.word_size, needed, welcome)
 
 
-def _check_packed(elf: ELFFile, source: str) -> None:
-    """Refuse sections that claim to be much larger than what is there of them."""
+def _check_packed(elf: ELFFile, source: str, size: int) -> None:
+    """Refuse sections that are, or claim to be, much larger than the file of ``size`` bytes."""
+    left = _SMALL + _RATIO * size
     for section in elf.iter_sections():
-        if section.compressed and section.data_size > _SMALL + _RATIO * section["sh_size"]:
-            size = section.data_size >> 20
+        name = section.name
+        if section.compressed:
+            left -= section.data_size
+        elif name.startswith(_OLD_PACKED):  # what it claims binds nobody
+            left -= _unpacked_size(section.data(), left)
+        elif section["sh_type"] == "SHT_NOBITS" and name.startswith(_READ):
+            left -= section.data_size  # would be so many zeros
+        if left < 0:
             message = (
-                f"{source}: section {section.name[:40]} would have {size} MiB after unpacking, "
-                "which no debug information has: fetch the file again"
+                f"{source}: with section {name[:40]} more than {_SMALL + _RATIO * size >> 20} MiB "
+                "after unpacking, which no debug information has: fetch the file again"
             )
             raise InputError(message)
+
+
+def _unpacked_size(data: bytes, most: int) -> int:
+    """How large a section of the form before ELF had one is unpacked; ``most`` + 1 if larger."""
+    decoder = zlib.decompressobj()
+    size, rest = 0, data[_OLD_HEADER:]
+    while rest and not decoder.eof and size <= most:
+        size += len(decoder.decompress(rest, 1 << 20))
+        rest = decoder.unconsumed_tail
+    return min(size, most + 1)
 
 
 def _relocated(elf: ELFFile, file: BinaryIO) -> bytes:

@@ -69,9 +69,11 @@ class Output:
             yield begun or self.open(path)
 
     def write(self, path: str | os.PathLike[str], data: bytes | str) -> None:
-        """Write a whole file; text is UTF-8."""
+        """Write a whole file; text is UTF-8, with escapes for what no text can hold."""
+        if isinstance(data, str):
+            data = data.encode(errors="backslashreplace")
         with self.writing(path) as file:
-            file.write(data if isinstance(data, bytes) else data.encode())
+            file.write(data)
 
     def __exit__(
         self,
@@ -167,9 +169,15 @@ class _Part:
             settle(self.target)
             folder, name = self.target.parent, self.target.name
             handle, temporary = tempfile.mkstemp(".part", f".{name[:_SHOWN]}.", folder)
+            try:
+                _take_over_rights(handle, self.target)
+                self.file = os.fdopen(handle, "wb")
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.close(handle)
+                Path(temporary).unlink(missing_ok=True)
+                raise
             self.name = Path(temporary)
-            self.file = os.fdopen(handle, "wb")
-            _take_over_rights(handle, self.target)
 
     def close(self, *, durable: bool) -> None:
         with named(self.path):

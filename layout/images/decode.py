@@ -36,22 +36,27 @@ MAX_PROBLEMS = 100
 
 @dataclass(slots=True)
 class Decoded:
-    """The content of a tree.
-
-    ``height`` is that of ma_flags, in nodes. ``ranges`` are (first, last, entry), both ends
-    inclusive, in order, without NULL entries. ``nodes`` are in breadth-first order. The tree is
-    ``complete`` if ``problems`` is empty; otherwise ``ranges`` has the readable part. It is
-    ``cyclic`` if a node was found twice.
-    """
+    """The content of a tree."""
 
     flags: int
+    """The word ma_flags."""
     root: int
+    """The word ma_root: 0, an entry, or a pointer to a node."""
     height: int
+    """The height that ma_flags has, in nodes."""
     complete: bool = True
+    """Whether all of the tree could be read: there is no problem."""
     cyclic: bool = False
+    """Whether a node was found twice."""
     problems: list[str] = field(default_factory=list)
+    """What is wrong, a line for each; at most MAX_PROBLEMS."""
     ranges: list[tuple[int, int, int]] = field(default_factory=list)
+    """(first, last, entry) in order, both ends inclusive, NULL left out.
+
+    Of an incomplete tree the part that could be read.
+    """
     nodes: list[Visit] = field(default_factory=list)
+    """The nodes, in breadth-first order."""
 
     def problem(self, text: str) -> None:
         """Record something that is wrong."""

@@ -19,19 +19,22 @@ EXCLUDED = "a page that the dump leaves out"
 
 @dataclass(slots=True)
 class Image:
-    """Memory of one machine, and the address ``tree`` of the struct maple_tree in it.
-
-    ``source`` names the file, ``kind`` is one of trace, capture, core, dump, raw, paste, raw memory
-    and kdump. ``notes`` are the assumptions made while reading, one line each.
-    """
+    """Memory of one machine that has a tree in it."""
 
     arch: Arch
+    """The machine."""
     profile: Profile
+    """The kernel's layouts on it."""
     memory: NodeMemory
+    """The memory, at its virtual addresses."""
     tree: int
+    """The address of the struct maple_tree."""
     source: str
+    """The name of the file."""
     kind: str
+    """One of trace, capture, core, dump, raw, paste, raw memory, kdump and tree."""
     notes: list[str] = field(default_factory=list)
+    """What was assumed while it was read, one line each."""
 
 
 def require_tree(memory: NodeMemory, tree: int, source: str) -> None:

@@ -65,21 +65,25 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One rule broken at byte ``offset`` of the node (or struct maple_tree) at ``node``.
-
-    ``expected`` and ``actual`` are text. Numbers in them are hex, except slot numbers and heights,
-    which are decimal. ``kernel_check`` is the function of lib/maple_tree.c (6.12) whose check would
-    fail in mt_validate(); it is empty if no check would fail. ``cause`` is the likely cause; it is
-    empty if none is recognisable.
-    """
+    """One rule that is broken at one byte."""
 
     node: int
+    """The address of the node, or of the struct maple_tree."""
     offset: int
+    """The byte in it."""
     rule: Rule
+    """The rule."""
     expected: str
+    """What should be there. Numbers are hex; slot numbers and heights are decimal."""
     actual: str
+    """What is there, written in the same way."""
     kernel_check: str = ""
+    """The function of lib/maple_tree.c (6.12) whose check would fail.
+
+    It is empty if mt_validate() would find nothing.
+    """
     cause: str = ""
+    """The likely cause; empty if none is recognisable."""
 
     def as_json(self) -> dict[str, str | int]:
         """The violation as JSON has it: the address is a hex string, the offset in bytes."""
@@ -103,11 +107,14 @@ class Violation:
 
 @dataclass(slots=True)
 class Report:
-    """The violations of a tree in the order of a walk, and how many nodes were visited."""
+    """What the validator found in a tree."""
 
     violations: list[Violation]
+    """The violations, in the order of the walk."""
     nodes: int
+    """How many nodes were visited."""
     height: int
+    """The height of the tree, in nodes."""
 
     @property
     def valid(self) -> bool:

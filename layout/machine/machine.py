@@ -117,6 +117,11 @@ class Machine:
         """End the operation; what watched it has to say, as further keys of its line."""
         return {}
 
+    def forget(self, node: int) -> None:
+        """Nothing will read this freed node any more, nor what watched it: there is more room."""
+        self.mem.forget(node)
+        self.cache.more_room()
+
     # -- grace periods
 
     def rcu_read_lock(self) -> None:

@@ -26,19 +26,22 @@ if TYPE_CHECKING:
 
 
 class NodeField(NamedTuple):
-    """One field of a node: offset and size in bytes, and its content.
-
-    ``raw`` is in memory order, ``value`` is the number that the machine reads, ``meaning`` is
-    that in words. ``used`` tells whether the kernel would read the field.
-    """
+    """One field of a node, and its content."""
 
     name: str
+    """The field, with its index: ``slot[3]``."""
     offset: int
+    """Its first byte in the node."""
     size: int
+    """Its size in bytes."""
     raw: bytes
+    """Its bytes, in memory order."""
     value: int
+    """The number that the machine reads there."""
     meaning: str
+    """That number in words."""
     used: bool
+    """Whether the kernel would read the field."""
 
 
 class _Place(NamedTuple):

@@ -198,6 +198,10 @@ class Memory:
         """Replace bytes of the near arena behind the back of whoever watches accesses."""
         self._near.write(address - self.near_base, data)
 
+    def forget(self, cell: int) -> None:
+        """Nobody will read this cell of the near arena any more: its bytes are given back."""
+        self._cells.pop(cell, None)
+
     def size(self) -> int:
         """The number of bytes mapped."""
         return sum(arena.end - arena.base for arena in self.arenas)

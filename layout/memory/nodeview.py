@@ -19,46 +19,57 @@ KNOWN_TYPES = (LEAF_64, RANGE_64, ARANGE_64)
 
 
 class SlotRange(NamedTuple):
-    """Slot ``slot`` holds ``word`` for the indexes ``first`` to ``last``, both inclusive."""
+    """One slot of a node that is in use."""
 
     slot: int
+    """The number of the slot."""
     first: int
+    """The first index that it is for."""
     last: int
+    """The last index, inclusive."""
     word: int
+    """What it holds: an entry, or a pointer to a child."""
 
 
 class Visit(NamedTuple):
-    """A node that was read.
-
-    It covers ``min`` to ``max``, both inclusive; ``depth`` is 0 for the root, -1 if not known.
-    """
+    """A node that was read."""
 
     address: int
+    """Where it is."""
     type: int
+    """The enum maple_type: 1 leaf_64, 2 range_64, 3 arange_64."""
     min: int
+    """The first index of its range."""
     max: int
+    """The last index, inclusive."""
     depth: int
+    """Levels below the root, which has 0; -1 if not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """One node that covers ``minimum`` to ``maximum``, both inclusive.
-
-    ``end`` is the last slot in use according to the kernel. ``has_meta`` is True if the node has
-    metadata, ``meta_read`` if the kernel reads ``end`` there. ``ranges`` has the slots in use as
-    far as the pivots are valid. ``problems`` lists the contradictions.
-    """
+    """One node, and which of its slots are in use."""
 
     address: int
+    """Where it is."""
     type: int
+    """The enum maple_type."""
     minimum: int
+    """The first index of its range."""
     maximum: int
+    """The last index, inclusive."""
     words: Words
+    """Its parent word, pivots, slots and gaps, as the machine reads them."""
     end: int
+    """The last slot in use according to the kernel."""
     has_meta: bool
+    """Whether the node has metadata."""
     meta_read: bool
+    """Whether the kernel reads ``end`` there."""
     ranges: tuple[SlotRange, ...]
+    """The slots in use, as far as the pivots are valid."""
     problems: tuple[str, ...]
+    """The contradictions, a line for each."""
 
     def pivot(self, i: int) -> int:
         """Pivot ``i``."""

@@ -22,7 +22,7 @@ GFP_NOFAIL = 0x8000
 DIRECT_RECLAIM = 0x400
 
 NODE_LIMIT = 1 << 23
-"""Nodes a machine has room for (2 GiB, if all were written to)."""
+"""Nodes a machine keeps: 2 GiB, if all were written to. Forgotten ones do not count."""
 
 MARGIN = 16 * NODE_SIZE
 """Bytes mapped behind the last node: where a slab's page goes on, an overrun is no fault."""
@@ -78,6 +78,11 @@ class NodeCache:
         self.calls = []
         self.frees = []
         self._refused = 0
+
+    def more_room(self) -> None:
+        """A node was forgotten, which makes room for another if there are addresses."""
+        if self.address(self.room + 1) + MARGIN <= self.mem.arch.ulong_max:
+            self.room += 1
 
     def address(self, number: int) -> int:
         """The address of node ``number``."""

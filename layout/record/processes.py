@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,7 +35,13 @@ _EXITS = frozenset({"exit", "exit_group", "+++"})
 _BEYOND = frozenset({"remap_file_pages", "mseal"})
 """Calls that change VMAs in ways that are not carried out here."""
 
+_FREEING = frozenset({"munmap", "mremap", "brk"})
+"""Calls that free ranges which another thread may be given before they return."""
+
 NAMES = MEMORY | _FORKS | _EXECS | _EXITS | _BEYOND
+
+_PASSES = 100
+"""How often a log is gone through: each time forks of children are found that were earlier."""
 
 CLONE_VM, CLONE_THREAD = 0x100, 0x10000
 _CLONE_FLAGS = {"CLONE_VM": CLONE_VM, "CLONE_THREAD": CLONE_THREAD}
@@ -94,12 +100,17 @@ def record(  # noqa: PLR0913 - what is wanted of it
         message = f"{source}: no line of strace in it: give what 'strace -f -o FILE' has written"
         raise InputError(message)
     early: set[int] = set()
-    while True:
+    for _ in range(_PASSES):
         try:
             machine = writing_machine(arch, version)
             return _Recorder(log, source, machine, pid, maps, early).run()
-        except _ForkWasEarlier as found:
-            early.add(found.begun)
+        except _ForksWereEarlier as found:
+            early |= found.begun
+    message = (
+        f"{source}: more than {_PASSES} processes, each the child of the one before, ran before "
+        "their forks returned: record one of them with --pid"
+    )
+    raise InputError(message)
 
 
 def _given(call: Call, space: Space) -> tuple[int, int] | None:
@@ -115,12 +126,33 @@ def _given(call: Call, space: Space) -> tuple[int, int] | None:
     return call.result, call.result + space.mm.page_align(length)
 
 
-class _ForkWasEarlier(Exception):  # noqa: N818 - a finding
-    """A fork took effect before a call that returned during the fork."""
+class _ForksWereEarlier(Exception):  # noqa: N818 - a finding
+    """Forks took effect before calls that returned during them; ``begun`` are their lines."""
 
-    def __init__(self, begun: int) -> None:
+    def __init__(self, begun: set[int]) -> None:
         super().__init__(begun)
         self.begun = begun
+
+
+class _Late:
+    """Calls that others overtook: those that have begun and not returned, in order of return."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        self._calls = calls
+        self._begun = sorted(range(len(calls)), key=lambda i: calls[i].begun)
+        self._next = 0
+        self._open: list[int] = []
+
+    def during(self, line: int) -> list[Call]:
+        """The calls that had begun by this line and return later; lines never go back."""
+        while self._next < len(self._begun):
+            i = self._begun[self._next]
+            if self._calls[i].begun > line:
+                break
+            insort(self._open, i)
+            self._next += 1
+        self._open = [i for i in self._open if self._calls[i].line > line]
+        return [self._calls[i] for i in self._open]
 
 
 class _Recorder:
@@ -147,6 +179,8 @@ class _Recorder:
         self._fewest = 1.0
         self._compared: Space | None = None
         self.early = early
+        self.earlier: set[int] = set()
+        self._groups: dict[int | None, dict[int | None, _Process]] = {}
         first = next(iter(log.seen))
         if None in log.seen:
             self._join_unnamed(pid)
@@ -227,7 +261,9 @@ class _Recorder:
     # -- the run
 
     def run(self) -> Recording:
-        late = [call for call in self.calls if call.begun != call.line and call.name in MEMORY]
+        late = _Late(
+            [call for call in self.calls if call.begun != call.line and call.name in _FREEING]
+        )
         calls = Progress(f"recording {self.source}", len(self.calls), "calls").over(self.calls)
         for call in calls:
             if id(call) in self.done or not self._relevant(call):
@@ -235,34 +271,37 @@ class _Recorder:
             if call.name in ("mmap", "mremap") and call.succeeded:
                 self._settle(call, late)
             self._take(call)
+        if self.earlier:
+            raise _ForksWereEarlier(self.earlier)
         self.notes.sort()
         others = len(self.log.seen) > 1
         return Recording(
             whole(self.lines), self.notes, self.found, self.closest, self.wanted, others
         )
 
-    def _settle(self, call: Call, late: list[Call]) -> None:
+    def _settle(self, call: Call, late: _Late) -> None:
         """If a call was given a range that is in use here, find what must have come before it.
 
         That is what another thread had begun by then, or a fork that copied earlier than it
-        seemed: raises _ForkWasEarlier then.
+        seemed. Then all begins anew once other such forks are found, too: of a space that is
+        known to be wrong, and of its copies, nothing more can be told.
         """
         process = self.processes.get(call.pid)
         space = process.space if process is not None else None
         given = _given(call, space) if space is not None else None
         if space is None or given is None or space.mm.find_vma_intersection(*given) is None:
             return
-        for other in late:
-            if other.begun <= call.line < other.line and other.name in ("munmap", "mremap", "brk"):
-                by = self.processes.get(other.pid)
-                if by is not None and by.space is space and id(other) not in self.done:
-                    self.done.add(id(other))
-                    self._take(other)
+        for other in late.during(call.line):
+            by = self.processes.get(other.pid)
+            if by is not None and by.space is space and id(other) not in self.done:
+                self.done.add(id(other))
+                self._take(other)
         born = space.born
         if born is None or born.begun in self.early or born.begun == born.line:
             return
-        if space.mm.find_vma_intersection(*given) is not None:
-            raise _ForkWasEarlier(born.begun)
+        if not space.wrong and space.mm.find_vma_intersection(*given) is not None:
+            space.wrong = True
+            self.earlier.add(born.begun)
 
     def _process(self, call: Call) -> _Process:
         process = self.processes.get(call.pid)
@@ -270,7 +309,21 @@ class _Recorder:
             if self.processes and call.pid is not None:
                 self.notes.append((call.line, f"process {call.pid} appears from nowhere"))
             space = None if call.name in _EXECS else self._new_space(call.pid)
-            process = self.processes[call.pid] = _Process(call.pid, call.pid, space)
+            process = self._add(_Process(call.pid, call.pid, space))
+        return process
+
+    def _add(self, process: _Process) -> _Process:
+        self.processes[process.pid] = process
+        self._groups.setdefault(process.group, {})[process.pid] = process
+        return process
+
+    def _remove(self, pid: int | None) -> _Process | None:
+        process = self.processes.pop(pid, None)
+        if process is not None:
+            members = self._groups[process.group]
+            del members[pid]
+            if not members:
+                del self._groups[process.group]
         return process
 
     def _new_space(self, pid: int | None) -> Space:
@@ -341,11 +394,11 @@ class _Recorder:
             space.born = call
         if space is not None:
             space.users.add(child)
-        self.processes[child] = _Process(child, group, space)
+        self._add(_Process(child, group, space))
 
     def _gone(self, pid: int | None, call: Call) -> None:
         """A new process has the number of an old one, whose end the log lacks."""
-        old = self.processes.pop(pid, None)
+        old = self._remove(pid)
         if old is not None and old.space is not None:
             self.notes.append((call.line, f"process {pid} begins anew, its end is not in the log"))
             self._leave(old)
@@ -355,19 +408,20 @@ class _Recorder:
             return
         for other in self._group(process):
             self._leave(other)
-            if other is not process:
-                del self.processes[other.pid]
+            self._remove(other.pid)
         process.group = process.pid
+        self._add(process)
         process.space = self._new_space(process.pid)
 
     def _exit(self, process: _Process, call: Call) -> None:
         for other in self._group(process) if call.name == "exit_group" else [process]:
             self._leave(other)
         if call.name == "+++":
-            self.processes.pop(process.pid, None)
+            self._remove(process.pid)
 
     def _group(self, process: _Process) -> list[_Process]:
-        return [other for other in self.processes.values() if other.group == process.group]
+        """The threads of a process, those that were seen first first."""
+        return list(self._groups.get(process.group, {}).values())
 
     def _leave(self, process: _Process) -> None:
         """mmput: with its last user an address space ends."""

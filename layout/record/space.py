@@ -71,8 +71,8 @@ class Space:
     """An address space, the processes in it, and the pages that calls have made or changed.
 
     ``touched`` are the addresses that logged calls made, changed or removed; ``changed`` those
-    of the last call. ``born`` is the fork that made it, if it is a copy. ``notes`` collects what
-    does not fit, to be taken by the caller.
+    of the last call. ``born`` is the fork that made it, if it is a copy, ``wrong`` whether that
+    was at another moment. ``notes`` collects what does not fit, to be taken by the caller.
     """
 
     def __init__(self, manager: MemoryManager, mm: MmStruct) -> None:
@@ -83,6 +83,7 @@ class Space:
         self.changed: list[tuple[int, int]] = []
         self.heap_known = False
         self.born: Call | None = None
+        self.wrong = False
         self.shm_sizes: dict[int, int] = {}
         self.notes: list[str] = []
         self._files: dict[str, int] = {}
@@ -97,6 +98,7 @@ class Space:
         new = Space(self.manager, mm)
         new.touched = self.touched.copy()
         new.heap_known = self.heap_known
+        new.wrong = self.wrong
         new.shm_sizes = dict(self.shm_sizes)
         new._files = dict(self._files)
         return new

@@ -19,7 +19,7 @@ _RESULT = re.compile(
 _ENDED = re.compile(r"\+\+\+ (exited with|killed by|superseded by execve)")
 _NOISE = re.compile(r"---|\+\+\+|strace: |Process \d+|> |<detached|\?\?\?\?\(")
 _ATTACHED = re.compile(r"(.*\S)strace: Process \d+ attached")
-_COMMENT = re.compile(r"/\*.*?\*/")
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _LONGEST_NUMBER = 40
 _WORD_BITS = 64
@@ -166,15 +166,16 @@ def split_args(text: str, at: int) -> tuple[list[str], int]:
     args: list[str] = []
     closing: list[str] = []
     start = at
+    last_angle, last_comment = text.rfind(">"), text.rfind("*/")
     while at < len(text):
         char = text[at]
         if char == '"':
             at = _after_string(text, at)
             continue
-        if char == "<" and (end := text.find(">", at)) > 0 and text[at + 1 : at + 2] in "/a[pst":
-            at = end  # a file's name, as -y prints it
-        elif text.startswith("/*", at):
-            at = max(text.find("*/", at), at)
+        if char == "<" and at < last_angle and text[at + 1 : at + 2] in "/a[pst":
+            at = text.find(">", at)  # a file's name, as -y prints it
+        elif char == "/" and at < last_comment and text.startswith("/*", at):
+            at = text.find("*/", at)
         elif char in _CLOSING:
             closing.append(_CLOSING[char])
         elif closing and char == closing[-1]:
@@ -196,9 +197,13 @@ def _after_string(text: str, at: int) -> int:
     return at + 1
 
 
+def _without_comments(text: str) -> str:
+    return _COMMENT.sub("", text) if "*/" in text else text
+
+
 def number(text: str) -> int | None:
     """An argument as a number: decimal, hex or NULL; None if it is something else."""
-    text = _COMMENT.sub("", text).strip()
+    text = _without_comments(text).strip()
     text = text.rpartition("=")[2] if re.match(r"[a-z_]+=", text) else text
     if text == "NULL":
         return 0
@@ -217,7 +222,7 @@ def flags(text: str, known: dict[str, int]) -> tuple[int, list[str]]:
     (3, ['PROT_ODD'])
     """
     value, unknown = 0, []
-    text = _COMMENT.sub("", text)
+    text = _without_comments(text)
     text = text.rpartition("=")[2] if re.match(r"[a-z_]+=", text) else text
     for part in text.split("|"):
         name = part.strip()

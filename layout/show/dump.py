@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from layout.memory.errors import MachineFault, UsageError
@@ -29,7 +30,7 @@ from layout.show.hexdump import hexdump
 from layout.show.text import HEADING, Line, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from layout.memory.node import NodeMemory
 
@@ -64,7 +65,7 @@ def node_heading(visit: Visit) -> str:
 def text(
     mem: NodeMemory,
     tree: int,
-    visits: Sequence[Visit],
+    visits: Iterable[Visit],
     *,
     fields: bool = False,
     empty: bool = True,
@@ -85,26 +86,29 @@ def text(
             yield from hexdump(visit.address, data, digits=2 * mem.word_size)
 
 
-def as_json(mem: NodeMemory, tree: int, visits: Sequence[Visit]) -> dict[str, object]:
-    """A dump as JSON has it: numbers in strings are hex. Raises MachineFault."""
-    nodes = [
-        {
-            "addr": f"{visit.address:x}",
-            "type": visit.type,
-            "hex": mem.read(visit.address, NODE_SIZE, "a node").hex(),
-            "fields": fields_json(
-                node_fields(mem, visit.address, visit.type, visit.min, visit.max)
-            ),
-        }
-        for visit in visits
-    ]
-    return {
+def json_text(mem: NodeMemory, tree: int, visits: Iterable[Visit]) -> Iterator[str]:
+    """A dump as JSON has it, node by node: numbers in strings are hex. Raises MachineFault."""
+    head = {
         "arch": mem.arch.name,
         "tree": f"{tree:x}",
         "root": f"{mem.ma_root(tree):x}",
         "flags": f"{mem.ma_flags(tree):x}",
-        "nodes": nodes,
     }
+    before = f'{_encoded(head)[:-1]},"nodes":['
+    for visit in visits:
+        fields = node_fields(mem, visit.address, visit.type, visit.min, visit.max)
+        node = {
+            "addr": f"{visit.address:x}",
+            "type": visit.type,
+            "hex": mem.read(visit.address, NODE_SIZE, "a node").hex(),
+            "fields": fields_json(fields),
+        }
+        yield f"{before}{_encoded(node)}"
+        before = ","
+    yield "]}\n" if before == "," else f"{before}]}}\n"
+
+
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def one_node(mem: NodeMemory, visits: Sequence[Visit], address: int) -> Visit:

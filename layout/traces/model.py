@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from layout.memory.pointers import xa_is_zero
 
 
@@ -110,3 +112,17 @@ class Model:
             if start <= end and end - start >= size - 1:
                 return end - size + 1 if reverse else start
         return None
+
+
+def first_difference(found: list[Any], wanted: list[Any]) -> str:
+    """The first range of two lists that differs, in words."""
+    for i, item in enumerate(wanted):
+        if i == len(found) or found[i] != item:
+            has = _range(found[i]) if i < len(found) else "no more ranges"
+            return f"{has}, it should be {_range(item)}"
+    return f"{_range(found[len(wanted)])}, which should not be there"
+
+
+def _range(item: tuple[int | str, ...]) -> str:
+    first, last, entry = (f"{n:x}" if isinstance(n, int) else n for n in item)
+    return f"{entry} at {first}-{last}"

@@ -6,6 +6,7 @@ objects. :class:`layout.traces.runner.Runner` runs all others.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from layout.memory.errors import TraceError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layout.compiled._core import Core, Replay
+    from layout.machine.machine import Machine
     from layout.traces.runner import Runner
     from layout.traces.session import Line
     from layout.traces.source import TraceText
@@ -29,6 +31,16 @@ machine stopped; the transcript is to be taken."""
 _LONG = 1 << 20
 """Bytes of a trace from which on nodes are forgotten that none of its lines can show."""
 
+_PLAIN = (
+    *("store", "storenw", "mstore", "insert", "erase", "load", "find", "find_after", "next"),
+    *("prev", "walk", "empty_area", "empty_area_rev", "alloc_range", "alloc_rrange", "iter"),
+)
+"""Operations that show no freed node, as compiled code has them, too."""
+_SHOWS = re.compile(
+    rf"^(?![ \t\r]*(?:$|#|init [01]$|(?:{'|'.join(_PLAIN)})(?![a-z_])))".encode(), re.MULTILINE
+)
+"""The beginning of a line that may show one."""
+
 
 def next_line(lines: Replay, data: bytes) -> tuple[int, str]:
     """The number and text of the line that compiled code does not know; it goes on behind it."""
@@ -37,6 +49,28 @@ def next_line(lines: Replay, data: bytes) -> tuple[int, str]:
     text = data[lines.at : end].decode()
     lines.at, lines.n = end + 1, lines.n + 1
     return lines.n, text
+
+
+def may_forget(machine: Machine, text: TraceText) -> bool:
+    """Whether a trace is long, and nothing can show a freed node: then its bytes may be dropped.
+
+    Beside its lines that may be states from before, and nodes that are handed out again with
+    their old bytes. All lines are looked at before the first is carried out.
+    """
+    cache, core = machine.cache, machine.core
+    if cache.allocated or cache.reuse or not text.read_ahead():
+        return False
+    size = 0
+    for block in text.blocks():
+        size += len(block)
+        if not block.strip():
+            continue
+        if core is not None:
+            if not core.extension.Replay(core, block).shows_no_freed_node():
+                return False
+        elif _SHOWS.search(block):
+            return False
+    return size > _LONG
 
 
 class Stream:
@@ -81,6 +115,8 @@ class Stream:
 
     def _python(self) -> Iterator[bytes]:
         n = 0
+        machine, cache = self.runner.machine, self.runner.cache
+        forget = self.forget and may_forget(machine, self.text)
         for block in self.text.blocks():
             if not block.strip():
                 n += block.count(b"\n")
@@ -93,9 +129,12 @@ class Stream:
                 yield self._written(self.runner.execute(operation))
                 if self.runner.faulted:
                     return
+                if forget:
+                    for number in cache.frees:
+                        machine.forget(cache.address(number))
 
     def _compiled(self, core: Core) -> Iterator[bytes]:
-        core.forget = self._may_forget(core)
+        core.forget = self.forget and may_forget(self.runner.machine, self.text)
         try:
             n = 0
             for block in self.text.blocks():
@@ -107,21 +146,6 @@ class Stream:
                 n += block.count(b"\n")
         finally:
             core.forget = False
-
-    def _may_forget(self, core: Core) -> bool:
-        """Whether the trace is long, and nothing can show a freed node.
-
-        Beside its lines that may be states from before, and nodes that are handed out again with
-        their old bytes. All lines are looked at before the first is carried out.
-        """
-        if not self.forget or core.allocated or core.reuse or not self.text.read_ahead():
-            return False
-        size = 0
-        for block in self.text.blocks():
-            size += len(block)
-            if block.strip() and not core.extension.Replay(core, block).shows_no_freed_node():
-                return False
-        return size > _LONG
 
     def _block(self, lines: Replay, block: bytes) -> Iterator[bytes]:
         runner = self.runner

@@ -30,11 +30,14 @@ _SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One line of a trace: its number from 1, the operation, its arguments as numbers."""
+    """One line of a trace."""
 
     n: int
+    """The number of the line, from 1."""
     op: str
+    """The operation's name."""
     args: tuple[int, ...]
+    """Its arguments as numbers."""
 
     @property
     def declared(self) -> Declaration:
@@ -51,6 +54,10 @@ def _text(argument: Argument, value: int) -> str:
     if argument.kind is Kind.SWITCH:
         return _SWITCH[value]
     return "-" if value == NO_LIMIT else f"{value:x}"
+
+
+_UNSIGNED_INT = (1 << 32) - 1
+"""What a flag that a kernel's function takes is cut to."""
 
 
 def parse(lines: Iterable[str], ulong_max: int) -> Iterator[Operation]:
@@ -126,4 +133,4 @@ def _number(n: int, argument: Argument, text: str, ulong_max: int) -> int:
         raise TraceError(n, f"there is no tree {number:x}: {name} is 0 to {TREES - 1}")
     if kind is Kind.BYTE and number > 0xFF:
         raise TraceError(n, f"{name} is {number:x}, a byte is 0 to ff")
-    return number
+    return number & _UNSIGNED_INT if kind is Kind.FLAGS else number

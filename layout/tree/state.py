@@ -40,30 +40,41 @@ EINVAL, ENOMEM, EEXIST, EBUSY = 22, 12, 17, 16
 
 @dataclass(slots=True, eq=False, repr=False)
 class MaState:
-    """struct ma_state: where an operation is in the tree at address ``tree``.
+    """struct ma_state: where an operation is in a tree.
 
-    ``index`` and ``last`` are the inclusive range of interest, ``node`` an enode (or an error
-    word), ``min`` and ``max`` the node's inclusive range, ``offset`` and ``end`` slots of the
-    node. ``alloc`` is the chain of preallocated nodes or a request (count << 1 | 1); from 6.18
-    on it is one node, ``sheaf`` holds requests of more, ``node_request`` is what is still wanted.
     One that has not walked yet is made with the largest index as ``max``.
     """
 
     tree: Word
+    """The address of the struct maple_tree."""
     index: Word
+    """The first index of the range of interest; after a walk that of the range found."""
     last: Word
+    """The last index of it, inclusive."""
     max: Word
+    """The last index of the node, inclusive."""
     node: Word = 0
+    """The enode, or an error word; 0 before the walk."""
     min: Word = 0
+    """The first index of the node."""
     sheaf: Word = 0
+    """From 6.18 on: the sheaf with the nodes of a request of more than one; 0 is none."""
     alloc: Word = 0
+    """The chain of preallocated nodes, or a request (count << 1 | 1); from 6.18 on a node."""
     node_request: Word = 0
+    """From 6.18 on: how many nodes are still wanted."""
     status: int = MA_START
+    """One of MA_ACTIVE to MA_ERROR; STATUS_NAMES has their names."""
     depth: int = 0
+    """How many levels the walk has gone down; 0 is the root."""
     offset: int = 0
+    """The slot of the node that the state is at."""
     mas_flags: int = 0
+    """MA_STATE_BULK, MA_STATE_REBALANCE and MA_STATE_PREALLOC, or-ed."""
     end: int = 0
+    """The last slot of the node that is in use."""
     store_type: int = WR_INVALID
+    """What kind of write was chosen, by its number in STORE_TYPE_NAMES."""
 
     def assign(self, other: MaState) -> None:
         """``*self = *other``."""
@@ -91,39 +102,48 @@ class MaState:
 
 @dataclass(slots=True, eq=False)
 class WrState:
-    """struct ma_wr_state: what a write found out about its leaf before it changes it.
-
-    ``vacant_height`` and ``sufficient_height``, from 6.18 on, count levels from the root: the
-    deepest internal node with a free slot, and with more data than it needs; 0 is none.
-    """
+    """struct ma_wr_state: what a write found out about its leaf before it changes it."""
 
     mas: MaState
+    """The state of the write."""
     entry: Word
+    """What is written; 0 is NULL."""
     content: Word = 0
+    """What the first slot of the range holds before."""
     node: Word = 0
+    """The address of the leaf."""
     r_min: Word = 0
+    """The first index of the slot at ``mas.offset``."""
     r_max: Word = 0
+    """The last index of that slot, inclusive."""
     mt: int = 0
+    """The type of the leaf, an enum maple_type."""
     offset_end: int = 0
+    """The slot that holds the last index of the write."""
     end_piv: Word = 0
+    """The last index of that slot, inclusive."""
     vacant_height: int = 0
+    """From 6.18 on: the level of the deepest internal node with a free slot; 0 is none."""
     sufficient_height: int = 0
+    """From 6.18 on: that of the deepest one with more data than it needs; 0 is none."""
 
 
 @dataclass(slots=True, eq=False)
 class BigNode:
-    """struct maple_big_node: room for the data of two nodes, laid out as in C.
-
-    ``words`` holds pivots and, overlapping as in the struct's union, slots and gaps;
-    ``pivot0``, ``slot0`` and ``gap0`` are the indexes of their first elements.
-    """
+    """struct maple_big_node: room for the data of two nodes, laid out as in C."""
 
     pivot0: int
+    """The index of the first pivot in ``words``."""
     slot0: int
+    """The index of the first slot in ``words``."""
     gap0: int
+    """The index of the first gap in ``words``."""
     words: list[int]
+    """Pivots and, overlapping as in the struct's union, slots and gaps."""
     b_end: int = 0
+    """The end of the data, as the kernel's function left it."""
     mt: int = 0
+    """The type of the nodes that the data are for, an enum maple_type."""
 
     def move(self, base: int, count: int, shift: int) -> None:
         """memmove of ``count`` words from ``base`` on, ``shift`` places up. Raises IndexError."""
@@ -144,16 +164,24 @@ class SubtreeState:
     """struct maple_subtree_state: the old sides, the data between them, and the new nodes."""
 
     orig_l: MaState
+    """The state at the old left side."""
     orig_r: MaState
+    """The state at the old right side."""
     bn: BigNode
+    """The data between them."""
     l: MaState
+    """The state at the new left node."""
     m: MaState
+    """The state at the new middle node."""
     r: MaState
+    """The state at the new right node."""
 
 
 @dataclass(slots=True, eq=False)
 class MaTopiary:
-    """struct ma_topiary: a list of dead subtrees, linked in their top nodes; 0 is empty."""
+    """struct ma_topiary: a list of dead subtrees, linked in their top nodes."""
 
     head: Word = 0
+    """The first enode; 0 if the list is empty."""
     tail: Word = 0
+    """The last one."""

@@ -110,14 +110,14 @@ class Reading(CheckedRunner):
         super().__init__(machine, every=EVERY)
         for name, operation in OPERATIONS.items():
             if operation.moves_cursor:
-                self._checks.pop(name, None)
+                self.judge.leave_out(name)
 
     def execute(self, operation: Operation) -> Line:
         """Carry out one operation. Raises WrongResultError."""
         line = super().execute(operation)
         entry = int(line.get("entry", "0"), 16) if operation.declared.moves_cursor else 0
         if entry and all(entry != stored for *_, stored in self.model.items()):
-            self._wrong(f"entry is {entry:x}, which nobody stored")
+            self.judge.wrong(f"entry is {entry:x}, which nobody stored")
         return line
 
 

@@ -3,8 +3,8 @@
     python tests/campaigns/meaning.py [--kernel 6.12] [--arch x86_64,arm] [--seconds 60] [--start 0]
 
 The question is not whether the emulator does what the kernel does, which kernel fuzz asks, but
-whether the kernel does what its API says. The traces are those of kernel fuzz. What the model
-forgives is in layout.testing.checked, and in docs/found.md. Each wrong answer is shrunk and printed
+whether the kernel does what its API says. ``maple-layout kernel fuzz --meaning`` asks it of the
+kernel's own code; this asks the emulator. What is forgiven is in layout.traces.meaning. Each wrong answer is shrunk and printed
 once; ``maple-layout kernel diff`` says whether the kernel's own code gives it too.
 """
 

@@ -1,8 +1,9 @@
-"""Does the comparison find anything? One-line changes of Linux 6.12's maple_tree.c, one by one.
+"""Does the comparison find anything? One-line changes of a kernel's maple_tree.c, one by one.
 
-    python tests/campaigns/mutations.py [--time S] [--arch A,B] [--only NAME,...]
+    python tests/campaigns/mutations.py [--kernel 7.3] [--time S] [--arch A,B] [--only NAME,...]
 
-A mutation is a short rule: in which function, which pattern, what instead. It is applied to the
+With ``--pairs`` each changed kernel is compared with itself, on the first machine and each other
+one, without the emulator. A mutation is a short rule: in which function, which pattern, what instead. It is applied to the
 user's copy of the kernel when the campaign runs. Each changed kernel is compared with the
 emulator on generated traces, on one machine after the other, until the first difference or until
 the time is up. The table goes to stdout, as docs/your-kernel.md has it; notes go to stderr.
@@ -19,8 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layout.ckernel.build import build
+from layout.ckernel.campaign import Limits
 from layout.ckernel.fuzz import Options, fuzz
+from layout.ckernel.pair import pair_of
 from layout.ckernel.source import CODE, HEADER, open_source
+from layout.ckernel.versus import versus
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ META, GAP, ZERO, PARENT, ONE, ORDER, SCARCE = (
     "byte order", "allocation",
 )  # fmt: skip
 
-MUTATIONS = (
+OF_6_12 = (
     Mutation("end-not-written", META, "ma_set_meta", r"meta->end = \w+;", ";"),
     Mutation("gap-not-written", META, "ma_set_meta", r"meta->gap = \w+;", ";"),
     Mutation("new-root-without-end", META, "mas_root_expand", r"ma_set_meta\(.*?\);", ";"),
@@ -99,13 +103,54 @@ MUTATIONS = (
 )  # fmt: skip
 
 
-def campaign(arches: list[str], wanted: list[str], seconds: float) -> None:
+_GONE = {
+    "next-slot-as-parent-slot", "right-child-in-left-slot", "last-slot-not-cleared",
+    "pushed-node-keeps-count", "bulk-node-keeps-count", "first-gap-short", "second-gap-skipped",
+    "split-one-later", "three-way-split-later", "gap-grown-alone",
+}  # fmt: skip
+"""Mutations of lines that 7.3 has not, or has in another function."""
+
+OF_7_3 = (
+    *(mutation for mutation in OF_6_12 if mutation.name not in _GONE),
+    Mutation("next-slot-as-parent-slot", PARENT, "mas_set_parent_slots", r"start_slot \+ i", "start_slot + i + 1"),
+    Mutation("parents-of-the-first-child-only", PARENT, "mas_set_parent_slots", r"i < count", "i < 1"),
+    Mutation("converged-without-parent", PARENT, "cp_converged", r"cp->dst\[0\]\.node->parent = .*?;", ";"),
+    Mutation("slots-not-zeroed", ZERO, "node_finalise", r"memset\(ma_slots.*?\);", ";"),
+    Mutation("pivots-not-zeroed", ZERO, "node_finalise", r"memset\(ma_pivots\(node, mt\) \+ end,", "memset(ma_pivots(node, mt) + end + 1,"),
+    Mutation("tail-not-zeroed", ZERO, "mas_wr_node_store", r"memset\(dst_pivots \+ clear_from, 0,", "memset(dst_pivots + clear_from, 1,"),
+    Mutation("no-end-in-a-node-with-15", META, "node_finalise", r"end <= max_end - 1", "end < max_end - 1"),
+    Mutation("first-gap-short", ONE, "ma_leaf_max_gap", r"min \+ 1", "min"),
+    Mutation("second-gap-skipped", ONE, "ma_leaf_max_gap", r"i = 2;", "i = 3;"),
+    Mutation("split-one-later", ONE, "dst_setup", r"\(cp->data - 1\) / 2", "cp->data / 2"),
+    Mutation("three-way-split-later", ONE, "dst_setup", r"\+ 2\) / 3", "+ 3) / 3"),
+    Mutation("full-pair-split-early", ONE, "dst_setup", r"cp->data < mt_slots\[mt\] \* 2", "cp->data <= mt_slots[mt] * 2"),
+    Mutation("data-one-short", ONE, "cp_data_calc", r"cp->end \+ 1", "cp->end"),
+    Mutation("last-pivot-not-copied", ONE, "node_copy", r"d_start \+ size <= mt_pivots", "d_start + size < mt_pivots"),
+    Mutation("null-at-a-border", ONE, "cp_data_write", r"!ma_slots\(dst, d_mt\)\[dst_offset - 1\]", "ma_slots(dst, d_mt)[0] == NULL"),
+    Mutation("left-sibling-first", ONE, "rebalance_sib", r"sib->offset < sib->end", "!sib->offset"),
+    Mutation("null-not-joined", ONE, "mas_extend_spanning_null", r"r_mas->offset\+\+;", ";"),
+    Mutation("gap-grown-alone", GAP, "mas_update_gap_known", r"!= gap", "< gap"),
+    Mutation("gaps-not-copied", GAP, "node_copy", r"memcpy\(d_gaps, .*?\);", ";"),
+    Mutation("node-gap-not-found", GAP, "node_finalise", r"gap_slot = i;", "gap_slot = 0;"),
+    Mutation("rebalance-one-node-short", SCARCE, "mas_prealloc_calc", r"sufficient_height\) \* 2 \+ 1", "sufficient_height) * 2"),
+    Mutation("single-node-lost", SCARCE, "mas_alloc_nodes", r"kfree\(mas->alloc\);", ";"),
+    Mutation("state-kept-after-refusal", SCARCE, "mas_nomem", r"mas_reset\(mas\);", "mas->status = ma_start;"),
+    Mutation("meta-of-nodes-as-a-short", ORDER, "ma_set_meta", r"meta->gap = offset;", "*(unsigned short *)&meta->end = end | offset << 8;"),
+)  # fmt: skip
+
+MUTATIONS = {"6.12": OF_6_12, "7.3": OF_7_3}
+
+
+def campaign(
+    version: str, arches: list[str], wanted: list[str], seconds: float, *, pairs: bool
+) -> None:
     """Print the table's rows, one as soon as it is known."""
-    source = open_source()
+    source = open_source(deb=f"linux-source-{version}")
     sys.stderr.write(f"{source}\n")
-    print(f"| mutation | kind | {' | '.join(arches)} |")
-    print(f"|---|---|{'---|' * len(arches)}", flush=True)
-    for mutation in MUTATIONS:
+    heads = [f"{arches[0]}, {other}" for other in arches[1:]] if pairs else arches
+    print(f"| mutation | kind | {' | '.join(heads)} |")
+    print(f"|---|---|{'---|' * len(heads)}", flush=True)
+    for mutation in MUTATIONS[version]:
         if wanted and mutation.name not in wanted:
             continue
         with tempfile.TemporaryDirectory() as folder:
@@ -114,7 +159,10 @@ def campaign(arches: list[str], wanted: list[str], seconds: float) -> None:
                 (root / name).parent.mkdir(parents=True)
             shutil.copy(source.header, root / HEADER)
             (root / CODE).write_text(mutation.apply(source.code.read_text()))
-            cells = [cell(root, arch, seconds) for arch in arches]
+            if pairs:
+                cells = [pair_cell(root, arches[0], other, seconds) for other in arches[1:]]
+            else:
+                cells = [cell(root, arch, seconds) for arch in arches]
         print(f"| {mutation.name} | {mutation.kind} | {' | '.join(cells)} |", flush=True)
 
 
@@ -131,14 +179,31 @@ def cell(root: Path, arch: str, seconds: float) -> str:
     return f"{found.seconds:.1f} s, {len(found.shrunk)} ({found.mismatch.operation.op}: {shown})"
 
 
+def pair_cell(root: Path, one: str, other: str, seconds: float) -> str:
+    """What two machines show of the same change, without the emulator."""
+    builds = [build(open_source(str(root)), arch) for arch in (one, other)]
+    limits = Limits(seconds=seconds, shrink_seconds=seconds, stop_at_first=True)
+    result = versus([pair_of(*builds, results=False)], limits, None, lambda _: None)
+    for built in builds:
+        shutil.rmtree(built.directory)
+    if not result.found:
+        return f"not in {result.traces} traces"
+    found = result.found[0]
+    operation = found.parting.operation.op
+    return f"{result.seconds:.1f} s, {len(found.shrunk)} ({operation}: {found.parting.field})"
+
+
 def main() -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--time", type=float, default=10, help="seconds a machine and mutation")
     parser.add_argument("--arch", default="x86_64,s390x")
     parser.add_argument("--only", default="")
+    parser.add_argument("--kernel", default="6.12", choices=MUTATIONS)
+    parser.add_argument("--pairs", action="store_true", help="without the emulator")
     args = parser.parse_args()
-    campaign(args.arch.split(","), [name for name in args.only.split(",") if name], args.time)
+    wanted = [name for name in args.only.split(",") if name]
+    campaign(args.kernel, args.arch.split(","), wanted, args.time, pairs=args.pairs)
 
 
 if __name__ == "__main__":

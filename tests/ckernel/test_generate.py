@@ -1,7 +1,8 @@
 import pytest
 
 import arches
-from layout.ckernel.generate import PROFILES, generate
+from layout.ckernel.generate import generate
+from layout.ckernel.profiles import PROFILES
 from layout.traces.operations import OPERATIONS
 from layout.traces.trace import parse
 

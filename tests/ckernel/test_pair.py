@@ -1,11 +1,15 @@
 """Two kernels' own code against each other, and one against itself on two machines."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from layout.ckernel.build import PLAIN, Built
+from layout.ckernel.campaign import Limits
 from layout.ckernel.pair import compare_pair, pair_of, shrink_pair
-from layout.ckernel.source import open_source
+from layout.ckernel.source import KernelSource, open_source
 from layout.ckernel.versus import versus
 from layout.cli.main import main
 from layout.memory.errors import UsageError
@@ -41,9 +45,11 @@ def changed(kernel, folder, old, new):
 
 def test_a_kernel_against_itself_says_nothing(built, tmp_path):
     pairs = [pair_of(built("x86_64"), built("s390x"), results=False)]
-    found = versus(pairs, tmp_path, lambda _: None, seconds=4, jobs=2)
+    found = versus(pairs, Limits(seconds=4, jobs=2), tmp_path, lambda _: None)
     assert (found.found, found.refused) == ([], 0)
     assert found.operations > 100
+    again = versus(pairs, Limits(seconds=0), tmp_path, lambda _: None)
+    assert (again.next_seed, again.traces) == (found.next_seed, 0)
 
 
 def test_what_only_one_byte_order_shows_is_found(kernel, built_of, tmp_path):
@@ -95,6 +101,39 @@ def test_kernels_with_other_allocations_are_compared_by_results(built, built_of,
     assert refused.refused == 145
 
 
+@pytest.mark.parametrize(
+    "sign", ["HAVE_SHEAVES", "HAVE_MAPLE_COPY", "HAVE_STORE_TYPE", "HAVE_VACANT_HEIGHT"]
+)
+def test_a_sign_that_one_source_has_leaves_results_only(sign):
+    """6.12 has no vacant_height, 6.16 and later have: other requests, so other nodes."""
+    base = KernelSource(Path(), "6.14", "a", frozenset({"HAVE_MTREE_DUP"}), frozenset())
+    other = replace(base, version="6.16", features=base.features | {sign})
+    dup_less = replace(base, features=frozenset())
+    one, two, three = (
+        Built("s390x", PLAIN, source, Path(), (), cached=True) for source in (base, other, dup_less)
+    )
+    assert pair_of(one, two, results=False).results
+    assert pair_of(two, one, results=False).results
+    assert not pair_of(two, two, results=False).results
+    assert pair_of(two, two, results=True).results
+    assert not pair_of(one, three, results=False).results  # an operation less is no sign
+
+
+def test_vacant_height_is_seen_in_a_source(kernel_6_12, tmp_path):
+    """6.16 has it in struct ma_wr_state; everything else of 6.12 is there."""
+    source = changed(kernel_6_12, tmp_path, "ma_meta_end(", "ma_meta_end(")
+    assert "HAVE_VACANT_HEIGHT" not in source.features
+    header = source.header.read_text()
+    source.header.write_text(
+        header.replace("\tvoid *entry;", "\tunsigned char vacant_height;\n\tvoid *entry;", 1)
+    )
+    high = open_source(str(tmp_path))
+    assert high.features - source.features == {"HAVE_VACANT_HEIGHT"}
+    assert high.unlike == "it has vacant_height but no sheaves"
+    builds = [Built("x86_64", PLAIN, each, Path(), (), cached=True) for each in (source, high)]
+    assert pair_of(*builds, results=False).results
+
+
 def test_machines_of_two_word_sizes_are_refused(built):
     with pytest.raises(UsageError, match="build different trees"):
         pair_of(built("x86_64"), built("arm"), results=False)
@@ -125,3 +164,24 @@ def test_wrong_usage(built, capsys, words, message):
     built("x86_64")
     assert main(["kernel", "compare", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_findings_of_pairs_for_other_programs(built, capsys, tmp_path, change_6_12):
+    built("x86_64")
+    base = change_6_12("size - 1;\n\tmas->end", "size;\n\tmas->end")
+    trace = tmp_path / "area.trace"
+    trace.write_text("init 1\nstore 10 10 3001\nstore 20 20 4001\nempty_area 0 ff 4\n")
+    files = [tmp_path / name for name in ("out.xml", "out.sarif")]
+    words = ["--against", str(base.root), "--junit", str(files[0]), "--sarif", str(files[1])]
+    assert main(["kernel", "compare", str(trace), *words, "--github"]) == 1
+    err = capsys.readouterr().err
+    assert f"::error file={trace},line=4,title=kernel compare::on x86_64 differ: line 4" in err
+    assert 'failures="1"' in files[0].read_text()
+    [result] = json.loads(files[1].read_text())["runs"][0]["results"]
+    assert result["ruleId"] == "kernel compare"
+    out = tmp_path / "out"
+    fuzz = ["--fuzz", "--time", "4", "--out", str(out), "--against", str(base.root)]
+    assert main(["kernel", "compare", *fuzz, "--junit", str(files[0])]) == 1
+    assert 'failures="0"' not in files[0].read_text()
+    assert main(["kernel", "compare", *fuzz, "--time", "0", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["found_earlier"]

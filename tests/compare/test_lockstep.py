@@ -1,16 +1,20 @@
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 import arches
+from layout import compiled
+from layout.compare import lockstep
 from layout.compare.difference import between_images
 from layout.compare.live import live_node
-from layout.compare.lockstep import compare
+from layout.compare.lockstep import compare, compare_trace
 from layout.images.decode import decode
 from layout.machine.machine import Machine
 from layout.traces.inputs import load
 from layout.traces.runner import Runner
+from layout.traces.source import TraceText
 from layout.traces.trace import parse
 
 TOP = 2**64 - 1
@@ -157,3 +161,44 @@ def test_live_nodes_are_told_from_dead_ones():
         assert live_node(machine, address) == live.get(address)
         assert machine.cache.freed_map[number] == (address not in live)
     assert live_node(machine, machine.tree(0)) is None
+
+
+@pytest.mark.skipif(compiled.why_not() != "", reason="only compiled machines forget")
+@pytest.mark.parametrize("names", [("x86_64", "s390x", "sparc64"), ("i386", "hppa")])
+def test_freed_nodes_are_forgotten_once_they_were_compared(names, monkeypatch):
+    """Nothing that is told changes, the bytes that differ only by byte order included."""
+    rng = random.Random(1)
+    lines = ["init 1"]
+    for i in range(1500):
+        at = rng.randrange(300) * 16
+        lines.append(rng.choice((f"store {at:x} {at + 15:x} {i << 12 | 1:x}", f"erase {at:x}")))
+    text = TraceText("\n".join(lines).encode(), "t")
+    machines = [arches.get(name) for name in names]
+    made = []
+    runners = lockstep._runners
+    monkeypatch.setattr(lockstep, "_runners", lambda *args: made.append(runners(*args)) or made[-1])
+    outcomes = []
+    for forget in (False, True):
+        monkeypatch.setattr(lockstep, "may_forget", lambda *_, forget=forget: forget)
+        outcomes.append(compare_trace(text, machines))
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0].swapped_bytes > 1000
+    poison = b"\x6b" * 256
+    kept, dropped = ([each.mem.near_cells().count(poison) for each in them] for them in made)
+    assert not any(kept)
+    assert min(dropped) > 100
+    assert {each.cache.room - 2**23 for each in made[1]} == {dropped[0]}
+
+
+@pytest.mark.skipif(compiled.why_not() != "", reason="only compiled machines forget")
+def test_a_difference_is_told_all_the_same_where_nodes_are_forgotten(monkeypatch):
+    lines = ["init 0", *(f"store {i % 90:x} {i % 90:x} {i << 12 | 1:x}" for i in range(600))]
+    data = "\n".join([*lines, "poke 1000000000 8 77"]).encode()
+    machines = [arches.get("x86_64"), arches.get("s390x")]
+    told = []
+    for forget in (False, True):
+        monkeypatch.setattr(lockstep, "may_forget", lambda *_, forget=forget: forget)
+        outcome = compare_trace(TraceText(data, "t"), machines)
+        told.append((outcome.as_json(), outcome.swapped_bytes))
+    assert told[0] == told[1]
+    assert told[0][1] == 0 or outcome.difference is None

@@ -19,6 +19,12 @@ def _missing(what):
 
 
 @pytest.fixture(scope="session")
+def missing():
+    """What is called with the name of a thing that is not there."""
+    return _missing
+
+
+@pytest.fixture(scope="session")
 def chromium():
     try:
         from playwright.sync_api import sync_playwright

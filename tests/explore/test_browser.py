@@ -375,6 +375,14 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(visit):
     assert min(heights) >= 38
 
 
+def test_in_a_narrow_window_nothing_lies_over_the_bytes(visit):
+    page = visit(R1, "--arch", "s390x", viewport={"width": 1000, "height": 800})
+    edges = page.evaluate(
+        "['#grids', '#side'].map((each) => document.querySelector(each).getBoundingClientRect())"
+    )
+    assert edges[0]["bottom"] <= edges[1]["top"]
+
+
 @pytest.mark.slow
 def test_ten_thousand_operations_are_below_ten_megabytes_and_quick(visit, tmp_path):
     data = read_bytes(str(GOLDEN / "16b-large-alloc-rcu.trace")).decode()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import lzma
+import resource
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -68,3 +71,63 @@ def test_files_without_type_information(tmp_path):
     (tmp_path / "odd.o").write_bytes(elf)
     with pytest.raises(InputError, match="a file of a machine that is not known"):
         read_types(str(tmp_path / "odd.o"), None, ["maple_node"])
+
+
+def _packed(how, size, claimed):
+    """An object file for x86_64 whose .debug_info is packed: ``size`` zeros, so many claimed."""
+    elf = bytearray(lzma.decompress((PROOF / "maple-x86_64.o.xz").read_bytes()))
+    [table] = struct.unpack_from("<Q", elf, 40)
+    step, count, names = struct.unpack_from("<3H", elf, 58)
+    [names_at] = struct.unpack_from("<Q", elf, table + names * step + 24)
+    for at in range(table, table + count * step, step):
+        [name] = struct.unpack_from("<I", elf, at)
+        label = names_at + name
+        if elf[label : label + 12] == b".debug_info\0":
+            break
+    packed = zlib.compress(bytes(size))
+    flags, kind, data = 0, 1, b""
+    if how == "compressed":
+        flags, data = 0x800, struct.pack("<IIQQ", 1, 0, claimed, 1) + packed
+    elif how == "zdebug":
+        [length] = struct.unpack_from("<Q", elf, table + names * step + 32)
+        struct.pack_into("<QQ", elf, table + names * step + 24, len(elf), length + 13)
+        struct.pack_into("<I", elf, at, length)
+        elf += elf[names_at : names_at + length] + b".zdebug_info\0"
+        data = b"ZLIB" + struct.pack(">Q", claimed) + packed
+    elif how == "nobits":
+        kind = 8
+    struct.pack_into("<IQ", elf, at + 4, kind, flags)
+    length = claimed if how == "nobits" else len(data)
+    struct.pack_into("<QQ", elf, at + 24, len(elf), length)
+    return bytes(elf) + data
+
+
+@pytest.mark.parametrize(
+    ("how", "size", "claimed"),
+    [
+        ("compressed", 1 << 25, 1 << 25),
+        ("compressed", 64, 1 << 60),
+        ("zdebug", 1 << 25, 1 << 25),
+        ("zdebug", 1 << 25, 64),
+        ("nobits", 0, 1 << 60),
+    ],
+)
+def test_debug_information_much_larger_than_its_file(how, size, claimed, tmp_path):
+    """What is not there, or is there only once it is unpacked, takes no memory."""
+    path = tmp_path / "bomb.o"
+    path.write_bytes(_packed(how, size, claimed))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match=r"bomb\.o: with section \.z?debug_info more than \d+ MiB"):
+        read_types(str(path), None, ["maple_node"])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+
+
+@pytest.mark.parametrize("how", ["compressed", "zdebug"])
+def test_packed_debug_information_that_is_none(how, tmp_path):
+    path = tmp_path / "zeros.o"
+    path.write_bytes(_packed(how, 4096, 4096))
+    with pytest.raises(InputError, match=r"zeros\.o: "):
+        read_types(str(path), None, ["maple_node"])
+    path.write_bytes(_packed(how, 4096, 4096)[:-40] + bytes(40))
+    with pytest.raises(InputError, match=r"zeros\.o: "):
+        read_types(str(path), None, ["maple_node"])

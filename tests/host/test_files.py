@@ -1,10 +1,12 @@
 """Output files are whole or not there, whatever ends the command that writes them."""
 
+import errno
 import os
 import shutil
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from layout.host.files import Output, settle
 
 TWO = """
 import sys
+from pathlib import Path
 from layout.host.files import Output
 with Output() as files:
     files.write(sys.argv[1], "new main")
@@ -95,6 +98,32 @@ def test_files_of_two_folders_have_a_list_each(tmp_path, monkeypatch):
     for path, steps in listed:
         assert {target.parent for _, target in steps} == {path.parent}
     assert (tmp_path / "b" / "2").read_text() == "b/2"
+
+
+@pytest.mark.parametrize("step", ["_take_over_rights", "os.fdopen"])
+def test_an_error_before_the_first_byte_leaves_nothing(tmp_path, monkeypatch, step):
+    """As where the old file may not be written to: the new one has begun by then."""
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    path = tmp_path / "out"
+    path.write_text("old")
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    for act in (files.check, lambda where: files.write(where, "new")):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"layout.host.files.{step}", refuse)
+            with pytest.raises(PermissionError) as found:
+                act(path)
+        assert found.value.filename == str(path)
+    assert names(tmp_path) == ["out"]
+    assert path.read_text() == "old"
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+
+
+def test_names_that_are_no_text_are_written_as_escapes(tmp_path):
+    files.write(tmp_path / "out", "of \udcff\N{SNOWMAN}")
+    assert (tmp_path / "out").read_bytes() == b"of \\udcff\xe2\x98\x83"
 
 
 def test_a_full_device_is_named():

@@ -10,6 +10,7 @@ from layout.images.decode import decode
 from layout.machine.machine import Machine
 from layout.memory.errors import InputError, UsageError
 from layout.record import maps as maps_file
+from layout.record import processes
 from layout.record.processes import record
 from layout.traces.runner import Runner
 from layout.traces.trace import parse
@@ -255,6 +256,34 @@ def test_a_fork_that_was_earlier_than_it_seemed():
     )
     assert done.notes == []
     assert ranges(replay(done.trace)) == [(0x10000, 0x10FFF), (0x20000, 0x21FFF)]
+
+
+def _early_forks(count):
+    """A log with so many forks whose child is given what the parent has once it returns."""
+    text = f"1 mmap(NULL, 4096, {RW}) = 0x10000\n"
+    for child in range(100, 100 + count):
+        text += f"1 clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>\n1 <... clone resumed>) = {child}\n"
+        text += f"{child} mmap(NULL, 4096, {RW}) = 0x10000\n{child} +++ exited with 0 +++\n"
+    return text
+
+
+def test_all_forks_that_were_earlier_are_found_together(monkeypatch):
+    passes = []
+    run = processes._Recorder.run
+    monkeypatch.setattr(processes._Recorder, "run", lambda self: passes.append(1) or run(self))
+    assert len(go(_early_forks(40)).notes) == 40
+    assert len(passes) == 2
+
+
+def test_children_of_children_that_were_all_earlier_end(monkeypatch):
+    monkeypatch.setattr(processes, "_PASSES", 3)
+    text = f"1 mmap(NULL, 4096, {RW}) = 0x10000\n"
+    for child in range(2, 7):
+        parent = child - 1
+        text += f"{parent} clone(flags=SIGCHLD <unfinished ...>\n{parent} <... clone resumed>) = {child}\n"
+        text += f"{child} mmap(NULL, 4096, {RW}) = 0x10000\n{parent} +++ exited with 0 +++\n"
+    with pytest.raises(InputError, match="record one of them with --pid"):
+        go(text)
 
 
 def test_a_log_without_numbers():

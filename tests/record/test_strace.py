@@ -129,3 +129,14 @@ def test_numbers_and_flags():
         0x8001 | 21 << 26,
         [],
     )
+
+
+@pytest.mark.parametrize("unit", ["/*", "*//*", "<a", "[", "<... mmap resumed>", "|"])
+@pytest.mark.parametrize("form", ["mmap({}) = 0", "1 mmap({} <unfinished ...>", "{}"])
+def test_long_lines_take_time_by_their_length(unit, form):
+    """A search from every character to the end of the line would take hours."""
+    text = form.format(unit * (400_000 // len(unit)))
+    for call in parse(text, frozenset({"mmap"})).calls:
+        for arg in call.args:
+            number(arg)
+            flags(arg[:1000], {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ def memory(arch):
 
 def test_json_values():
     image = load(str(CAPTURES / "x86_64-6.12.117-mt_plain200.json"))
-    doc = dump.as_json(image.memory, image.tree, decode(image.memory, image.tree).nodes[:1])
+    visits = decode(image.memory, image.tree).nodes[:1]
+    doc = json.loads("".join(dump.json_text(image.memory, image.tree, visits)))
     assert (doc["arch"], doc["tree"], doc["flags"]) == ("x86_64", "ffffffffc0203590", "c")
     [node] = doc["nodes"]
     assert (node["addr"], node["type"]) == ("ffff888005325c00", 2)

@@ -9,11 +9,16 @@ import pytest
 
 import arches
 from layout import compiled
+from layout.machine.equip import equip
 from layout.machine.machine import Machine
+from layout.machine.watch import shadow
+from layout.machine.watch.check import CHECK
+from layout.machine.watch.sections import SECTIONS
 from layout.traces import stream
 from layout.traces.runner import Runner
 from layout.traces.source import TraceText
 from layout.traces.stream import Stream
+from layout.traces.trace import OPERATIONS
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 ARCHES = ("x86_64", "s390x", "sparc64", "arm", "m68k")
@@ -37,9 +42,10 @@ def transcript(data, arch="s390x", *, forget=True, machine=None, always=False):
     """What a trace gives; ``always`` forgets although a line may show it."""
     machine = machine or Machine(arches.get(arch))
     carried_out = Stream(Runner(machine), TraceText(data, "t"), forget=forget)
-    if always:
-        carried_out._may_forget = lambda *_: True
-    told = b"".join(carried_out.transcript())
+    with pytest.MonkeyPatch.context() as patch:
+        if always:
+            patch.setattr(stream, "may_forget", lambda *_: True)
+        told = b"".join(carried_out.transcript())
     assert machine.core is not None
     assert machine.core.forget is False
     return told, machine
@@ -205,3 +211,54 @@ def test_a_forgotten_node_that_is_written_to_keeps_its_other_bytes():
     node = machine.node_base + 256 * number
     machine.mem.write_u8(node + 9, 0x11)
     assert machine.mem.read(node, 256) == b"\x6b" * 9 + b"\x11" + b"\x6b" * 246
+
+
+def checked(data, arch="s390x", *, forget):
+    """The transcript of a run that is watched, the machine, and how many nodes were forgotten."""
+    machine = equip(arch, watch=[CHECK, SECTIONS])
+    forgotten = []
+    plain = machine.mem.forget
+    machine.mem.forget = lambda cell: forgotten.append(cell) or plain(cell)
+    carried_out = Stream(Runner(machine), TraceText(data, "t"), forget=forget)
+    return b"".join(carried_out.transcript()), machine, len(forgotten)
+
+
+@pytest.mark.parametrize("arch", ["s390x", "i386"])
+def test_a_watched_machine_forgets_what_no_line_shows(arch):
+    rng = random.Random(arch)
+    lines = ["init 1", *plain_lines(rng, 400, arches.get(arch).ulong_max)]
+    data = "\n".join(lines).encode()
+    kept, whole, none = checked(data, arch, forget=False)
+    told, machine, count = checked(data, arch, forget=True)
+    assert (told, none) == (kept, 0)
+    assert count == sum(machine.cache.freed_map) > 10
+    assert whole.cache.freed_map == machine.cache.freed_map
+    for number, freed in enumerate(machine.cache.freed_map):
+        node = machine.cache.address(number)
+        at = node - machine.mem.near_base
+        tags = machine.mem.shadow.tags[at : at + 256]
+        if freed:  # no history, no bytes
+            assert node not in machine.sections.nodes
+            assert set(tags) == {shadow.tag(shadow.NEVER)}
+            assert not any(machine.mem.read(node, 256))
+        else:
+            assert tags == whole.mem.shadow.tags[at : at + 256]
+            assert machine.mem.read(node, 256) == whole.mem.read(node, 256)
+
+
+@pytest.mark.parametrize("name", SHOWS)
+def test_a_watched_machine_keeps_what_may_be_shown(name):
+    data = SHOWS[name].encode()
+    if name in {"a cursor in RCU mode", "a poke of a freed node", "memdump", "bulk"}:
+        assert checked(data, forget=True)[2] == 0
+    assert stream._SHOWS.search(data)
+
+
+def test_python_and_compiled_code_know_the_same_lines():
+    machine = Machine(arches.get("x86_64"))
+    words = [*OPERATIONS, "init", "storex", "store_", "iterate", "#", "", "find 1", " load 1"]
+    ends = ("", " 0", " 1", " 2", " 0 ", "\r", " 10 20 30", "\t1 2", "#")
+    for line in (before + word + end for before in ("", " \t") for word in words for end in ends):
+        data = line.encode()
+        plain = machine.core.extension.Replay(machine.core, data).shows_no_freed_node()
+        assert plain == (stream._SHOWS.search(data) is None), line

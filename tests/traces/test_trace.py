@@ -92,3 +92,12 @@ def test_lines_before_an_error_are_yielded():
     assert next(operations).n == 1
     with pytest.raises(TraceError):
         next(operations)
+
+
+@pytest.mark.parametrize("ulong_max", [(1 << 32) - 1, (1 << 64) - 1])
+def test_flags_are_an_unsigned_int(ulong_max):
+    """A larger number is cut by the call in C; compiled code has no room for it."""
+    [operation] = parse([f"init {ulong_max & 0xFFFF_FFF0_0000_0007:x}"], ulong_max)
+    assert operation.args == (7,)
+    [operation] = parse([f"init {ulong_max:x}"], ulong_max)
+    assert operation.args == (0xFFFFFFFF,)

@@ -2,11 +2,12 @@
 /*
  * main.c: one program out of the kernel's maple_tree.c and the harness around it.
  *
- *   harness [SECONDS [sums]] < OPERATIONS > TRANSCRIPT
+ *   harness [SECONDS [sums] [stay]] < OPERATIONS > TRANSCRIPT
  *
  * An operation is its line in the trace, its name and hex numbers, as run.py writes them: all
  * arguments are there. SECONDS of processor time are what one operation may take; with "sums" a
- * line has a checksum of the memory after it. Exit status:
+ * line has a checksum of the memory after it. With "stay" an empty line ends a trace: the program
+ * answers with one, forgets all, and waits for the next trace. Exit status:
  * 0; 1 if a validate failed or the run ended in a fault, which the last line tells; 2 for an
  * operation that this kernel does not have; 3 if the machine has too little memory.
  *
@@ -30,25 +31,50 @@ static const struct operation *find_operation(const char *name)
 	return NULL;
 }
 
+static void begin_trace(void)
+{
+	for (unsigned int k = 0; k < TREES; k++)
+		mt_init_flags(TREE(k), 0);
+	tree = TREE(0);
+	memset(&cursor, 0, sizeof(cursor));
+}
+
+static void end_trace(void)
+{
+	make_room(&out, 1);
+	out.bytes[out.length++] = '\n';
+	flush(out.length);
+	out.length = 0;
+	keep_coverage();
+	memory_reset();
+	begin_trace();
+}
+
 int main(int argc, char **argv)
 {
+	bool stays = false;
 	char line[1024];
 
 	if (argc > 1)
 		seconds_for_operation = atoi(argv[1]);
-	with_sums = argc > 2 && !strcmp(argv[2], "sums");
+	for (int i = 2; i < argc; i++) {
+		with_sums |= !strcmp(argv[i], "sums");
+		stays |= !strcmp(argv[i], "stay");
+	}
 	memory_init();
 	catch_signals();
 	maple_tree_init();
-	for (unsigned int k = 0; k < TREES; k++)
-		mt_init_flags(TREE(k), 0);
-	tree = TREE(0);
+	begin_trace();
 	while (fgets(line, sizeof(line), stdin)) {
 		word arguments[MOST_ARGUMENTS] = { 0 };
 		const struct operation *operation;
 		char *at, *name;
 		size_t length;
 
+		if (stays && *line == '\n') {
+			end_trace();
+			continue;
+		}
 		line_number = strtoul(line, &at, 10);
 		name = at + strspn(at, " ");
 		length = strcspn(name, " \n");

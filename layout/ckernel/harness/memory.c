@@ -88,6 +88,23 @@ static void memory_init(void)
 #endif
 }
 
+/* As after memory_init(), for the next trace. */
+static void memory_reset(void)
+{
+	for (unsigned long i = 0; i < nodes_allocated; i++) {
+		void *node = (void *)(NODE_BASE + i * NODE_BYTES);
+
+		permit(node);
+		memset(node, 0, NODE_BYTES);
+		forbid(node);
+	}
+	memset((void *)TREE_BASE, 0, TREES * TREE_STRIDE);
+	memset(freed, IN_USE, nodes_allocated);
+	nodes_allocated = nodes_freed = 0;
+	memset(&refusal, 0, sizeof(refusal));
+	queue_length = readers = 0;
+}
+
 static bool is_refused(gfp_t gfp, size_t count)
 {
 	if (!refusal.on || gfp & __GFP_NOFAIL ||

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import tell
+from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.options import (
     add_action,
     add_campaign,
@@ -22,9 +22,11 @@ from layout.memory.errors import TraceError, UsageError
 if TYPE_CHECKING:
     import argparse
 
+    from layout.ckernel.campaign import Campaign
     from layout.ckernel.pair import Pair, PairVerdict
     from layout.ckernel.source import KernelSource
-    from layout.ckernel.versus import Versus
+    from layout.ckernel.versus import Differs
+    from layout.formats.findings import Checked
     from layout.traces.trace import Operation
 
 
@@ -61,9 +63,11 @@ def add(actions: Any) -> None:
         help="directory for traces that differ; the default is ./kernel-compare",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_findings(parser)
 
 
 def _act(args: argparse.Namespace) -> int:
+    ready(args)
     if (args.trace is None) != args.fuzz:
         message = "give a TRACE, or --fuzz for generated ones"
         raise UsageError(message)
@@ -139,6 +143,7 @@ def _trace(args: argparse.Namespace, pairs: list[Pair]) -> int:
             verdicts.append((pair, compare_pair(pair, listed)))
         except TraceError as error:
             raise TraceError(error.line, error.reason, text.source) from None
+    tell_findings(args, [_checked(text.source, pair, verdict) for pair, verdict in verdicts])
     equal = all(v.parting is None or v.parting.refused is not None for _, v in verdicts)
     if args.json:
         found = [{"pair": str(pair), **_verdict_json(verdict)} for pair, verdict in verdicts]
@@ -152,6 +157,18 @@ def _trace(args: argparse.Namespace, pairs: list[Pair]) -> int:
             print(f"{pair} are equal: {verdict.operations} operations{end}")
     _tell_sources(pairs)
     return 0 if equal else 1
+
+
+def _checked(trace: str, pair: Pair, verdict: PairVerdict) -> Checked:
+    from layout.formats.findings import Checked, Finding
+
+    parting = verdict.parting
+    if parting is None or parting.refused is not None:
+        return Checked(str(pair), trace)
+    line = parting.operation.n
+    return Checked(
+        str(pair), trace, Finding("kernel compare", f"{pair} differ: {parting}", trace, line)
+    )
 
 
 def _verdict_json(verdict: PairVerdict) -> dict[str, Any]:
@@ -177,21 +194,23 @@ def _tell_sources(pairs: list[Pair]) -> None:
 
 
 def _fuzz(args: argparse.Namespace, pairs: list[Pair]) -> int:
+    from layout.ckernel.campaign import Limits
     from layout.ckernel.versus import versus
 
     progress = Progress(_line)
-    campaign = versus(
-        pairs, Path(args.out), progress, seconds=args.time, seed=args.seed, jobs=args.jobs
-    )
+    limits = Limits(args.time, args.seed, args.jobs)
+    campaign = versus(pairs, limits, Path(args.out), progress)
     progress.end()
+    tell_findings(args, _campaign_checked(campaign))
+    wrong = bool(campaign.found or campaign.earlier)
     if args.json:
         print(json.dumps(_campaign_json(pairs, campaign)))
-        return 1 if campaign.found else 0
+        return 1 if wrong else 0
     _tell_sources(pairs)
-    names = Counter(str(pair) for pair in pairs)
+    machines = ", ".join(f"{name} {number}" for name, number in campaign.on.items())
     print(
-        f"{campaign.traces} traces ({', '.join(names)}), {campaign.operations} operations in "
-        f"{campaign.seconds:.0f} s"
+        f"{campaign.traces} traces ({machines}), {campaign.operations} operations of "
+        f"{len(campaign.counts)} kinds in {campaign.seconds:.0f} s"
     )
     if campaign.faults:
         print(f"{campaign.faults} traces ended in the same fault on both sides")
@@ -200,27 +219,49 @@ def _fuzz(args: argparse.Namespace, pairs: list[Pair]) -> int:
             f"{campaign.refused} traces parted where refused allocations hit the two otherwise, "
             "because they ask for other numbers of nodes"
         )
+    if campaign.too_long:
+        print(f"{campaign.too_long} traces took too long and were given up")
     if campaign.too_large:
         print(f"{campaign.too_large} traces needed more nodes than there is room for")
     for found in campaign.found:
         traces = "1 trace" if found.times == 1 else f"{found.times} traces"
         print(f"{found.pair} differ in {traces}: {found.parting}")
         print(f"  shortest trace {len(found.shrunk)} lines: {found.path}")
-    if not campaign.found:
+    for path in campaign.earlier:
+        print(f"found by an earlier run: {path}")
+    if not wrong:
         print("no difference")
-    return 1 if campaign.found else 0
+    return 1 if wrong else 0
 
 
-def _line(campaign: Versus) -> str:
+def _campaign_checked(campaign: Campaign[Differs]) -> list[Checked]:
+    """Each kind of difference, and the pairs without one."""
+    from layout.formats.findings import Checked, Finding
+
+    wrong = []
+    for found in campaign.found:
+        name = f"{found.parting.operation.op}: {found.parting.field}"
+        detail = "\n".join(str(operation) for operation in found.shrunk)
+        message = f"{found.pair} differ in {found.times} traces: {found.parting}"
+        finding = Finding("kernel compare", message, str(found.path), 0, detail)
+        wrong.append(Checked(str(found.pair), name, finding))
+    for path in campaign.earlier:
+        finding = Finding("kernel compare", "found by an earlier run", path)
+        wrong.append(Checked("earlier", path, finding))
+    bad = {each.group for each in wrong}
+    return wrong + [Checked(name, "no difference") for name in campaign.on if name not in bad]
+
+
+def _line(campaign: Campaign[Differs]) -> str:
     return (
         f"{campaign.seconds:.0f} s: {campaign.traces} traces, {campaign.operations} operations, "
         f"{len(campaign.found)} kinds of difference, next seed {campaign.next_seed}"
     )
 
 
-def _campaign_json(pairs: list[Pair], campaign: Versus) -> dict[str, Any]:
+def _campaign_json(pairs: list[Pair], campaign: Campaign[Differs]) -> dict[str, Any]:
     return {
-        "equal": not campaign.found,
+        "equal": not campaign.found and not campaign.earlier,
         **_sides(pairs),
         "pairs": [str(pair) for pair in pairs],
         "seconds": round(campaign.seconds, 1),
@@ -229,6 +270,7 @@ def _campaign_json(pairs: list[Pair], campaign: Versus) -> dict[str, Any]:
         "operations": campaign.operations,
         "equal_faults": campaign.faults,
         "refused_otherwise": campaign.refused,
+        "too_long": campaign.too_long,
         "too_large": campaign.too_large,
         "differences": [
             {
@@ -243,4 +285,5 @@ def _campaign_json(pairs: list[Pair], campaign: Versus) -> dict[str, Any]:
             }
             for found in campaign.found
         ],
+        "found_earlier": campaign.earlier,
     }

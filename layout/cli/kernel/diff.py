@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import arches
 from layout.cli.common import count, print_lines, tell
 from layout.cli.findings import add_findings, ready, tell_findings
+from layout.cli.kernel.meaning import add_meaning, meaning_of_trace
 from layout.cli.kernel.options import (
     add_action,
     add_emulator,
@@ -47,6 +48,7 @@ def add(actions: Any) -> None:
     add_machines(parser, "all whose compiler and qemu are installed and that the trace fits")
     add_emulator(parser)
     add_results_only(parser)
+    add_meaning(parser)
     parser.add_argument(
         "--shrink",
         metavar="S",
@@ -66,10 +68,12 @@ def _act(args: argparse.Namespace) -> int:
 
     machines(args.arch)  # a name that is none is told before anything is unpacked
     ready(args)
+    trace = "stdin" if args.trace == "-" else args.trace
+    if args.meaning:
+        return meaning_of_trace(args, _on_machines(args), trace)
     source = compared_source(args)
     if source.unlike and not args.kernel:
         return against_itself(args, source)
-    trace = "stdin" if args.trace == "-" else args.trace
     report: dict[str, Any] = {}
     checked = []
     for name, operations in _on_machines(args).items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import tell
 from layout.cli.findings import add_findings, ready, tell_findings
+from layout.cli.kernel.meaning import add_meaning, meaning_campaign
 from layout.cli.kernel.options import (
     add_action,
     add_campaign,
@@ -22,8 +23,9 @@ from layout.cli.kernel.progress import Progress
 
 if TYPE_CHECKING:
     from layout.ckernel.build import Built
+    from layout.ckernel.campaign import Campaign
     from layout.ckernel.coverage import Coverage
-    from layout.ckernel.fuzz import Campaign, Found
+    from layout.ckernel.fuzz import Found
     from layout.ckernel.source import KernelSource
     from layout.formats.findings import Checked
 
@@ -63,6 +65,7 @@ def add(actions: Any) -> None:
     )
     add_emulator(parser)
     add_results_only(parser)
+    add_meaning(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_findings(parser)
 
@@ -76,6 +79,8 @@ def _act(args: argparse.Namespace) -> int:
 
     names = machines(args.arch)  # a name that is none is told before anything is unpacked
     ready(args)
+    if args.meaning:
+        return meaning_campaign(args)
     source = compared_source(args)
     if source.unlike and not args.kernel:
         return against_itself(args, source)
@@ -115,7 +120,7 @@ def _counting(source: KernelSource) -> Built | None:
     return None
 
 
-def _line(campaign: Campaign) -> str:
+def _line(campaign: Campaign[Found]) -> str:
     return (
         f"{campaign.seconds:.0f} s: {campaign.traces} traces, "
         f"{campaign.operations} operations, {len(campaign.found)} causes of difference, "
@@ -124,7 +129,7 @@ def _line(campaign: Campaign) -> str:
 
 
 def _campaign_json(
-    source: KernelSource, campaign: Campaign, executed: Coverage | None
+    source: KernelSource, campaign: Campaign[Found], executed: Coverage | None
 ) -> dict[str, Any]:
     return {
         "equal": not campaign.found and not campaign.earlier,
@@ -152,7 +157,7 @@ def _campaign_json(
     }
 
 
-def _checked(campaign: Campaign) -> list[Checked]:
+def _checked(campaign: Campaign[Found]) -> list[Checked]:
     """Each kind of difference, and the machines without one."""
     from layout.formats.findings import Checked, Finding
 
@@ -185,7 +190,9 @@ def _found_json(found: Found) -> dict[str, Any]:
     }
 
 
-def _print_campaign(source: KernelSource, campaign: Campaign, executed: Coverage | None) -> None:
+def _print_campaign(
+    source: KernelSource, campaign: Campaign[Found], executed: Coverage | None
+) -> None:
     machines = ", ".join(f"{name} {number}" for name, number in campaign.on.items())
     print(f"{source}; the emulator is {source.emulator}")
     print(

@@ -2,11 +2,20 @@
 
 # -- the node cache
 
+cdef enum:
+    MARGIN_NODES = 16  # what is mapped behind the last node
+
+cdef inline void more_room(Core k, i64 count) noexcept:
+    """Nodes that were forgotten make room for others, as long as there are addresses."""
+    cdef i64 most = <i64>((k.ulong_max - k.base) >> 8) - MARGIN_NODES
+    k.node_limit = min_int(k.node_limit + count, max_int(most, k.node_limit))
+
 cdef inline void begin(Core k) noexcept:
     cdef i64 i
     if k.forget:
         for i in range(k.free_count):
             give_back(k, k.frees[i], POISON)
+        more_room(k, k.free_count)
     k.call_count = 0
     k.free_count = 0
     k.refused = 0

@@ -78,12 +78,18 @@ cdef u64 _last_index_of_cell(Core k, i64 cell) noexcept:
 
 def differing_bytes(Core a, Core b):
     """How many bytes of all nodes differ."""
-    cdef i64 cell, i, count = 0
+    cdef i64 cell, count = 0
     for cell in range(min_int(a.cell_count, b.cell_count)):
         step()
-        if a.cells[cell] != b.cells[cell]:  # zeros are shared
-            for i in range(CELL):
-                count += a.cells[cell][i] != b.cells[cell][i]
+        count += _differing(a, b, cell)
+    return count
+
+cdef i64 _differing(Core a, Core b, i64 cell) noexcept:
+    """How many bytes of a cell differ."""
+    cdef i64 i, count = 0
+    if a.cells[cell] != b.cells[cell]:  # zeros are shared
+        for i in range(CELL):
+            count += a.cells[cell][i] != b.cells[cell][i]
     return count
 
 
@@ -93,6 +99,8 @@ cdef class LockStep:
 
     cdef list replays
     cdef public i64 operations, height
+    cdef public bint forget  # the bytes of nodes that were freed, once they were compared
+    cdef public i64 forgotten  # how many of these bytes differed
 
     def __init__(self, replays):
         self.replays = list(replays)
@@ -126,11 +134,36 @@ cdef class LockStep:
                 self.height = max_int(self.height, height)
                 if differs:
                     return FULL
+            if self.forget and first.out.used:
+                self._forget()
             for other in self.replays:
                 other.out.used = 0
                 clear_dirty(other.k)
             if why != FULL:
                 return why
+
+    cdef int _forget(self) except -1:
+        """Give back the bytes of what the operation has freed: the same nodes everywhere."""
+        cdef Core a = (<Replay>self.replays[0]).k, b
+        cdef Replay other
+        cdef i64 i
+        for other in self.replays[1:]:
+            b = other.k
+            if b.free_count != a.free_count:
+                return 0
+            for i in range(a.free_count):
+                if a.frees[i] != b.frees[i]:
+                    return 0
+        for i in range(a.free_count):
+            for other in self.replays[1:]:
+                b = other.k
+                self.forgotten += _differing(a, b, a.frees[i])
+            for other in self.replays:
+                b = other.k
+                give_back(b, a.frees[i], POISON)
+        for other in self.replays:
+            more_room(other.k, a.free_count)
+        return 0
 
     cdef bint _nodes_differ(self, Core a, Core b) except -1:
         cdef i64 i

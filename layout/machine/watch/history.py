@@ -114,6 +114,11 @@ class HistoryMemory(NodeMemory):
         """A node is handed out again: what lies in it is nobody's."""
         self.shadow.wrote(node - self.near_base, shadow.tags(tag(shadow.NEVER), NODE_SIZE))
 
+    def forget(self, cell: int) -> None:
+        """Memory.forget(), with the history."""
+        super().forget(cell)
+        self.shadow.drop(cell - self.near_base)
+
     def data_end(self, node: int) -> int | None:
         """The last slot in use, None if that is unknown."""
         return self._data_end(node, self.shadow.tags.cell(node - self.near_base))

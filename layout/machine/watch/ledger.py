@@ -37,23 +37,31 @@ _SPANS = 1 << 12
 class Account:
     """The cost of one operation.
 
-    ``number`` is its line in the trace, or a count from 1. Counts of nodes are ``requested`` (from
-    the node cache, and allocated), ``refused`` by it, ``used`` in a tree, ``given_back`` unused,
-    and ``freed`` in total. Each byte, word and cache line counts once, even if it was written more
-    often.
+    Each byte, word and cache line counts once, even if it was written more often.
     """
 
     number: int
+    """Its line in the trace, or a count from 1."""
     name: str
+    """The operation."""
     requested: int
+    """How many nodes it asked the node cache for, and got."""
     refused: int
+    """How many nodes the cache refused."""
     used: int
+    """How many of them became part of a tree."""
     given_back: int
+    """How many it gave back unused."""
     freed: int
+    """How many nodes it freed, the unused ones among them."""
     bytes_written: int
+    """How many bytes of nodes it wrote."""
     words_written: int
+    """How many words of nodes it wrote."""
     cache_lines: int
+    """How many cache lines it wrote to."""
     warnings: tuple[str, ...]
+    """Unnecessary work, a line for each."""
 
     def to_json(self) -> dict[str, Any]:
         """The figures and warnings, as a transcript line carries them."""

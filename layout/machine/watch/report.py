@@ -11,26 +11,30 @@ STEP = ("_", "seam_", "<listcomp>", "<genexpr>")
 
 @dataclass(frozen=True)
 class Report:
-    """One broken rule.
-
-    ``node`` is the node's address and ``offset`` the first wrong byte in it. ``read_as`` and
-    ``written_as`` name fields. ``operation`` and ``written_by`` are numbers of operations (a
-    trace's lines); ``written_by`` is None for bytes that were never written. ``function`` is the
-    kernel function that reads. ``value`` is the word as this machine reads it. ``means`` has the
-    values of the same bytes on machines of either byte order.
-    """
+    """One broken rule."""
 
     kind: str
+    """What is wrong, such as ``metadata read as slot``."""
     node: int
+    """The address of the node."""
     offset: int
+    """The first wrong byte in it."""
     read_as: str
+    """The field as which the kernel used the byte."""
     written_as: str
+    """The field that it is."""
     written_by: int | None
+    """The number of the operation (a trace's line) that wrote it; None if none did."""
     operation: int
+    """The number of the operation that read it."""
     function: str
+    """The kernel function that reads."""
     value: int | None = None
+    """The word as this machine reads it; None if there is none."""
     means: dict[str, int] = field(default_factory=dict)
+    """The values of the same bytes on machines of either byte order."""
     detail: str = ""
+    """What else is known, in words."""
 
     def to_json(self) -> dict[str, Any]:
         """As in a transcript: numbers of memory in hex, offsets and operations as integers."""

@@ -327,6 +327,11 @@ class SectionMachine(ReportingMachine):
         """End the grace period of all callbacks that wait for no section; returns their number."""
         return self.kernel.run_rcu()
 
+    def forget(self, node: int) -> None:
+        """Machine.forget(), with the node's history."""
+        super().forget(node)
+        self.sections.nodes.pop(node, None)
+
     def hand_over(self, mas: MaState) -> None:
         """Allow the state in the current section; the caller guarantees that its node exists."""
         if isinstance(mas, WatchedState):

@@ -81,20 +81,24 @@ def tags(a_tag: int, width: int) -> array[int]:
 _CELL = 256
 _HOT = 4096
 """So many cells are kept as they are, those used last; all others are packed."""
+_MOST_KNOWN = 1 << 14
+"""So many packed cells are compared with new ones."""
 
 
 class Cells:
     """Numbers, one for each byte of a range, in cells of 256.
 
     A cell in which nothing was set takes no memory, and one that was not used for long takes
-    little: the shadow of a large tree is much larger than the tree.
+    little: the shadow of a large tree is much larger than the tree. ``alike`` tells that many
+    cells have the very same numbers, which are then kept once.
     """
 
-    def __init__(self, code: str, default: int) -> None:
+    def __init__(self, code: str, default: int, *, alike: bool) -> None:
         self._code = code
         self._blank = array(code, [default]) * _CELL
         self._hot: dict[int, array[int]] = {}
-        self._cold: dict[int, bytes] = {}
+        self._cold: list[bytes] = []
+        self._known: dict[bytes, bytes] | None = {} if alike else None
 
     @overload
     def __getitem__(self, at: int) -> int: ...
@@ -143,9 +147,10 @@ class Cells:
         found = self._hot.get(number)
         if found is not None:
             return found
-        packed = self._cold.pop(number, None)
-        if packed is None:
+        packed = self._cold[number] if 0 <= number < len(self._cold) else b""
+        if not packed:
             return self._blank
+        self._cold[number] = b""
         found = array(self._code, zlib.decompress(packed))
         self._hot[number] = found
         if len(self._hot) > _HOT:
@@ -155,15 +160,32 @@ class Cells:
     def _cool(self) -> None:
         """Pack the older half of the cells."""
         for number in list(islice(self._hot, _HOT // 2)):
-            self._cold[number] = zlib.compress(self._hot.pop(number).tobytes(), 1)
+            if number < 0:  # nothing lies below the nodes
+                del self._hot[number]
+                continue
+            packed = zlib.compress(self._hot.pop(number).tobytes(), 1)
+            if self._known is not None:
+                if len(self._known) > _MOST_KNOWN:
+                    self._known.clear()
+                packed = self._known.setdefault(packed, packed)
+            if number >= len(self._cold):
+                self._cold += [b""] * (number + 1 - len(self._cold))
+            self._cold[number] = packed
+
+    def drop(self, at: int) -> None:
+        """The numbers of the cell at ``at`` are not needed any more."""
+        number = at // _CELL
+        self._hot.pop(number, None)
+        if 0 <= number < len(self._cold):
+            self._cold[number] = b""
 
 
 class Shadow:
     """Tags and writers of a range of bytes; offsets are into that range."""
 
     def __init__(self) -> None:
-        self.tags = Cells("H", tag(NEVER))
-        self.writers = Cells("I", 0)
+        self.tags = Cells("H", tag(NEVER), alike=True)
+        self.writers = Cells("I", 0, alike=False)
         self._writer = array("I")
         self.operation = 0
 
@@ -174,8 +196,13 @@ class Shadow:
 
     def forget(self) -> None:
         """Start anew with bytes of unknown history."""
-        self.tags = Cells("H", tag(UNKNOWN))
-        self.writers = Cells("I", 0)
+        self.tags = Cells("H", tag(UNKNOWN), alike=True)
+        self.writers = Cells("I", 0, alike=False)
+
+    def drop(self, at: int) -> None:
+        """Nobody will ask for the bytes of the node at ``at`` any more."""
+        self.tags.drop(at)
+        self.writers.drop(at)
 
     def wrote(self, at: int, new: array[int]) -> None:
         """Bytes from ``at`` on were written as fields with these tags."""

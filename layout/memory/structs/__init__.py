@@ -136,6 +136,12 @@ def profile(
             f"kernel version {version[:40]!r} is not known: choose one of {', '.join(VERSIONS)}"
         )
         raise UsageError(message)
+    return _made(arch, short, lock_size, config)
+
+
+@lru_cache
+def _made(arch: Arch, version: str, lock_size: int, config: str | None) -> Profile:
+    """A profile, kept: declaring its structs takes longer than all else that makes a machine."""
     if config is None:
-        return Profile(arch, short, lock_size)
-    return Profile(arch, short, parse_config(config, arch), config)
+        return Profile(arch, version, lock_size)
+    return Profile(arch, version, parse_config(config, arch), config)

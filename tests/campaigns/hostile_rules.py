@@ -1,0 +1,94 @@
+"""What a command has to do wherever it runs: the rules of the campaign of hostile input.
+
+Each function says what breaks a rule, in words; empty if nothing does.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from hostile_process import MEGABYTES, SECONDS, SIGNALS
+
+_LONGEST = 2100
+"""Characters of a line on stderr at most."""
+
+NOTED = {"log", "strace", "json", "core", "raw", "paste", "packed", "options"}
+"""Kinds of input on which there may be notes before the line that says why a command ends."""
+_NOTES = 21
+"""So many of them at most."""
+
+_ENDED = {
+    "gone": {128 + signal.SIGPIPE},
+    "stopped": {code for number in SIGNALS for code in (-number, 128 + number)},
+    "killed": {-signal.SIGKILL},
+}
+"""Exit codes that only some surroundings may give; negative is a signal."""
+
+
+_LATE = {*_ENDED, "fails", "full", "no stdout", "file size", "ascii", "latin-1", "utf-16"}
+"""Surroundings in which a command may fail when its file is in its place: at what it says then."""
+
+
+def wrong(here, place=None):
+    """What is wrong with how a command ended, and with what it said."""
+    where = "" if place is None else place.name
+    if here.hung:
+        return "it hangs"
+    if here.cpu > SECONDS or here.code == -signal.SIGXCPU:
+        return f"it takes {here.cpu:.0f} s"
+    if here.megabytes > MEGABYTES:
+        return f"it takes {here.megabytes} MB"
+    if here.code not in {0, 1, 2} | _ENDED.get(where, set()):
+        return f"exit code {here.code}: {here.err[-300:]!r}"
+    if where == "utf-16" or here.kind == "ledger":  # whose table is on stderr
+        return ""
+    return _said(here, silent=where == "no stderr")
+
+
+def _said(here, *, silent):
+    said = here.err.decode(errors="surrogateescape")
+    told = said.split("\n")
+    if told.pop() or not all(line.startswith("maple-layout") for line in told):
+        return f"exit code {here.code} says: {said[:300]!r}"
+    controls = any(char < " " and char != "\t" for line in told for char in line)
+    if controls or any(len(line) > _LONGEST for line in told):
+        return f"a line that no terminal should get: {said[:300]!r}"
+    most = 0 if silent else _NOTES + 1 if here.kind in NOTED else 1
+    if here.code == 2 and not bool(most) <= len(told) <= most:
+        return f"exit code 2 says in {len(told)} lines: {said[:600]!r}"
+    return ""
+
+
+def wrong_files(here, plain, old, place=None):
+    """What is wrong with the output files: each is as before, or as it has to become."""
+    where = "" if place is None else place.name
+    before = {} if old is None else {"out": old}
+    changed = here.files != before
+    if any(Path(name).name.startswith(".") for name in here.files):
+        return f"files are left: {sorted(here.files)}"
+    if changed and where == "readonly":
+        return f"files that nobody may write: {sorted(here.files)}"
+    late = where in _LATE
+    if changed and (here.files != plain.files or (here.code not in {0, 1} and not late)):
+        sizes = {name: len(data) for name, data in here.files.items()}
+        return f"exit code {here.code}, and these files: {sizes}"
+    if not changed and here.code in {0, 1} and here.code == plain.code and plain.files != before:
+        return f"exit code {here.code}, and nothing written"
+    return ""
+
+
+def wrong_here(here, plain, old, place):
+    """What breaks a rule of these surroundings, beside what plain surroundings give."""
+    broken = wrong(here, place)
+    if broken:
+        return broken
+    if place.same and place.name != "no stderr" and here.err != plain.err and place.name != "user":
+        return f"stderr differs: {here.err[:300]!r}, elsewhere {plain.err[:300]!r}"
+    if place.same and (here.code, here.out) != (plain.code, plain.out):
+        return f"exit code {here.code}, elsewhere {plain.code}, or stdout differs"
+    if place.name in {"full", "no stdout"} and plain.out and here.code != 2:
+        return f"lost output, and exit code {here.code}"
+    if place.name == "gone" and plain.out and here.code == 0:
+        return "lost output, and exit code 0"
+    return wrong_files(here, plain, old, place)
