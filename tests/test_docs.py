@@ -34,6 +34,7 @@ PAGES = (
     "time-travel.md",
     "glossary.md",
     "defects.md",
+    "interleave.md",
     "memory.md",
     "kernels.md",
 )

@@ -34,6 +34,7 @@ VERBS = {
     "history": "layout.cli.history",
     "bisect": "layout.cli.bisect",
     "defects": "layout.cli.defects",
+    "interleave": "layout.cli.interleave",
     "kernel": "layout.cli.kernel",
     "hunt": "layout.cli.hunt",
     "conformance": "layout.cli.conformance",
