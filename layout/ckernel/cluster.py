@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from layout.ckernel.campaign import Oracle, Trial
 
-CONNECT = 5
+CONNECT = 4
 """Seconds for the first connection."""
 
 PATIENCE = 30
@@ -133,9 +133,7 @@ class Cluster(Generic[W]):
     def _connect(self, seconds: float, otherwise: str) -> None:
         self._name = f"maple-layout-{uuid4().hex}"
         try:
-            self._client = self._distributed.Client(
-                self._address, timeout=seconds, set_as_default=False
-            )
+            self._client = self._distributed.Client(self._address, timeout=seconds)
         except Exception as error:  # noqa: BLE001 - of sockets, addresses, certificates
             why = str(error).strip().partition("\n")[0]
             message = f"--scheduler {self._address}: {otherwise} ({why})"

@@ -7,6 +7,7 @@ does not have the build. So it needs this package and the compilers, but no file
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import pickle
 import socket
@@ -20,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from layout.ckernel.build import Built, build
 from layout.ckernel.campaign import SECONDS_FOR_TRACE, Trial, attempt, begin
-from layout.ckernel.source import CODE, HEADER, KernelSource, receive_source
+from layout.ckernel.source import CODE, HEADER, KernelSource, cache_directory, receive_source
 from layout.host import children
 from layout.memory.errors import InputError, MapleLayoutError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from layout.ckernel.campaign import Oracle
 
 _HANGS = SECONDS_FOR_TRACE + 600
@@ -78,6 +81,7 @@ def _version() -> str:
 
 
 _packed: dict[str, bytes] = {}
+_started: list[_Process] = []
 _own = threading.local()
 
 
@@ -87,8 +91,10 @@ def keep(name: str, packed: bytes) -> None:
 
 
 def forget(name: str) -> None:
-    """Forget a campaign; its processes end with the worker's threads, or with the next campaign."""
+    """Forget a campaign, and end its processes."""
     _packed.pop(name, None)
+    for process in [process for process in _started if process.name == name]:
+        process.close()
 
 
 def carry_out(name: str, seed: int, seconds: float) -> Trial[Any] | MapleLayoutError:
@@ -106,7 +112,7 @@ def carry_out(name: str, seed: int, seconds: float) -> Trial[Any] | MapleLayoutE
         return process.ask(seed, end)
     except (EOFError, OSError):
         process.close()
-        del _own.process
+        _own.process = None
         message = f"a process on {socket.gethostname()} was killed at seed {seed}"
         raise Gone(message) from None
 
@@ -122,6 +128,7 @@ class _Process:
         words = [sys.executable, "-P", "-m", __name__, str(there.fileno())]
         with there:
             self._blocks.enter_context(children.child(words, pass_fds=[there.fileno()]))
+        _started.append(self)
         self._connection.send_bytes(_packed[name])
 
     def ask(self, seed: int, end: float) -> Trial[Any] | MapleLayoutError:
@@ -132,7 +139,9 @@ class _Process:
         return self._connection.recv()  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """End it."""
+        """End it, if that is not done."""
+        with contextlib.suppress(ValueError):
+            _started.remove(self)
         self._blocks.close()
 
 
@@ -145,12 +154,24 @@ def main() -> None:
         packed = connection.recv_bytes()
         wrong: MapleLayoutError | None = None
         try:
-            begin(unpack(packed))
+            with _alone():
+                oracle = unpack(packed)
+            begin(oracle)
         except (MapleLayoutError, OSError) as error:
             wrong = _at_home(error)
         while True:
             seed, end = connection.recv()
             connection.send(wrong or _attempt(seed, end))
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """A block that one process of the user is in: what it compiles, the next one finds."""
+    path = cache_directory() / "received.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _attempt(seed: int, end: float) -> Trial[Any] | MapleLayoutError:
