@@ -4,7 +4,7 @@ from functools import cache
 import pytest
 
 from layout.ckernel import toolchain
-from layout.ckernel.build import PLAIN, build
+from layout.ckernel.build import GUIDED, PLAIN, build
 from layout.ckernel.source import open_source
 from layout.memory.errors import UsageError
 
@@ -35,6 +35,13 @@ def built(kernel_6_12):
         return build(kernel_6_12, arch, mode)
 
     return for_machine
+
+
+@pytest.fixture(scope="session")
+def guided(kernel_6_12):
+    """Kernel 6.12 as a target of libFuzzer."""
+    _open(lambda: toolchain.find_clang("x86_64"))
+    return build(kernel_6_12, "x86_64", GUIDED)
 
 
 @pytest.fixture(scope="session")

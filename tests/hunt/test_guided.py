@@ -2,23 +2,11 @@
 
 import pytest
 
-from layout.ckernel import toolchain
-from layout.ckernel.build import GUIDED, build
 from layout.hunt.corpus import operations_of
 from layout.hunt.guided import merge, search, tidy
 from layout.hunt.hunt import executed_by
-from layout.memory.errors import UsageError
 
 pytestmark = [pytest.mark.kernel, pytest.mark.toolchain]
-
-
-@pytest.fixture
-def guided(kernel_6_12):
-    try:
-        toolchain.find_clang("x86_64")
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return build(kernel_6_12, "x86_64", GUIDED)
 
 
 def test_what_a_caller_may_not_do_is_left_out(guided, tmp_path):
