@@ -187,11 +187,19 @@ class Cluster(Generic[W]):
             lost = [*self._pending.values(), *more]
             self._pending.clear()
             self.close()
-            self._connect(PATIENCE, f"the connection was lost. {_GOES_ON}")
-            self._seen = time.monotonic()
+            self._again(lost)
+
+    def _again(self, lost: list[tuple[int, float]]) -> None:
+        """Submit seeds to the scheduler that is there now. Raises InputError."""
+        gone = f"the connection was lost. {_GOES_ON}"
+        self._connect(PATIENCE, gone)
+        self._seen = time.monotonic()
+        try:
             for seed, end in lost:
                 if end > time.monotonic():  # else it is for the next run
                     self._submit(seed, end)
+        except Exception as error:  # noqa: BLE001 - once more
+            raise InputError(f"--scheduler {self._address}: {gone} ({error})") from None
 
     def _unfit(self, error: Exception) -> InputError:
         """What the workers ran into, on one line."""

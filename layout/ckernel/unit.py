@@ -56,18 +56,19 @@ class _Packer(pickle.Pickler):
 def pack(oracle: Oracle[Any, Any]) -> bytes:
     """An oracle as bytes from which another computer makes its own. Raises OSError."""
     stream = io.BytesIO()
-    _Packer(stream).dump((_version(), oracle))
+    pickle.dump(_version(), stream)
+    _Packer(stream).dump(oracle)
     return stream.getvalue()
 
 
 def unpack(packed: bytes) -> Oracle[Any, Any]:
     """The oracle, with builds of this computer. Raises MapleLayoutError, OSError."""
     stream = io.BytesIO(packed)
-    version, oracle = pickle.load(stream)  # noqa: S301 - a worker executes what its client sends
+    version = pickle.load(stream)  # noqa: S301 - a worker executes what its client sends
     if version != _version():
         message = f"has maple-layout {_version()}, the campaign {version}: install that one there"
         raise InputError(message)
-    return oracle  # type: ignore[no-any-return]
+    return pickle.load(stream)  # type: ignore[no-any-return] # noqa: S301 - the same
 
 
 def _version() -> str:
@@ -104,14 +105,16 @@ def carry_out(name: str, seed: int, seconds: float) -> Trial[Any] | MapleLayoutE
     """
     end = time.monotonic() + seconds
     process: _Process | None = getattr(_own, "process", None)
-    if process is None or process.name != name:
-        if process is not None:
-            process.close()
-        process = _own.process = _Process(name)
+    if process is not None and process.name != name:
+        process.close()
+        process = _own.process = None
     try:
+        if process is None:
+            process = _own.process = _Process(name)
         return process.ask(seed, end)
     except (EOFError, OSError):
-        process.close()
+        if process is not None:
+            process.close()
         _own.process = None
         message = f"a process on {socket.gethostname()} was killed at seed {seed}"
         raise Gone(message) from None
@@ -129,7 +132,8 @@ class _Process:
         with there:
             self._blocks.enter_context(children.child(words, pass_fds=[there.fileno()]))
         _started.append(self)
-        self._connection.send_bytes(_packed[name])
+        with contextlib.suppress(OSError):  # ask() will have it, too
+            self._connection.send_bytes(_packed[name])
 
     def ask(self, seed: int, end: float) -> Trial[Any] | MapleLayoutError:
         """Its answer. Raises EOFError or OSError where it gives none."""

@@ -128,7 +128,8 @@ def meaning_campaign(args: argparse.Namespace) -> int:
 def _line(campaign: Campaign[Answers]) -> str:
     return (
         f"{campaign.seconds:.0f} s: {campaign.traces} traces, {campaign.operations} operations, "
-        f"{len(campaign.found)} kinds of wrong answers, next seed {campaign.next_seed}"
+        f"{len(campaign.found)} kinds of wrong answers, next seed {campaign.next_seed}; "
+        f"{campaign.pace}"
     )
 
 

@@ -256,7 +256,8 @@ def _campaign_checked(campaign: Campaign[Differs]) -> list[Checked]:
 def _line(campaign: Campaign[Differs]) -> str:
     return (
         f"{campaign.seconds:.0f} s: {campaign.traces} traces, {campaign.operations} operations, "
-        f"{len(campaign.found)} kinds of difference, next seed {campaign.next_seed}"
+        f"{len(campaign.found)} kinds of difference, next seed {campaign.next_seed}; "
+        f"{campaign.pace}"
     )
 
 

@@ -119,7 +119,7 @@ def _line(campaign: Campaign[Found]) -> str:
     return (
         f"{campaign.seconds:.0f} s: {campaign.traces} traces, "
         f"{campaign.operations} operations, {len(campaign.found)} causes of difference, "
-        f"next seed {campaign.next_seed}"
+        f"next seed {campaign.next_seed}; {campaign.pace}"
     )
 
 

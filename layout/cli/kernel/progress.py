@@ -16,9 +16,6 @@ class _Campaign(Protocol):
     shrinking: str
     dashboard: str
 
-    @property
-    def pace(self) -> str: ...
-
 
 C = TypeVar("C", bound=_Campaign)
 
@@ -41,7 +38,7 @@ class Progress(Generic[C]):
         if self._terminal and campaign.dashboard and not self._next:
             note(f"dashboard: {campaign.dashboard}")
         self._next = campaign.seconds + (0.2 if self._terminal else 10)
-        text = f"{self._describe(campaign)}; {campaign.pace}"
+        text = self._describe(campaign)
         if campaign.shrinking:
             text += f"; making a trace shorter that differs in {campaign.shrinking}"
         note(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n")
