@@ -142,7 +142,7 @@ def mend_replaced(k: Kernel, mas: MaState, old_enode: Word) -> None:
                     count += 1
         k.tests += 1
         if not count:
-            k.warn_on("mas_topiary_replace: a replaced node has no child in the new tree")
+            k.report_childless(mas)
             break
         for i in range(3):
             k.mas_topiary_node(mas, states[i], in_rcu=in_rcu)
@@ -172,12 +172,12 @@ def _adopt_new(k: Kernel, mas: MaState) -> None:
         for i in range(3):
             if states[i].status == MA_NONE:
                 continue
-            while k.mas_find_child(states[i], found[min(count, 3)]):
+            while count < 3 and k.mas_find_child(states[i], found[count]):
                 count += 1
             k.mas_adopt_children(states[i], states[i].node)
         k.tests += 1
         if not count:
-            k.warn_on("mas_topiary_replace: a new node has no child")
+            k.report_childless(mas)
             return
         for i in range(count, 3):
             found[i].status = MA_NONE

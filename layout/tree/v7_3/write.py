@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.memory.pointers import PARENT_RANGE64, Word, mte_node_type, mte_to_node
-from layout.memory.slab import GFP_KERNEL, GFP_NOFAIL
+from layout.memory.pointers import (
+    MT_FLAGS_LOCK_EXTERN,
+    MT_FLAGS_LOCK_MASK,
+    PARENT_RANGE64,
+    Word,
+    mte_node_type,
+    mte_to_node,
+)
+from layout.memory.slab import DIRECT_RECLAIM, GFP_KERNEL, GFP_NOFAIL
 from layout.tree.state import (
     ENOMEM,
     MA_ACTIVE,
@@ -100,6 +107,9 @@ def mas_nomem(k: Kernel73, mas: MaState, gfp: int) -> bool:
     """After -ENOMEM, ask once more with the caller's flags; true if it is worth a retry."""
     if mas.node != k.ma_error(ENOMEM):
         return False
+    lock = k.mem.ma_flags(mas.tree) & MT_FLAGS_LOCK_MASK
+    if lock == MT_FLAGS_LOCK_EXTERN and not gfp & DIRECT_RECLAIM:
+        k.warn_on("mas_nomem: the caller may neither wait nor let the lock go")
     k.mas_alloc_nodes(mas, gfp)
     if not mas.sheaf and not mas.alloc:
         return False
