@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.pointers import (
+    ARANGE_64,
+    DENSE,
     PARENT_RANGE64,
+    RANGE_64,
     ROOT_PARENT,
     Word,
     mte_is_leaf,
@@ -26,6 +29,8 @@ def mas_adopt_children(k: Kernel, mas: MaState, parent: Word) -> None:
     mem = k.mem
     mt = mte_node_type(parent)
     node = mte_to_node(parent)
+    if mt not in (RANGE_64, ARANGE_64):
+        k.bug(f"mas_adopt_children: parent of type {mt} in tree {mas.tree:x}", parent)
     end = k.ma_data_end(node, mt, mas.max)
     slots = mem.slots(node, mt, end + 1)
     for offset in range(end, -1, -1):
@@ -62,7 +67,7 @@ def mas_find_child(k: Kernel, mas: MaState, child: MaState) -> bool:
     mem = k.mem
     mt = mte_node_type(mas.node)
     node = mte_to_node(mas.node)
-    end = k.ma_data_end(node, mt, mas.max)
+    end = k.ma_data_end(node, mt, mas.max) if mt != DENSE else 0
     slots = mem.slots(node, mt, end + 1)
     for offset in range(mas.offset, end + 1):
         enode = slots[offset]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.pointers import (
+    ARANGE_64,
     MT_FLAGS_LOCK_EXTERN,
     MT_FLAGS_LOCK_MASK,
     PARENT_RANGE64,
+    RANGE_64,
     Word,
     mte_node_type,
     mte_to_node,
@@ -89,6 +91,8 @@ def mas_set_parent_slots(k: Kernel73, mas: MaState, parent: Word, first: int, co
     node = mte_to_node(parent)
     mt = mte_node_type(parent)
     k.tests += 1
+    if mt not in (RANGE_64, ARANGE_64):
+        k.bug(f"mas_set_parent_slots: parent of type {mt} in tree {mas.tree:x}", parent)
     for offset in range(first, first + count):
         child = mte_to_node(mem.slot(node, mt, offset))
         mem.set_parent(child, node | offset << 3 | PARENT_RANGE64)
