@@ -77,7 +77,7 @@ def test_something_newer_is_told_in_one_line(kernel, built_of, tmp_path):
 
 
 def test_a_write_beyond_an_array_of_the_kernel(kernel):
-    """The range of ``prealloc`` ends before it begins; 200 operations on, UBSan has a word."""
+    """The range of ``prealloc`` ends before it begins; far on, UBSan has a word."""
     trace = operations("corpus/7.3/4e550db745fb.trace") + list(
         parse(["mstore 38b7b 3947e c3"], 2**64 - 1)
     )
