@@ -326,6 +326,7 @@ class Kernel:
     seam_reserve_of = printing.seam_reserve_of
     reserved_nodes = printing.reserved_nodes
     report_failure = printing.report_failure
+    report_childless = printing.report_childless
     report_index_not_increased = printing.report_index_not_increased
 
     # -- validate

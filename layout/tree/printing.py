@@ -223,3 +223,8 @@ def report_index_not_increased(k: Kernel, tree: Word, before: Word, after: Word)
     """The MT_WARN_ON() of mt_find(): a search does not get on, as only in a damaged tree."""
     k.report_failure("WARN", "mt_find", tree, None)
     k.printk(f"index not increased! {after:x} <= {before:x}\n")
+
+
+def report_childless(k: Kernel, mas: MaState) -> None:
+    """The MAS_WARN_ON() of mas_topiary_replace(): a level of the new or old nodes has no child."""
+    k.report_failure("WARN", "mas_topiary_replace", mas.tree, mas)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.pointers import (
+    ARANGE_64,
+    DENSE,
     PARENT_RANGE64,
+    RANGE_64,
     ROOT_PARENT,
     Word,
     mte_is_leaf,
@@ -26,6 +29,8 @@ def mas_adopt_children(k: Kernel, mas: MaState, parent: Word) -> None:
     mem = k.mem
     mt = mte_node_type(parent)
     node = mte_to_node(parent)
+    if mt not in (RANGE_64, ARANGE_64):
+        k.bug(f"mas_adopt_children: parent of type {mt} in tree {mas.tree:x}", parent)
     end = k.ma_data_end(node, mt, mas.max)
     slots = mem.slots(node, mt, end + 1)
     for offset in range(end, -1, -1):
@@ -62,7 +67,7 @@ def mas_find_child(k: Kernel, mas: MaState, child: MaState) -> bool:
     mem = k.mem
     mt = mte_node_type(mas.node)
     node = mte_to_node(mas.node)
-    end = k.ma_data_end(node, mt, mas.max)
+    end = k.ma_data_end(node, mt, mas.max) if mt != DENSE else 0
     slots = mem.slots(node, mt, end + 1)
     for offset in range(mas.offset, end + 1):
         enode = slots[offset]
@@ -142,7 +147,7 @@ def mend_replaced(k: Kernel, mas: MaState, old_enode: Word) -> None:
                     count += 1
         k.tests += 1
         if not count:
-            k.warn_on("mas_topiary_replace: a replaced node has no child in the new tree")
+            k.report_childless(mas)
             break
         for i in range(3):
             k.mas_topiary_node(mas, states[i], in_rcu=in_rcu)
@@ -172,12 +177,12 @@ def _adopt_new(k: Kernel, mas: MaState) -> None:
         for i in range(3):
             if states[i].status == MA_NONE:
                 continue
-            while k.mas_find_child(states[i], found[min(count, 3)]):
+            while count < 3 and k.mas_find_child(states[i], found[count]):
                 count += 1
             k.mas_adopt_children(states[i], states[i].node)
         k.tests += 1
         if not count:
-            k.warn_on("mas_topiary_replace: a new node has no child")
+            k.report_childless(mas)
             return
         for i in range(count, 3):
             found[i].status = MA_NONE

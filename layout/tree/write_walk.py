@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.memory.pointers import ma_is_leaf, mte_node_type, mte_to_node
+from layout.memory.pointers import DENSE, ma_is_leaf, mte_node_type, mte_to_node
 from layout.tree.state import MaState, SubtreeState, WrState
 from layout.tree.walk import MAX_DESCENT
 
@@ -31,6 +31,11 @@ def mas_wr_node_walk(k: Kernel, wr: WrState) -> None:
     mem = k.mem
     mas = wr.mas
     mt = wr.mt
+    if mt == DENSE:  # what a node of a broken tree may be taken for
+        wr.r_max = wr.r_min = mas.index
+        mas.index = mas.min
+        mas.offset = mas.min & 0xFF
+        return
     node = mte_to_node(mas.node)
     wr.node = node
     count = k.ma_data_end(node, mt, mas.max)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from layout.ckernel.build import build
+from layout.ckernel.build import SANITIZE, build
 from layout.ckernel.diff import compare
 from layout.ckernel.execute import run
 from layout.ckernel.fuzz import Options, fuzz
@@ -74,3 +74,22 @@ def test_something_newer_is_told_in_one_line(kernel, built_of, tmp_path):
         InputError, match=r"does not compile in the harness: [^\n]*kfree_of_tomorrow[^\n]*$"
     ):
         build(open_source(str(tmp_path)), "x86_64")
+
+
+def test_a_write_beyond_an_array_of_the_kernel(kernel):
+    """The range of ``prealloc`` ends before it begins; far on, UBSan has a word."""
+    trace = operations("corpus/7.3/4e550db745fb.trace") + list(
+        parse(["mstore 38b7b 3947e c3"], 2**64 - 1)
+    )
+    source = kernel("7.3")
+    verdict = compare(build(source, "x86_64"), trace)
+    assert verdict.operations == len(trace)
+    assert verdict.mismatch.fields == ("fault",)
+    assert "beyond the end of a struct" in verdict.mismatch.emulator["fault"]["message"]
+    last = run(build(source, "x86_64", SANITIZE), trace)
+    assert "index 4 out of bounds" in last.reports
+    assert last.lines[-1]["op"] == "mstore"
+    assert "index" not in run(build(source, "x86_64", SANITIZE), trace[:-1]).reports
+    legal = [each for each in trace if str(each) != "prealloc 3ffd9 3621c 15"]
+    assert len(legal) == len(trace) - 2
+    assert compare(build(source, "x86_64"), legal).mismatch is None

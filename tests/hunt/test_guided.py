@@ -21,6 +21,10 @@ def test_what_a_caller_may_not_do_is_left_out(guided, tmp_path):
             "init 2\nstore 1 2 3\nrcu_lock\ncset 0\ncnext 9\nstore 5 5 7\ncnext 9\n",
         ),
         "words": ("rcu on\nfail -\nnothing 1\nstore 1\nrcu off\n", "rcu on\nfail -\nrcu off\n"),
+        "a range that ends before it begins, where no function looks": (
+            "prealloc 9 5 3\ncset 9 5\ncstore 3\nstore 9 5 3\nmstore 9 5 3\n",
+            "cset 9 5\nstore 9 5 3\nmstore 9 5 3\n",
+        ),
         "damage is looked at, no more": (
             "store 1 2 3\npoke 1000000000 8 77\nvalidate\nstore 1 2 3\n",
             "store 1 2 3\npoke 1000000000 8 77\nvalidate\n",

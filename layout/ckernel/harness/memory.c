@@ -23,6 +23,7 @@
 #endif
 #define TREE_BASE (NODE_BASE - 0x10000UL)
 #define ARENA_BYTES (NODE_BASE - TREE_BASE + NODE_COUNT * NODE_BYTES)
+#define MARGIN_NODES 16
 #define MOST_REFUSALS 1000
 
 #define TREE(k) ((struct maple_tree *)(TREE_BASE + (k) * TREE_STRIDE))
@@ -69,6 +70,16 @@ static void permit(const void *node) { memset((void *)SHADOW_OF((unsigned long)n
 static void forbid(const void *node) { (void)node; }
 static void permit(const void *node) { (void)node; }
 #endif
+
+/*
+ * Whether a poke may write there: to the trees, the nodes handed out so far, and as many behind
+ * them as layout/memory/slab.py maps. All else of the arena is memory of this program alone.
+ */
+static bool is_mapped(unsigned long address)
+{
+	return address >= TREE_BASE &&
+	       address < NODE_BASE + (nodes_allocated + MARGIN_NODES) * NODE_BYTES;
+}
 
 static void map_at(unsigned long address, size_t size)
 {

@@ -487,6 +487,8 @@ static void op_poke(const word *a)
 {
 	unsigned char *byte = (unsigned char *)(a[0] + a[1]);
 
+	if (!is_mapped(a[0] + a[1]))
+		stop_operation("unmapped", a[0] + a[1], "poke of what is no memory");
 	say(",\"was\":\"%02x\"", *byte);
 	*byte = a[2];
 }

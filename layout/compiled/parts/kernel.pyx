@@ -36,6 +36,13 @@ cdef int seam_store_backwards(Core k, MaState* mas, u64 entry) except -1:
     mas[0] = state.s
     return 0
 
+cdef int report_childless(Core k, MaState* mas) except -1:
+    """The Python code prints."""
+    cdef State state = State.__new__(State)
+    state.s = mas[0]
+    k.owner.kernel.report_childless(state)
+    return 0
+
 cdef int report_index_not_increased(Core k, u64 tree, u64 before, u64 after) except -1:
     """The Python code prints."""
     k.owner.kernel.report_index_not_increased(tree, before, after)

@@ -209,13 +209,17 @@ def spanning_sib(k: Kernel72, left: WrState, right: WrState, neighbour: MaState)
 
 
 def spanning_data(k: Kernel72, cp: MapleCopy, left: WrState, right: WrState, sib: MaState) -> None:
-    """Count the data; too little for one node takes a neighbour in."""
+    """Count the data; too little for one node takes a neighbour in.
+
+    Where a broken tree has none, ``sib`` stays that of the level below.
+    """
     k.cp_data_calc(cp, left, right)
-    sib.end = 0
     not_whole = left.mas.min != 0 or right.mas.max != k.ulong_max
     if not_whole and cp.data <= k.mt_min_slots[left.mt]:
         k.spanning_sib(left, right, sib)
         cp.data += sib.end + 1
+    else:
+        sib.end = 0
 
 
 def spanning_ascend(
@@ -269,6 +273,7 @@ def mas_wr_spanning_store(k: Kernel72, wr: WrState) -> None:
         k.mas_new_root(mas, wr.entry)
         return
     sib = mas.copy()
+    sib.end = 0
     cp = k.new_copy()
     k.cp_leaf_init(cp, mas, wr, right)
     for _ in range(MAX_DESCENT):

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.memory.pointers import PARENT_RANGE64, Word, mte_node_type, mte_to_node
-from layout.memory.slab import GFP_KERNEL, GFP_NOFAIL
+from layout.memory.pointers import (
+    ARANGE_64,
+    MT_FLAGS_LOCK_EXTERN,
+    MT_FLAGS_LOCK_MASK,
+    PARENT_RANGE64,
+    RANGE_64,
+    Word,
+    mte_node_type,
+    mte_to_node,
+)
+from layout.memory.slab import DIRECT_RECLAIM, GFP_KERNEL, GFP_NOFAIL
 from layout.tree.state import (
     ENOMEM,
     MA_ACTIVE,
@@ -82,6 +91,8 @@ def mas_set_parent_slots(k: Kernel73, mas: MaState, parent: Word, first: int, co
     node = mte_to_node(parent)
     mt = mte_node_type(parent)
     k.tests += 1
+    if mt not in (RANGE_64, ARANGE_64):
+        k.bug(f"mas_set_parent_slots: parent of type {mt} in tree {mas.tree:x}", parent)
     for offset in range(first, first + count):
         child = mte_to_node(mem.slot(node, mt, offset))
         mem.set_parent(child, node | offset << 3 | PARENT_RANGE64)
@@ -100,6 +111,9 @@ def mas_nomem(k: Kernel73, mas: MaState, gfp: int) -> bool:
     """After -ENOMEM, ask once more with the caller's flags; true if it is worth a retry."""
     if mas.node != k.ma_error(ENOMEM):
         return False
+    lock = k.mem.ma_flags(mas.tree) & MT_FLAGS_LOCK_MASK
+    if lock == MT_FLAGS_LOCK_EXTERN and not gfp & DIRECT_RECLAIM:
+        k.warn_on("mas_nomem: the caller may neither wait nor let the lock go")
     k.mas_alloc_nodes(mas, gfp)
     if not mas.sheaf and not mas.alloc:
         return False
