@@ -1,5 +1,7 @@
 """A campaign: generated traces, each from a number, judged in processes until the time is up.
 
+The processes are this computer's own, or those of a cluster (layout/ckernel/cluster.py).
+
 What a trace is held against is a :class:`Oracle`: the emulator, another build, or the meaning of
 the operations. Traces on which it finds something are shortened and saved. The next number is
 saved too, so that a later run continues from there.
@@ -8,6 +10,7 @@ saved too, so that a later run continues from there.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import signal
 import time
@@ -24,7 +27,7 @@ from layout.host.files import check, write
 from layout.memory.errors import InputError, MapleLayoutError, TraceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from types import FrameType
     from typing import Any
@@ -36,6 +39,9 @@ SECONDS_FOR_OPERATION = 5
 
 SECONDS_FOR_TRACE = 120
 """Seconds that a trace may take."""
+
+_SAVE_EVERY = 10
+"""Seconds after which the state is written, for those who kill the campaign."""
 
 _SHORTEST = 0.5
 """Seconds that a shrinking gets even where the time is up."""
@@ -51,7 +57,8 @@ class Limits:
     """The options of a campaign: duration, first seed, number of processes.
 
     All of it, shrinking included, takes ``seconds``; ``stop_at_first`` ends it at the first
-    finding.
+    finding. At most ``traces`` are made, if that is above 0. ``scheduler`` is the address of a
+    dask.distributed scheduler, whose workers take the place of ``jobs`` processes.
     """
 
     seconds: float = 60
@@ -59,6 +66,8 @@ class Limits:
     jobs: int = 1
     shrink_seconds: float = 20
     stop_at_first: bool = False
+    traces: int = 0
+    scheduler: str = ""
 
     def for_shrinking(self, end: float) -> float:
         """Seconds for a shorter trace, where the campaign ends at ``end``, of time.monotonic()."""
@@ -92,7 +101,9 @@ class Campaign(Generic[X]):
     Traces are ``too_long`` if they exceed the time limit, ``too_large`` if they need more nodes
     than there is memory for, ``refused`` if refused allocations hit two kernels otherwise.
     ``forgiven`` counts wrong answers that are known, by name. ``shrinking`` names the finding that
-    is being shortened. ``earlier`` are the files that earlier runs saved.
+    is being shortened. ``earlier`` are the files that earlier runs saved. All seeds below
+    ``next_seed`` are counted, and those in ``ahead``. ``workers`` carry traces out at a time;
+    ``dashboard`` is a page that shows them.
     """
 
     first_seed: int
@@ -110,6 +121,25 @@ class Campaign(Generic[X]):
     forgiven: Counter[str] = field(default_factory=Counter)
     found: list[X] = field(default_factory=list)
     earlier: list[str] = field(default_factory=list)
+    ahead: set[int] = field(default_factory=set)
+    workers: int = 0
+    dashboard: str = ""
+
+    @property
+    def pace(self) -> str:
+        """The number of workers and of operations a second."""
+        workers = f"{self.workers} worker{'' if self.workers == 1 else 's'}"
+        return f"{workers}, {self.operations / max(self.seconds, 0.001):.0f} operations/s"
+
+    def finish(self, seed: int) -> bool:
+        """Mark a seed as counted; False if it was before."""
+        if seed < self.next_seed or seed in self.ahead:
+            return False
+        self.ahead.add(seed)
+        while self.next_seed in self.ahead:
+            self.ahead.remove(self.next_seed)
+            self.next_seed += 1
+        return True
 
     def count(self, trial: Trial[Any]) -> None:
         """Add a trial."""
@@ -153,6 +183,40 @@ class Oracle(Protocol[W, X]):
         ...
 
 
+class Pool(Protocol[W]):
+    """What carries out seeds at the same time. Each trial that it gives is of a submitted seed."""
+
+    @property
+    def workers(self) -> int:
+        """How many seeds it carries out at a time."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """How many seeds were submitted and have no trial yet."""
+        ...
+
+    @property
+    def dashboard(self) -> str:
+        """The address of a page that shows it at work, or nothing."""
+        ...
+
+    def submit(self, seed: int, end: float) -> None:
+        """Have Oracle.attempt() called; ``end`` is of time.monotonic(). Raises InputError."""
+        ...
+
+    def completed(self) -> list[Trial[W]]:
+        """Trials that are there, after a wait for the first of them; none after some seconds.
+
+        Raises InputError where they can't be had.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give up what is pending."""
+        ...
+
+
 def run_campaign(
     oracle: Oracle[W, X],
     limits: Limits,
@@ -163,52 +227,108 @@ def run_campaign(
 
     A campaign with the same identity and first seed goes on where the last one in this folder
     ended; without a folder nothing is kept. ``progress`` is called after every trace. Raises
-    InputError, OSError.
+    UsageError, InputError, OSError.
     """
     state = None if folder is None else _state_path(folder, oracle, limits)
     campaign: Campaign[X] = _resume(state, limits)
-    start = time.monotonic()
+    pool = _pool(oracle, limits)
+    start = saved = time.monotonic()
     end = start + limits.seconds
-    pending: dict[Future[Trial[W]], int] = {}
-    following = campaign.next_seed
-    context = get_context("fork")
+    seeds = _unfinished(campaign)
+    if limits.traces:
+        seeds = itertools.islice(seeds, limits.traces)
+    following = next(seeds, None)
+    campaign.dashboard = pool.dashboard
 
     def tell(shrinking: str) -> None:
         campaign.shrinking = shrinking
         progress(campaign)
 
-    with ProcessPoolExecutor(
-        limits.jobs, mp_context=context, initializer=_start_worker, initargs=(oracle,)
-    ) as pool:
-        try:
-            while True:
-                while time.monotonic() < end and len(pending) < 2 * limits.jobs:
-                    pending[pool.submit(_attempt, following, end)] = following
-                    following += 1
-                if not pending:
-                    return campaign
-                for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    del pending[future]
-                    trial = future.result()
-                    campaign.seconds = time.monotonic() - start
-                    campaign.count(trial)
-                    if trial.wrong is not None:
-                        oracle.note(campaign, trial, end, tell)
-                        campaign.shrinking = ""
-                        _save(state, campaign, oracle)
-                        end = 0.0 if limits.stop_at_first and campaign.found else end
-                campaign.next_seed = min([*pending.values(), following])
-                progress(campaign)
-        except BrokenProcessPool:
-            message = "a process of the campaign was killed: give it more memory or fewer --jobs"
-            raise InputError(message) from None
-        finally:
-            if pending:  # an interrupt, or an error: nobody waits for these
-                for worker in active_children():
-                    worker.terminate()
-            pool.shutdown(cancel_futures=True)
+    try:
+        while True:
+            campaign.workers = pool.workers
+            while (
+                following is not None
+                and time.monotonic() < end
+                and pool.pending < 2 * max(campaign.workers, 1)
+            ):
+                pool.submit(following, end)
+                following = next(seeds, None)
+            if not pool.pending:
+                return campaign
+            for trial in pool.completed():
+                campaign.seconds = time.monotonic() - start
+                if not campaign.finish(trial.seed):
+                    continue
+                campaign.count(trial)
+                if trial.wrong is not None:
+                    oracle.note(campaign, trial, end, tell)
+                    campaign.shrinking = ""
+                    saved = 0.0
+                    end = 0.0 if limits.stop_at_first and campaign.found else end
+                if time.monotonic() > saved + _SAVE_EVERY:
+                    saved = time.monotonic()
+                    _save(state, campaign, oracle)
             campaign.seconds = time.monotonic() - start
-            _save(state, campaign, oracle)
+            progress(campaign)
+    finally:
+        pool.close()
+        campaign.seconds = time.monotonic() - start
+        _save(state, campaign, oracle)
+
+
+def _unfinished(campaign: Campaign[Any]) -> Iterator[int]:
+    """The seeds that no earlier run has counted."""
+    counted = frozenset(campaign.ahead)
+    return (seed for seed in itertools.count(campaign.next_seed) if seed not in counted)
+
+
+def _pool(oracle: Oracle[W, Any], limits: Limits) -> Pool[W]:
+    if not limits.scheduler:
+        return _Processes(oracle, limits.jobs)
+    from layout.ckernel.cluster import Cluster  # noqa: PLC0415 - an optional extra
+
+    return Cluster(oracle, limits.scheduler)
+
+
+class _Processes(Generic[W]):
+    """A pool of processes on this computer."""
+
+    dashboard = ""
+
+    def __init__(self, oracle: Oracle[W, Any], jobs: int) -> None:
+        self.workers = jobs
+        self._pending: set[Future[Trial[W]]] = set()
+        self._executor = ProcessPoolExecutor(
+            jobs, mp_context=get_context("fork"), initializer=begin, initargs=(oracle,)
+        )
+
+    @property
+    def pending(self) -> int:
+        return len(self._pending)
+
+    def submit(self, seed: int, end: float) -> None:
+        try:
+            self._pending.add(self._executor.submit(attempt, seed, end))
+        except BrokenProcessPool:
+            raise self._killed() from None
+
+    def completed(self) -> list[Trial[W]]:
+        done, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)
+        try:
+            return [future.result() for future in done]
+        except BrokenProcessPool:
+            raise self._killed() from None
+
+    def close(self) -> None:
+        if self._pending:  # an interrupt, or an error: nobody waits for these
+            for worker in active_children():
+                worker.terminate()
+        self._executor.shutdown(cancel_futures=True)
+
+    def _killed(self) -> InputError:
+        message = "a process of the campaign was killed: give it more memory or fewer --jobs"
+        return InputError(message)
 
 
 def save_trace(
@@ -246,13 +366,14 @@ def _on_alarm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a
     raise TooLong
 
 
-def _start_worker(oracle: Oracle[Any, Any]) -> None:
+def begin(oracle: Oracle[Any, Any]) -> None:
+    """Begin a process that attempts seeds for this oracle."""
     global _oracle, _programs
     start_worker()
     _oracle, _programs = oracle, Programs()
 
 
-def _attempt(seed: int, end: float) -> Trial[Any]:
+def attempt(seed: int, end: float) -> Trial[Any]:
     """Oracle.attempt(), limited.
 
     (A trace is cut off at ``end`` not by a signal: what that raises may leave another's lock
@@ -293,6 +414,7 @@ def _resume(path: Path | None, limits: Limits) -> Campaign[Any]:
     try:
         state = json.loads(path.read_text())
         campaign.next_seed = int(state["next_seed"])
+        campaign.ahead = {int(seed) for seed in state.get("ahead", [])}
         campaign.earlier = [str(name) for name in state["differences"]]
     except (ValueError, KeyError, TypeError):
         message = f"{path} can't be read: delete it, or give another folder with --out"
@@ -307,6 +429,7 @@ def _save(path: Path | None, campaign: Campaign[X], oracle: Oracle[W, X]) -> Non
     state = {
         **oracle.identity,
         "next_seed": campaign.next_seed,
+        "ahead": sorted(campaign.ahead),
         "differences": [*campaign.earlier, *(str(oracle.path(found)) for found in campaign.found)],
     }
     write(path, json.dumps(state) + "\n")

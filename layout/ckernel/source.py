@@ -10,15 +10,18 @@ import hashlib
 import os
 import re
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from layout.ckernel.debian import source_tarball
 from layout.host.files import write
 from layout.memory.errors import InputError, UsageError
 from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_DEB = "linux-source-6.12"
 
@@ -153,6 +156,18 @@ def open_source(
             message = f"{directory} has no {name}: give the top directory of a kernel source tree"
             raise UsageError(message)
     return _read(root.resolve())
+
+
+def receive_source(files: Mapping[str, bytes], version: str, emulator: str) -> KernelSource:
+    """A kernel's two files that came from another computer, by name; kept in the cache."""
+    digest = hashlib.sha256(b"\0".join(files[name] for name in (CODE, HEADER))).hexdigest()
+    root = cache_directory() / "received" / digest[:32]
+    for name in (CODE, HEADER):
+        path = root / name
+        if not path.is_file() or path.read_bytes() != files[name]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path, files[name])
+    return replace(_read(root), version=version, emulator=emulator)
 
 
 def cache_directory() -> Path:

@@ -102,6 +102,7 @@ class _Shown:
     """The state of a search, as Progress takes it."""
 
     shrinking = ""
+    dashboard = ""
 
     def __init__(self, status: Status) -> None:
         self.status = status

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import tell
 from layout.cli.findings import tell_findings
-from layout.cli.kernel.options import machines, source_of
+from layout.cli.kernel.options import limits_of, machines, source_of
 from layout.cli.kernel.progress import Progress
 from layout.memory.errors import UsageError
 
@@ -110,11 +110,11 @@ def meaning_campaign(args: argparse.Namespace) -> int:
     from layout.ckernel.campaign import Limits
 
     _without_emulator(args)
+    limits = Limits(**limits_of(args))
     names = machines(args.arch)
     source = source_of(args)
     builds = [build(source, name) for name in names]
     progress = Progress(_line)
-    limits = Limits(args.time, args.seed, args.jobs)
     campaign = fuzz_meaning(builds, limits, Path(args.out), progress)
     progress.end()
     tell_findings(args, _checked(campaign))
@@ -128,7 +128,8 @@ def meaning_campaign(args: argparse.Namespace) -> int:
 def _line(campaign: Campaign[Answers]) -> str:
     return (
         f"{campaign.seconds:.0f} s: {campaign.traces} traces, {campaign.operations} operations, "
-        f"{len(campaign.found)} kinds of wrong answers, next seed {campaign.next_seed}"
+        f"{len(campaign.found)} kinds of wrong answers, next seed {campaign.next_seed}; "
+        f"{campaign.pace}"
     )
 
 

@@ -14,6 +14,7 @@ from layout.cli.kernel.options import (
     add_campaign,
     add_machines,
     add_results_only,
+    limits_of,
     source_of,
 )
 from layout.cli.kernel.progress import Progress
@@ -198,7 +199,7 @@ def _fuzz(args: argparse.Namespace, pairs: list[Pair]) -> int:
     from layout.ckernel.versus import versus
 
     progress = Progress(_line)
-    limits = Limits(args.time, args.seed, args.jobs)
+    limits = Limits(**limits_of(args))
     campaign = versus(pairs, limits, Path(args.out), progress)
     progress.end()
     tell_findings(args, _campaign_checked(campaign))
@@ -255,7 +256,8 @@ def _campaign_checked(campaign: Campaign[Differs]) -> list[Checked]:
 def _line(campaign: Campaign[Differs]) -> str:
     return (
         f"{campaign.seconds:.0f} s: {campaign.traces} traces, {campaign.operations} operations, "
-        f"{len(campaign.found)} kinds of difference, next seed {campaign.next_seed}"
+        f"{len(campaign.found)} kinds of difference, next seed {campaign.next_seed}; "
+        f"{campaign.pace}"
     )
 
 

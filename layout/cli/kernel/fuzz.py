@@ -17,6 +17,7 @@ from layout.cli.kernel.options import (
     add_results_only,
     against_itself,
     compared_source,
+    limits_of,
     machines,
 )
 from layout.cli.kernel.progress import Progress
@@ -61,7 +62,7 @@ def add(actions: Any) -> None:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="count the lines of maple_tree.c that were executed; every trace runs once more "
-        "where no machine asked for is this computer's own",
+        "where no machine asked for is this computer's own; on a cluster they are not counted",
     )
     add_emulator(parser)
     add_results_only(parser)
@@ -81,21 +82,15 @@ def _act(args: argparse.Namespace) -> int:
     ready(args)
     if args.meaning:
         return meaning_campaign(args)
+    limits = limits_of(args)
     source = compared_source(args)
     if source.unlike and not args.kernel:
         return against_itself(args, source)
-    native = _counting(source) if args.coverage else None
+    native = _counting(source) if args.coverage and not args.scheduler else None
     builds = [native if native and native.arch == name else build(source, name) for name in names]
     if native:
         forget(native)
-    options = Options(
-        seconds=args.time,
-        seed=args.seed,
-        jobs=args.jobs,
-        abuse=args.abuse,
-        results_only=args.results,
-        counting=native,
-    )
+    options = Options(**limits, abuse=args.abuse, results_only=args.results, counting=native)
     progress = Progress(_line)
     campaign = fuzz(builds, options, Path(args.out), progress)
     progress.end()
@@ -124,7 +119,7 @@ def _line(campaign: Campaign[Found]) -> str:
     return (
         f"{campaign.seconds:.0f} s: {campaign.traces} traces, "
         f"{campaign.operations} operations, {len(campaign.found)} causes of difference, "
-        f"next seed {campaign.next_seed}"
+        f"next seed {campaign.next_seed}; {campaign.pace}"
     )
 
 

@@ -108,7 +108,7 @@ def machines(text: str | None) -> list[str]:
 
 
 def add_campaign(parser: argparse.ArgumentParser, time: str) -> None:
-    """Add ``--time``, ``--seed`` and ``--jobs`` of generated traces; ``time`` is what is timed."""
+    """Add the options of generated traces; ``time`` is what is timed."""
     parser.add_argument(
         "--time", metavar="S", type=count, default=60, help=f"{time}; the default is 60"
     )
@@ -116,8 +116,33 @@ def add_campaign(parser: argparse.ArgumentParser, time: str) -> None:
         "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
     )
     parser.add_argument(
+        "--traces", metavar="N", type=positive, default=0, help="end after so many traces"
+    )
+    parser.add_argument(
         "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
     )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        default="",
+        help="the workers of a dask.distributed scheduler instead of --jobs processes: "
+        "tcp://HOST:8786",
+    )
+
+
+def limits_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What these options say, for Limits. Raises UsageError for a cluster without its library."""
+    if args.scheduler:
+        from layout.ckernel.cluster import needed
+
+        needed()
+    return {
+        "seconds": args.time,
+        "seed": args.seed,
+        "jobs": args.jobs,
+        "traces": args.traces,
+        "scheduler": args.scheduler,
+    }
 
 
 def add_results_only(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 class _Campaign(Protocol):
     seconds: float
     shrinking: str
+    dashboard: str
 
 
 C = TypeVar("C", bound=_Campaign)
@@ -34,6 +35,8 @@ class Progress(Generic[C]):
         """Tell how far the campaign is."""
         if campaign.seconds < self._next and not (self._terminal and campaign.shrinking):
             return
+        if self._terminal and campaign.dashboard and not self._next:
+            note(f"dashboard: {campaign.dashboard}")
         self._next = campaign.seconds + (0.2 if self._terminal else 10)
         text = self._describe(campaign)
         if campaign.shrinking:
