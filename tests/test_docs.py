@@ -117,6 +117,7 @@ def test_examples_print_what_they_say(path, tmp_path):
 LINKED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 
 
+@pytest.mark.checkout
 @pytest.mark.parametrize("page", LINKED)
 def test_links_to_files_of_this_tree_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text()):

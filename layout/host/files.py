@@ -219,9 +219,12 @@ class _Part:
 def _resolved(path: Path) -> Path:
     """The file that a path leads to. Raises OSError for links that lead in a circle, too."""
     try:
-        return path.resolve()
+        found = path.resolve()
     except RuntimeError:  # before Python 3.13
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+        found = path
+    if found.is_symlink():  # it leads to itself
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return found
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "bin" / "maple-layout"
 
 
+@pytest.mark.checkout
 def test_the_first_statements_see_to_sigint():
     """The script has one import before; that module's first statements import what is built in."""
     script = ast.parse(SCRIPT.read_text()).body

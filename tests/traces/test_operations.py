@@ -74,6 +74,7 @@ def test_groups():
     assert not {"node", "offset", "ac", "nodes", "hex"} & RESULTS
 
 
+@pytest.mark.checkout
 def test_compiled_lines_take_the_declared_arguments():
     text = (Path(compiled.__file__).parent / "parts" / "lines.pyx").read_text()
     known = re.findall(r'\(b"(\w+)", (\d), [A-Z_]+\)', text)
