@@ -293,7 +293,7 @@ def _read_list(listed: Path) -> list[tuple[Path, Path]]:
     """The steps in a list: names in its own folder. Nothing, if it is no such list."""
     try:
         steps = json.loads(listed.read_bytes())
-        named = [(Path(part).name, Path(target).name) for part, target in steps]
+        named = [(_name(part), _name(target)) for part, target in steps]
     except (ValueError, TypeError, RecursionError):
         return []
     return [
@@ -301,6 +301,13 @@ def _read_list(listed: Path) -> list[tuple[Path, Path]]:
         for part, target in named
         if part.endswith(".part") and target
     ]
+
+
+def _name(path: str) -> str:
+    """The last part of a path. Raises ValueError for what no file can be called."""
+    if b"\0" in os.fsencode(path):
+        raise ValueError(path)
+    return Path(path).name
 
 
 def _sync(handle: int) -> None:

@@ -114,7 +114,7 @@ def value(r, old):
             )
         )
     if isinstance(old, int) and r.random() < 0.5:
-        return r.choice((number(r), -old, old + 1, old * 1.5))
+        return r.choice((number(r), -old, old + 1, old % 10**9 * 1.5))
     return r.choice(
         (
             *(None, True, False, 0, -1, 1.5, 10**400, [], {}, [[]], {"": {}}),

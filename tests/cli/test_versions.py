@@ -127,6 +127,14 @@ def test_what_a_kernel_has_not_is_told(run, tmp_path, line):
     assert run(*words("dump TRACE", trace, tmp_path))[0] == 0
 
 
+def test_machines_agree_on_what_a_kernel_has_not(run, tmp_path):
+    trace = tmp_path / "t.trace"
+    trace.write_text(BULK)
+    code, out, _ = run("compare", trace, "--kernel", "7.2")
+    assert code == 0
+    assert out.startswith("equal on x86_64, s390x, sparc64: ")
+
+
 def test_run_goes_on_and_says_so(run, tmp_path):
     trace = tmp_path / "t.trace"
     trace.write_text(BULK)

@@ -162,7 +162,8 @@ def test_a_kill_between_the_steps_of_two_files_is_made_good(tmp_path, monkeypatc
 
 
 def test_a_list_that_is_none_is_only_removed(tmp_path):
-    for text in ("", "[1]", "[[]]", '[["../x.part", "/etc/passwd"]]', "[" * 100_000):
+    damaged = ('[["x.part", "a\\u0000b"]]', '[["\\ud800.part", "x"]]')
+    for text in ("", "[1]", "[[]]", '[["../x.part", "/etc/passwd"]]', "[" * 100_000, *damaged):
         (tmp_path / ".out.unit").write_text(text)
         settle(tmp_path / "out")
         assert names(tmp_path) == []
