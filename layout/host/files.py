@@ -217,11 +217,16 @@ class _Part:
 
 
 def _resolved(path: Path) -> Path:
-    """The file that a path leads to. Raises OSError for links that lead in a circle, too."""
+    """The file that a path leads to. Raises OSError for links that lead in a circle, too.
+
+    So it does for what no file can be called: a NUL, a lone surrogate.
+    """
     try:
         found = path.resolve()
     except RuntimeError:  # before Python 3.13
         found = path
+    except ValueError:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path)) from None
     if found.is_symlink():  # it leads to itself
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     return found

@@ -82,6 +82,13 @@ def test_links_in_a_circle_are_an_error_of_that_path(tmp_path):
         assert str(found.value.filename) == str(tmp_path / "loop")
 
 
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800"])
+def test_what_no_file_can_be_called_is_an_error_of_that_path(tmp_path, name):
+    for call in (lambda path: files.write(path, "x"), settle, files.check):
+        with pytest.raises(OSError, match="Invalid argument"):
+            call(tmp_path / name)
+
+
 def test_files_of_two_folders_have_a_list_each(tmp_path, monkeypatch):
     """A list names files beside it: those of another folder would be lost after a kill."""
     listed = []
