@@ -12,15 +12,9 @@ from typing import TYPE_CHECKING
 
 import arches
 from layout.ckernel.answers import Wrong, meant, shrink_wrong
-from layout.ckernel.campaign import (
-    SECONDS_FOR_OPERATION,
-    Campaign,
-    Limits,
-    Trial,
-    run_campaign,
-    save_trace,
-)
+from layout.ckernel.campaign import run_campaign, save_trace
 from layout.ckernel.generate import generate
+from layout.ckernel.oracle import SECONDS_FOR_OPERATION, Campaign, Limits, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

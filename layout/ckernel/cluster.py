@@ -20,7 +20,7 @@ from layout.memory.errors import InputError, MapleLayoutError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layout.ckernel.campaign import Oracle, Trial
+    from layout.ckernel.oracle import Oracle, Trial
 
 CONNECT = 4
 """Seconds for the first connection."""

@@ -11,18 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import arches
-from layout.ckernel.campaign import (
-    SECONDS_FOR_OPERATION,
-    Campaign,
-    Limits,
-    Trial,
-    run_campaign,
-    save_trace,
-)
+from layout.ckernel.campaign import run_campaign, save_trace
 from layout.ckernel.cause import Cause, find_cause
 from layout.ckernel.diff import Mismatch, match, shrink_mismatch, with_sums
 from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
+from layout.ckernel.oracle import SECONDS_FOR_OPERATION, Campaign, Limits, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

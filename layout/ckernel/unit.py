@@ -19,8 +19,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from layout.ckernel.attempt import SECONDS_FOR_TRACE, attempt, begin
 from layout.ckernel.build import Built, build
-from layout.ckernel.campaign import SECONDS_FOR_TRACE, Trial, attempt, begin
 from layout.ckernel.source import CODE, HEADER, KernelSource, cache_directory, receive_source
 from layout.host import children
 from layout.memory.errors import InputError, MapleLayoutError
@@ -28,7 +28,7 @@ from layout.memory.errors import InputError, MapleLayoutError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layout.ckernel.campaign import Oracle
+    from layout.ckernel.oracle import Oracle, Trial
 
 _HANGS = SECONDS_FOR_TRACE + 600
 """Seconds after which a process is killed that answers nothing; it may have to compile first."""

@@ -10,15 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import arches
-from layout.ckernel.campaign import (
-    SECONDS_FOR_OPERATION,
-    Campaign,
-    Limits,
-    Trial,
-    run_campaign,
-    save_trace,
-)
+from layout.ckernel.campaign import run_campaign, save_trace
 from layout.ckernel.generate import generate
+from layout.ckernel.oracle import SECONDS_FOR_OPERATION, Campaign, Limits, Trial
 from layout.ckernel.pair import compare_pair, shrink_pair
 
 if TYPE_CHECKING:

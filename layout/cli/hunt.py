@@ -22,8 +22,8 @@ from layout.memory.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from layout.ckernel.campaign import Campaign
     from layout.ckernel.fuzz import Found
+    from layout.ckernel.oracle import Campaign
     from layout.ckernel.source import KernelSource
     from layout.formats.findings import Checked
     from layout.hunt.guided import Status

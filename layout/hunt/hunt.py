@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from layout.ckernel.build import Built
-    from layout.ckernel.campaign import Campaign
     from layout.ckernel.coverage import Coverage
     from layout.ckernel.fuzz import Found
+    from layout.ckernel.oracle import Campaign
     from layout.ckernel.source import KernelSource
     from layout.hunt.guided import Status
     from layout.traces.trace import Operation

@@ -18,17 +18,11 @@ from typing import TYPE_CHECKING
 
 import arches
 from layout import compiled
-from layout.ckernel.campaign import (
-    SECONDS_FOR_OPERATION,
-    SECONDS_FOR_TRACE,
-    Campaign,
-    TooLong,
-    Trial,
-    start_worker,
-)
+from layout.ckernel.attempt import SECONDS_FOR_TRACE, TooLong, start_worker
 from layout.ckernel.diff import Mismatch, match, with_sums
 from layout.ckernel.execute import run
 from layout.ckernel.fuzz import Emulator, Found, Options
+from layout.ckernel.oracle import SECONDS_FOR_OPERATION, Campaign, Trial
 from layout.hunt.corpus import digest, emulated, narrow
 from layout.hunt.observe import Report, observe
 from layout.memory.errors import InputError, MapleLayoutError, TraceError

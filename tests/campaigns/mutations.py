@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layout.ckernel.build import build
-from layout.ckernel.campaign import Limits
 from layout.ckernel.fuzz import Options, fuzz
+from layout.ckernel.oracle import Limits
 from layout.ckernel.pair import pair_of
 from layout.ckernel.source import CODE, HEADER, open_source
 from layout.ckernel.versus import versus

@@ -8,7 +8,7 @@ import pytest
 from layout.ckernel.answerfuzz import fuzz_meaning
 from layout.ckernel.answers import meant, shrink_wrong
 from layout.ckernel.build import build
-from layout.ckernel.campaign import Limits
+from layout.ckernel.oracle import Limits
 from layout.cli.main import main
 from layout.memory.errors import UsageError
 from layout.traces.quirks import QUIRKS

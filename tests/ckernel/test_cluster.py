@@ -11,8 +11,8 @@ from importlib.util import find_spec
 import pytest
 
 from layout.ckernel import cluster, unit
-from layout.ckernel.campaign import Campaign
 from layout.ckernel.fuzz import Emulator, Options, fuzz
+from layout.ckernel.oracle import Campaign
 from layout.cli.main import main
 from layout.memory.errors import InputError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from layout.ckernel.build import PLAIN, Built
-from layout.ckernel.campaign import Limits
+from layout.ckernel.oracle import Limits
 from layout.ckernel.pair import compare_pair, pair_of, shrink_pair
 from layout.ckernel.source import KernelSource, open_source
 from layout.ckernel.versus import versus

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from layout.ckernel.answerfuzz import Answers
     from layout.ckernel.answers import Meant
     from layout.ckernel.build import Built
-    from layout.ckernel.campaign import Campaign
+    from layout.ckernel.oracle import Campaign
     from layout.ckernel.source import KernelSource
     from layout.formats.findings import Checked
     from layout.traces.trace import Operation
@@ -107,7 +107,7 @@ def meaning_campaign(args: argparse.Namespace) -> int:
     """Judge the kernel's answers to generated traces; 1 for a wrong one."""
     from layout.ckernel.answerfuzz import fuzz_meaning
     from layout.ckernel.build import build
-    from layout.ckernel.campaign import Limits
+    from layout.ckernel.oracle import Limits
 
     _without_emulator(args)
     limits = Limits(**limits_of(args))

@@ -23,7 +23,7 @@ from layout.memory.errors import TraceError, UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from layout.ckernel.campaign import Campaign
+    from layout.ckernel.oracle import Campaign
     from layout.ckernel.pair import Pair, PairVerdict
     from layout.ckernel.source import KernelSource
     from layout.ckernel.versus import Differs
@@ -84,6 +84,22 @@ def _against(args: argparse.Namespace) -> KernelSource | None:
     if not Path(args.against).is_dir() and args.against.startswith("linux-source-"):
         return open_source(deb=args.against, download=args.download)
     return open_source(args.against)
+
+
+def against_itself(args: argparse.Namespace, source: KernelSource) -> int:
+    """What ``diff`` and ``fuzz`` do where no emulator is like the kernel; says so on one line.
+
+    Its own code on a little- and a big-endian machine. Raises UsageError where it has just one.
+    """
+    from layout.tree.versions import KERNELS
+
+    tell(
+        f"no emulator is like Linux {source.version} ({source.unlike}): its own code is compared "
+        f"on little- and big-endian machines; --kernel {'|'.join(KERNELS)} takes that emulator"
+    )
+    options = {"trace": None, "fuzz": True, "against": None, **vars(args)}
+    options["out"] = options.get("out", "kernel-compare")
+    return compare_builds(type(args)(**options), source, None)
 
 
 def compare_builds(
@@ -195,7 +211,7 @@ def _tell_sources(pairs: list[Pair]) -> None:
 
 
 def _fuzz(args: argparse.Namespace, pairs: list[Pair]) -> int:
-    from layout.ckernel.campaign import Limits
+    from layout.ckernel.oracle import Limits
     from layout.ckernel.versus import versus
 
     progress = Progress(_line)

@@ -9,13 +9,13 @@ import arches
 from layout.cli.common import count, print_lines, tell
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.answers import add_meaning, meaning_of_trace
+from layout.cli.kernel.compare import against_itself
 from layout.cli.kernel.options import (
     add_action,
     add_emulator,
     add_machines,
     add_results_only,
     add_trace,
-    against_itself,
     compared_source,
     machines,
 )

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from layout.cli.common import tell
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.answers import add_meaning, meaning_campaign
+from layout.cli.kernel.compare import against_itself
 from layout.cli.kernel.options import (
     add_action,
     add_campaign,
     add_emulator,
     add_machines,
     add_results_only,
-    against_itself,
     compared_source,
     limits_of,
     machines,
@@ -24,9 +24,9 @@ from layout.cli.kernel.progress import Progress
 
 if TYPE_CHECKING:
     from layout.ckernel.build import Built
-    from layout.ckernel.campaign import Campaign
     from layout.ckernel.coverage import Coverage
     from layout.ckernel.fuzz import Found
+    from layout.ckernel.oracle import Campaign
     from layout.ckernel.source import KernelSource
     from layout.formats.findings import Checked
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import count, positive, release, tell
+from layout.cli.common import count, positive, release
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,23 +56,6 @@ def compared_source(args: argparse.Namespace) -> KernelSource:
 
     source = source_of(args)
     return replace(source, emulator=kernel_of(args.kernel).version) if args.kernel else source
-
-
-def against_itself(args: argparse.Namespace, source: KernelSource) -> int:
-    """What ``diff`` and ``fuzz`` do where no emulator is like the kernel; says so on one line.
-
-    Its own code on a little- and a big-endian machine. Raises UsageError where it has just one.
-    """
-    from layout.cli.kernel.compare import compare_builds
-    from layout.tree.versions import KERNELS
-
-    tell(
-        f"no emulator is like Linux {source.version} ({source.unlike}): its own code is compared "
-        f"on little- and big-endian machines; --kernel {'|'.join(KERNELS)} takes that emulator"
-    )
-    options = {"trace": None, "fuzz": True, "against": None, **vars(args)}
-    options["out"] = options.get("out", "kernel-compare")
-    return compare_builds(type(args)(**options), source, None)
 
 
 def add_trace(parser: argparse.ArgumentParser) -> None:
