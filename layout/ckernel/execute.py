@@ -81,8 +81,10 @@ def run_text(built: Built, text: Sequence[str], *, seconds: int, programs: Progr
     The number of an operation is that of its line, from 1; every line is one. Where an operation
     crashes its line is the last. Raises what run() raises.
     """
-    given = "".join(f"{n} {_written(line)}\n" for n, line in enumerate(text, 1)).encode()
-    done = _carry_out(built, given, programs, seconds, sums=True)
+    harness = [  # which takes other arguments there
+        _encode(*parse([line], _ALL_BITS)) if line.startswith("fail") else line for line in text
+    ]
+    done = _carry_out(built, "\n".join([*harness, ""]).encode(), programs, seconds, sums=True)
     lines = done.stdout.splitlines()
     if len(lines) < len(text) and not (lines and b'"fault":' in lines[-1]):
         (operation,) = parse([text[len(lines)]], _ALL_BITS)
@@ -138,14 +140,6 @@ def _ended(operation: Operation, code: int, reports: str) -> Line:
     message = f"the program ended with {how}{': ' + said[-1] if said else ''}"
     fault = {"kind": "bug", "address": "0", "message": message, "operation": operation.op}
     return {"n": operation.n, "op": operation.op, "fault": fault}
-
-
-def _written(line: str) -> str:
-    """A line of a trace as the harness reads it."""
-    if not line.startswith("fail"):
-        return line
-    (operation,) = parse([line], _ALL_BITS)
-    return _encode(operation)
 
 
 def _encode(operation: Operation) -> str:

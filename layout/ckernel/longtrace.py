@@ -21,8 +21,8 @@ LINES = 20_000
 _USUAL: dict[str, float] = {
     "store": 40, "clear": 6, "storenw": 3, "mstore": 8, "insert": 8, "erase": 8, "load": 4,
     "walk": 3, "find": 3, "find_after": 2, "next": 2, "prev": 2, "empty_area": 2,
-    "empty_area_rev": 2, "alloc_range": 3, "alloc_rrange": 3, "iter": 0.1, "prealloc": 0.1,
-    "validate": 0.02, "fail": 0.1,
+    "empty_area_rev": 2, "alloc_range": 3, "alloc_rrange": 3, "iter": 0.1, "prealloc": 0.05,
+    "validate": 0.005, "fail": 0.1,
 }  # fmt: skip
 _MOODS: tuple[Mapping[str, float], ...] = (
     {},
@@ -37,9 +37,11 @@ _MOODS: tuple[Mapping[str, float], ...] = (
 """How likely operations are, where it is not as usual, for a stretch of a trace."""
 _STRETCH = 250
 """Operations of a stretch."""
-_POOL, _EDGES = 64, 4
-_BESIDE, _KEPT, _UNLIMITED = 0.25, 0.2, 0.5
-"""How likely an index lies beside one of the pool, is kept there, or a search has no limit."""
+_POOL, _EDGES = 128, 64
+_BESIDE, _UNLIMITED = 0.25, 0.5
+"""How likely an index lies beside one that was used, and a search has no limit."""
+_STAYS = 1.25
+"""Of so many that a pool gives, 1 is an old one, and the rest is new."""
 _OF_GAPS = frozenset({"empty_area", "empty_area_rev", "alloc_range", "alloc_rrange"})
 _TRACKS_GAPS = 1
 
@@ -67,7 +69,10 @@ def long_trace(seed: int, top: int, without: frozenset[str] = frozenset()) -> li
 
 
 def _moves(pick: random.Random, top: int) -> dict[str, Callable[[], str]]:
-    """What makes a line, by name: all in one place, where one tree's ranges lie."""
+    """What makes a line, by name: all in one place, where one tree's ranges lie.
+
+    Ranges and indexes are taken from pools, in which old ones are replaced now and then.
+    """
     draw = pick.random
     scale = pick.choice((1, 1, 1, 2, 0x10, 0x1000, 0x1000, (top + 1) >> 11))
     width = pick.choice((0x20, 0x80, 0x200, 0x200, 0x400))
@@ -75,12 +80,12 @@ def _moves(pick: random.Random, top: int) -> dict[str, Callable[[], str]]:
     base = pick.choice((0, 0, 0, far, pick.randrange(far), min(0x1000, far)))
     longest = pick.choice((1, 2, 4, 8, 16, 16, 100))
     spanning = pick.choice((0, 0, 0.01, 0.05, 0.3))
-    pool = [0, 1, top - 1, top]  # and indexes that were used
+    edges = [0, 1, top - 1, top]  # and indexes that were used
     entries = itertools.count(1)
 
     def index() -> int:
         if draw() < _BESIDE:
-            near = pool[int(draw() * len(pool))] + int(draw() * 3) - 1
+            near = edges[int(draw() * len(edges))] + int(draw() * 3) - 1
             return near if 0 <= near <= top else 0
         return base + int(draw() * width) * scale
 
@@ -91,44 +96,56 @@ def _moves(pick: random.Random, top: int) -> dict[str, Callable[[], str]]:
             first, last = (first, last) if first <= last else (last, first)
         else:
             last = min(first + int(draw() * longest + 1) * scale - 1, top)
-        if draw() < _KEPT:
-            if len(pool) == _POOL:
-                pool[_EDGES + int(draw() * (_POOL - _EDGES))] = last
-            else:
-                pool.append(last)
+        if len(edges) == _EDGES:
+            edges[4 + int(draw() * (_EDGES - 4))] = last
+        else:
+            edges.append(last)
         return f"{first:x} {last:x}"
-
-    def entry() -> int:
-        number = next(entries)
-        return number << 1 | 1 if number & 1 else number << 12
 
     def window() -> str:
         low = index()
         high = top if draw() < _UNLIMITED else index()
         return f"{low:x} {high:x}" if low <= high else f"{high:x} {low:x}"
 
+    def pooled(make: Callable[[], str]) -> Callable[[], str]:
+        pool = [make() for _ in range(_POOL)]
+
+        def one() -> str:
+            number = int(draw() * _POOL * _STAYS)
+            if number >= _POOL:
+                number %= _POOL
+                pool[number] = make()
+            return pool[number]
+
+        return one
+
+    def entry() -> int:
+        number = next(entries)
+        return number << 1 | 1 if number & 1 else number << 12
+
     def size() -> int:
         return int(draw() * 2 * longest + 1) * scale
 
+    at, range_, limits = pooled(lambda: f"{index():x}"), pooled(span), pooled(window)
     return {
-        "store": lambda: f"store {span()} {entry():x}",
-        "clear": lambda: f"store {span()} 0",
-        "storenw": lambda: f"storenw {span()} {entry():x}",
-        "mstore": lambda: f"mstore {span()} {entry():x}",
-        "insert": lambda: f"insert {span()} {entry():x}",
-        "prealloc": lambda: f"prealloc {span()} {entry():x}",
-        "erase": lambda: f"erase {index():x}",
-        "load": lambda: f"load {index():x}",
-        "walk": lambda: f"walk {index():x}",
-        "find": lambda: f"find {window()}",
-        "find_after": lambda: f"find_after {window()}",
-        "next": lambda: f"next {window()}",
-        "prev": lambda: f"prev {index():x} {0 if draw() < _UNLIMITED else index():x}",
-        "iter": lambda: f"iter {window()}",
-        "empty_area": lambda: f"empty_area {window()} {size():x}",
-        "empty_area_rev": lambda: f"empty_area_rev {window()} {size():x}",
-        "alloc_range": lambda: f"alloc_range {entry():x} {size():x} {window()}",
-        "alloc_rrange": lambda: f"alloc_rrange {entry():x} {size():x} {window()}",
+        "store": lambda: f"store {range_()} {entry():x}",
+        "clear": lambda: f"store {range_()} 0",
+        "storenw": lambda: f"storenw {range_()} {entry():x}",
+        "mstore": lambda: f"mstore {range_()} {entry():x}",
+        "insert": lambda: f"insert {range_()} {entry():x}",
+        "prealloc": lambda: f"prealloc {range_()} {entry():x}",
+        "erase": lambda: f"erase {at()}",
+        "load": lambda: f"load {at()}",
+        "walk": lambda: f"walk {at()}",
+        "find": lambda: f"find {limits()}",
+        "find_after": lambda: f"find_after {limits()}",
+        "next": lambda: f"next {limits()}",
+        "prev": lambda: f"prev {at()} {0 if draw() < _UNLIMITED else index():x}",
+        "iter": lambda: f"iter {limits()}",
+        "empty_area": lambda: f"empty_area {limits()} {size():x}",
+        "empty_area_rev": lambda: f"empty_area_rev {limits()} {size():x}",
+        "alloc_range": lambda: f"alloc_range {entry():x} {size():x} {limits()}",
+        "alloc_rrange": lambda: f"alloc_rrange {entry():x} {size():x} {limits()}",
         "validate": lambda: "validate",
         "fail": lambda: f"fail {int(draw() * 4):x} {int(draw() * 3 + 1):x}",
     }
