@@ -107,18 +107,6 @@ def _moves(pick: random.Random, top: int) -> dict[str, Callable[[], str]]:
         high = top if draw() < _UNLIMITED else index()
         return f"{low:x} {high:x}" if low <= high else f"{high:x} {low:x}"
 
-    def pooled(make: Callable[[], str]) -> Callable[[], str]:
-        pool = [make() for _ in range(_POOL)]
-
-        def one() -> str:
-            number = int(draw() * _POOL * _STAYS)
-            if number >= _POOL:
-                number %= _POOL
-                pool[number] = make()
-            return pool[number]
-
-        return one
-
     def entry() -> int:
         number = next(entries)
         return number << 1 | 1 if number & 1 else number << 12
@@ -126,7 +114,7 @@ def _moves(pick: random.Random, top: int) -> dict[str, Callable[[], str]]:
     def size() -> int:
         return int(draw() * 2 * longest + 1) * scale
 
-    at, range_, limits = pooled(lambda: f"{index():x}"), pooled(span), pooled(window)
+    at, range_, limits = (_pooled(make, draw) for make in (lambda: f"{index():x}", span, window))
     return {
         "store": lambda: f"store {range_()} {entry():x}",
         "clear": lambda: f"store {range_()} 0",
@@ -149,3 +137,17 @@ def _moves(pick: random.Random, top: int) -> dict[str, Callable[[], str]]:
         "validate": lambda: "validate",
         "fail": lambda: f"fail {int(draw() * 4):x} {int(draw() * 3 + 1):x}",
     }
+
+
+def _pooled(make: Callable[[], str], draw: Callable[[], float]) -> Callable[[], str]:
+    """What takes from a pool of texts."""
+    pool = [make() for _ in range(_POOL)]
+
+    def one() -> str:
+        number = int(draw() * _POOL * _STAYS)
+        if number >= _POOL:
+            number %= _POOL
+            pool[number] = make()
+        return pool[number]
+
+    return one
