@@ -9,9 +9,9 @@ from layout.cli.common import tell
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.fuzz import checked, found_json, print_found
 from layout.cli.kernel.options import (
-    add_campaign,
     add_emulator,
     add_machines,
+    add_search,
     add_source,
     compared_source,
     machines,
@@ -45,7 +45,7 @@ def add(verbs: Any) -> None:
     )
     add_source(parser)
     add_machines(parser, "all whose compiler and qemu are installed")
-    add_campaign(parser, "seconds of the search, before the comparison; 0 only compares")
+    add_search(parser, "seconds of the search, before the comparison; 0 only compares")
     parser.add_argument(
         "--corpus",
         metavar="DIR",

@@ -90,8 +90,8 @@ def machines(text: str | None) -> list[str]:
     return found
 
 
-def add_campaign(parser: argparse.ArgumentParser, time: str) -> None:
-    """Add the options of generated traces; ``time`` is what is timed."""
+def add_search(parser: argparse.ArgumentParser, time: str) -> None:
+    """Add the options of any search; ``time`` is what is timed."""
     parser.add_argument(
         "--time", metavar="S", type=count, default=60, help=f"{time}; the default is 60"
     )
@@ -99,10 +99,15 @@ def add_campaign(parser: argparse.ArgumentParser, time: str) -> None:
         "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
     )
     parser.add_argument(
-        "--traces", metavar="N", type=positive, default=0, help="end after so many traces"
-    )
-    parser.add_argument(
         "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
+    )
+
+
+def add_campaign(parser: argparse.ArgumentParser, time: str) -> None:
+    """Add the options of generated traces; ``time`` is what is timed."""
+    add_search(parser, time)
+    parser.add_argument(
+        "--traces", metavar="N", type=positive, default=0, help="end after so many traces"
     )
     parser.add_argument(
         "--scheduler",
