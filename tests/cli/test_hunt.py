@@ -18,7 +18,6 @@ def without_clang(monkeypatch):
     [
         (["--jobs", "0"], "--jobs"),
         (["--traces", "5"], "unrecognized arguments: --traces 5"),
-        (["--scheduler", "tcp://127.0.0.1:1"], "unrecognized arguments: --scheduler"),
         (["--arch", "vax"], "unknown architecture 'vax'"),
         (["--source", "nowhere"], "nowhere has no lib/maple_tree.c"),
         (["--deb", "linux-source-0.1"], "apt install linux-source-0.1"),
