@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _CODE = "maple_tree.c"
 
-_DEFINITION = re.compile(r"[a-z_][\w *]*?(\w+)\([^;]*$")
+_DEFINITION = re.compile(r"(?:[a-z_][\w *]*[ *])?([a-z_]\w*)\([^;]*$")
 """A line that begins in the first column, calls something and does not end there."""
 
 
