@@ -1,0 +1,328 @@
+"""How many of all rule-made mutants of a kernel's maple_tree.c does the corpus find?
+
+    python tests/campaigns/mutation_score.py [--kernel 7.3] [--out DIR] [--traces 600]
+    python tests/campaigns/mutation_score.py --table
+
+The rules are in mutants.py. Some 150 mutants are compiled into one program of the harness. Each
+carries out the traces of fixtures/corpus/VERSION on this computer, those first that execute its
+line, up to the first transcript, with sums of all memory, whose digest is not the stored one. For
+those not found, gcc compiles the function once more: is the machine code the original's? What is
+left gets random traces. Results are lines of JSON in ``--out``; the same command goes on where
+it was stopped. ``--table`` counts them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import statistics
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+from mutants import RULES, Mutant, all_in_one, mutants
+
+import arches
+from layout.ckernel import toolchain
+from layout.ckernel.build import COVERAGE, Built, around_code, build, flags_of
+from layout.ckernel.coverage import coverage, forget
+from layout.ckernel.execute import _encode, run
+from layout.ckernel.generate import generate
+from layout.ckernel.programs import Programs
+from layout.ckernel.source import open_source
+from layout.host import children
+from layout.host.progress import Progress
+from layout.hunt.corpus import digest, read_corpus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from layout.traces.trace import Operation
+
+CORPUS = Path(__file__).parents[2] / "fixtures/corpus"
+ARCH = "x86_64"
+BATCH = 150
+SECONDS = 1
+"""Seconds of processor time after which an operation of a mutant never ends."""
+MOST_NODES = 0x20000
+HANGS = 120
+INVALID, BY_CORPUS, SAME_CODE, AT_RANDOM, NOT_FOUND = "invalid", "corpus", "same code", "random", "not found"
+Numbered = tuple[int, Mutant]
+
+
+def compile_into(built: Built, folder: Path, code: str, options: Sequence[str]) -> set[int]:
+    """Compile a source in the place of a build's; the numbers of mutants that gcc refuses."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = (folder / "maple_tree.c").resolve()
+    path.write_text(code)
+    words = [toolchain.find(ARCH).compiler, *flags_of(built.source), *around_code(str(path))]
+    limit = f"-DMOST_NODES={MOST_NODES:#x}UL"
+    done = children.run([*words, limit, *options, "main.c"], cwd=built.directory)
+    said = done.stderr.decode(errors="replace")
+    complaint = r"^mutant(\d+):\d+:\d+: (?:error|note: in expansion)"
+    refused = {int(number) for number in re.findall(complaint, said, re.MULTILINE)}
+    if done.returncode and not refused - {0}:
+        sys.exit(f"the mutants do not compile: {said[:2000]}")
+    return refused
+
+
+def program_of(built: Built, folder: Path, batch: Sequence[Numbered]) -> tuple[Built, set[int]]:
+    """A program with all mutants of a batch that C allows, and the numbers of the others."""
+    code = built.source.code.read_text()
+    refused: set[int] = set()
+    options = ["-O0", "-g0", "-static", "-o", str((folder / "harness").resolve())]
+    while True:
+        wanted = [each for each in batch if each[0] not in refused]
+        more = compile_into(built, folder, all_in_one(code, wanted), options)
+        if not more:
+            return replace(built, directory=folder), refused
+        refused |= more
+
+
+def same_code(built: Built, folder: Path, batch: Sequence[Numbered]) -> set[int]:
+    """The numbers of mutants whose function has the original's machine code at -O2."""
+    file = (folder / "main.o").resolve()
+    code = all_in_one(built.source.code.read_text(), batch, "__attribute__((noipa))")
+    options = ["-O2", "-g0", "-c", "-ffunction-sections", "-fdata-sections", "-o", str(file)]
+    compile_into(built, folder, code, options)
+    elf = ELFFile(io.BytesIO(file.read_bytes()))
+    text: dict[str, list[Any]] = {}
+    for section in elf.iter_sections():
+        found = re.search(r"(\w+)__(\d+)\b", section.name)
+        if found is None:
+            continue
+        what: Any = section.data()
+        if isinstance(section, RelocationSection):
+            symbols = elf.get_section(section["sh_link"])
+            what = [_relocation(elf, symbols, each) for each in section.iter_relocations()]
+        text.setdefault(f"{found[1]}__{found[2]}", []).append((section.name.replace(found[0], found[1]), what))
+    return {n for n, mutant in batch if text[f"{mutant.function}__{n}"] == text[f"{mutant.function}__0"]}
+
+
+def _relocation(elf: ELFFile, symbols: Any, each: Any) -> tuple[Any, ...]:
+    symbol = symbols.get_symbol(each["r_info_sym"])
+    index = symbol["st_shndx"]
+    name = symbol.name or (elf.get_section(index).name if isinstance(index, int) else index)
+    return each["r_offset"], each["r_info_type"], each["r_addend"], re.sub(r"__\d+\b", "", name)
+
+
+class Suite:
+    """Traces with what the original does on them; ``truth`` are the digests, if they are known."""
+
+    def __init__(self, traces: Mapping[str, Sequence[Operation]]) -> None:
+        self.traces = traces
+        self.given = {name: _encode(list(operations)) for name, operations in traces.items()}
+        self.transcripts: dict[str, bytes] = {}
+
+    def _carry_out(self, program: Built, name: str, programs: Programs) -> bytes:
+        command, env = [*program.command, str(SECONDS), "sums"], dict(os.environ)
+        signal.alarm(HANGS)
+        try:
+            if any(operation.op == "poke" for operation in self.traces[name]):
+                return children.run(command, given=self.given[name], env=env).stdout
+            return programs.run(command, self.given[name], env).stdout
+        except TimeoutError:
+            return b""
+        finally:
+            signal.alarm(0)
+
+    def record(self, program: Built) -> dict[str, str]:
+        """Take what a program does without a mutant for the truth; the digests of it."""
+        os.environ["MUTANT"] = "0"
+        with Programs() as programs:
+            self.transcripts = {name: self._carry_out(program, name, programs) for name in self.traces}
+        return {name: _digest(text) for name, text in self.transcripts.items()}
+
+    def find(self, program: Built, number: int, order: Iterable[str]) -> str:
+        """The first trace on which a mutant does something else, or nothing."""
+        os.environ["MUTANT"] = str(number)
+        with Programs() as programs:
+            for name in order:
+                text, truth = self._carry_out(program, name, programs), self.transcripts[name]
+                if text != truth and _digest(text) != _digest(truth):
+                    return name
+        return ""
+
+
+def _digest(transcript: bytes) -> str:
+    """A transcript's digest; of one that a mutant has garbled, that it is none."""
+    try:
+        return digest(json.loads(line) for line in transcript.splitlines())
+    except (ValueError, KeyError, TypeError):
+        return "garbled"
+
+
+def lines_of(built: Built, traces: Mapping[str, Sequence[Operation]], kept: Path) -> dict[str, dict[int, int]]:
+    """How often each trace executes each line of the original with code; ``kept`` in a file."""
+    counts: dict[str, dict[int, int]] = {}
+    if kept.exists():
+        for name, lines in json.loads(kept.read_text()).items():
+            counts[name] = {int(line): count for line, count in lines.items()}
+        if counts.keys() == traces.keys():
+            return counts
+    counting = build(built.source, ARCH, COVERAGE)
+    for name, operations in Progress("lines that traces execute", len(traces), "traces").over(traces.items()):
+        forget(counting)
+        run(counting, operations)
+        counts[name] = coverage(counting).counts
+    kept.write_text(json.dumps(counts))
+    return counts
+
+
+def random_traces(built: Built, count: int) -> dict[str, list[Operation]]:
+    """Generated traces, and the traces of the other kernels' corpora that this one can carry out."""
+    source, version = built.source, built.source.emulator
+    found = {}
+    for other in sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and path.name != version):
+        for name, operations in read_corpus(CORPUS / other).items():
+            if not source.missing_operations & {each.op for each in operations}:
+                found[f"{other}/{name}"] = operations
+    for seed in Progress("random traces", count, "traces").over(range(count)):
+        made = generate(seed, arches.get(ARCH), without=source.missing_operations, version=version)
+        found[f"seed {seed}"] = made.operations
+    return found
+
+
+class Results:
+    """The lines of one kernel's results; those of another source are not taken for them."""
+
+    def __init__(self, folder: Path, sha256: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f"results-{sha256[:12]}.jsonl"
+        text = self._path.read_text() if self._path.exists() else ""
+        self.rows: dict[int, dict[str, Any]] = {}
+        for line in text.splitlines():
+            row = json.loads(line)
+            self.rows[row["number"]] = row
+
+    def more(self, number: int) -> dict[str, Any]:
+        """What is known of a mutant beyond itself and its outcome."""
+        known = ("trace", "seconds", "executed", "unequal", "tried")
+        return {key: value for key, value in self.rows[number].items() if key in known}
+
+    def add(self, numbered: Numbered, outcome: str, **more: Any) -> None:
+        """Write one down."""
+        number, mutant = numbered
+        row = {"number": number, "outcome": outcome, **more, **asdict(mutant)}
+        self.rows[number] = row
+        with self._path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def campaign(built: Built, folder: Path, results: Results, count: int, only: int) -> None:
+    """Carry out what is not done yet."""
+    version = built.source.emulator
+    traces = read_corpus(CORPUS / version)
+    truth = json.loads((CORPUS / f"{version}.json").read_text())[ARCH]
+    every = list(enumerate(mutants(built.source.code.read_text()), 1))
+    random.Random(0).shuffle(every)  # what is done when it is stopped is a fair sample
+    every = every[: only or None]
+    todo = [each for each in every if each[0] not in results.rows]
+    counts = lines_of(built, traces, folder.parent / f"{folder.name}.lines.json") if todo else {}
+    suite = Suite(traces)
+    with Progress("mutants", len(every), "mutants") as progress:
+        progress.at(len(every) - len(todo))
+        for batch in _batches(todo):
+            program, refused = program_of(built, folder, batch)
+            if suite.record(program) != truth:
+                sys.exit("the program of the mutants is not the kernel where none is chosen")
+            for number, mutant in batch:
+                if number in refused:
+                    results.add((number, mutant), INVALID)
+                    progress.step()
+                    continue
+                executing = [name for name in traces if _executes(counts[name], mutant.line)]
+                order = sorted(traces, key=lambda name: (name not in executing, len(traces[name])))  # noqa: B023 - used at once
+                begun = time.monotonic()
+                trace = suite.find(program, number, order)
+                outcome = BY_CORPUS if trace else NOT_FOUND
+                seconds = round(time.monotonic() - begun, 3)
+                results.add((number, mutant), outcome, trace=trace, seconds=seconds, executed=len(executing))
+                progress.step()
+    missed = [each for each in every if results.rows[each[0]]["outcome"] == NOT_FOUND]
+    unequal = [each for each in missed if "unequal" not in results.rows[each[0]]]
+    for batch in _batches(unequal):
+        equal = same_code(built, folder, batch)
+        for number, mutant in batch:
+            more = results.more(number) | {"unequal": True}
+            results.add((number, mutant), SAME_CODE if number in equal else NOT_FOUND, **more)
+    left = [each for each in missed if results.rows[each[0]]["outcome"] == NOT_FOUND]
+    left = [each for each in left if "tried" not in results.rows[each[0]]]
+    suite = Suite(random_traces(built, count) if left else {})
+    with Progress("random traces", len(left), "mutants") as progress:
+        for batch in _batches(left):
+            program, _ = program_of(built, folder, batch)
+            suite.record(program)
+            for number, mutant in batch:
+                begun = time.monotonic()
+                trace = suite.find(program, number, suite.traces)
+                more = results.more(number) | {"trace": trace, "tried": len(suite.traces)}
+                more["seconds"] = round(time.monotonic() - begun, 3)
+                results.add((number, mutant), AT_RANDOM if trace else NOT_FOUND, **more)
+                progress.step()
+
+
+def _batches(every: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
+    return (every[start : start + BATCH] for start in range(0, len(every), BATCH))
+
+
+def _executes(counts: Mapping[int, int], line: int) -> bool:
+    """Whether the statement of a line was executed: some lines of it have no count."""
+    return bool(counts[max((each for each in counts if each <= line), default=min(counts))])
+
+
+def table(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """The results by rule."""
+    found = list(rows)
+    columns = (INVALID, SAME_CODE, BY_CORPUS, AT_RANDOM, NOT_FOUND)
+    yield f"| rule | mutants | {' | '.join(columns)} | found of those that can be | median |"
+    yield f"|---|{'---|' * (len(columns) + 3)}"
+    for rule in (*RULES, ""):
+        of_rule = [row for row in found if not rule or row["rule"] == rule]
+        count = Counter(row["outcome"] for row in of_rule)
+        left = len(of_rule) - count[INVALID] - count[SAME_CODE]
+        times = [row["seconds"] for row in of_rule if row["outcome"] == BY_CORPUS]
+        cells = [str(len(of_rule)), *(str(count[name]) for name in columns)]
+        share = f"{100 * count[BY_CORPUS] / left:.1f} %" if left else "-"
+        median = f"{1000 * statistics.median(times):.0f} ms" if times else "-"
+        yield f"| {rule or 'all'} | {' | '.join([*cells, share, median])} |"
+
+
+def on_alarm(*_: object) -> None:
+    """A program that neither answers nor takes time."""
+    raise TimeoutError
+
+
+def main() -> None:
+    """Read the options and run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kernel", default="6.12", choices=("6.12", "7.3"))
+    parser.add_argument("--out", type=Path, default=Path("mutation-score"))
+    parser.add_argument("--traces", type=int, default=600, help="random ones for what is left")
+    parser.add_argument("--only", type=int, default=0, help="so many mutants, by chance")
+    parser.add_argument("--table", action="store_true", help="count what is done")
+    args = parser.parse_args()
+    signal.signal(signal.SIGALRM, on_alarm)
+    source = open_source(deb=f"linux-source-{args.kernel}")
+    results = Results(args.out, source.sha256)
+    if not args.table:
+        campaign(build(source, ARCH), args.out / args.kernel, results, args.traces, args.only)
+    print("\n".join(table(results.rows.values())))
+
+
+if __name__ == "__main__":
+    main()
