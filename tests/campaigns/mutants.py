@@ -129,11 +129,15 @@ def functions(masked: str) -> Iterator[Function]:
             continue
         inside = masked[name.end() : _closing(masked, name.end() - 1)]
         parameters = tuple(
-            (re.search(r"\(\s*\*\s*(\w+)", each) or re.search(r"(\w+)\s*(?:\[.*)?$", each.strip()))[1]  # type: ignore[index] # every parameter has a name
+            (re.search(r"\(\s*\*\s*(\w+)", each) or re.search(r"(\w+)\s*(?:\[.*)?$", each.strip()))[
+                1
+            ]  # type: ignore[index] # every parameter has a name
             for each in re.split(r",(?![^()]*\))", inside)
             if each.strip() not in ("", "void")
         )
-        yield Function(name[1], parameters, start, found.start(), masked.index("\n}", found.end()) + 2)
+        yield Function(
+            name[1], parameters, start, found.start(), masked.index("\n}", found.end()) + 2
+        )
 
 
 def mutants(code: str) -> list[Mutant]:
@@ -151,17 +155,17 @@ def mutants(code: str) -> list[Mutant]:
     return sorted(made.values(), key=lambda mutant: (mutant.start, mutant.end, mutant.new))
 
 
+_ONE = re.compile(r"\s*1\b")
+_NUMBER = re.compile(r"\b\d+(?=[UL]*\b)")
+_NOT = re.compile(r"(?<=[(\s])!(?=[\w(])")
+_JUMP = re.compile(r"\b(?:break|continue|goto \w+|return)(?=;)")
+_LINE = re.compile(r"(?<=[;{})\w:])\s*\n\s+([a-z*(][^;{}]*);")
+
+
 def _changes(text: str, first: int, last: int) -> Iterator[tuple[str, int, int, str]]:
     """Rule, start, end and new text of what the rules change between two offsets."""
-    for found in _TOKEN.finditer(text, first, last):
-        rule, new = _BECOMES.get(found[0], ("", ""))
-        spaced = text[found.start() - 1].isspace() and text[found.end()].isspace()
-        one = re.compile(r"\s*1\b").match(text, found.end())
-        if rule == "arithmetic" and spaced and one and found[0] in "+-":
-            yield "off by one", found.start(), one.end(), ""
-        elif rule and (spaced or rule not in _SPACED):
-            yield rule, *found.span(), new
-    for found in re.compile(r"\b\d+(?=[UL]*\b)").finditer(text, first, last):
+    yield from _swapped(text, first, last)
+    for found in _NUMBER.finditer(text, first, last):
         if not re.search(r" [-+] $", text[: found.start()][-3:]) or found[0] != "1":
             yield "constant", *found.span(), str(int(found[0]) + 1)
     for found in re.compile(r"\bif \(").finditer(text, first, last):
@@ -169,15 +173,26 @@ def _changes(text: str, first: int, last: int) -> Iterator[tuple[str, int, int, 
         inside = text[found.end() : end]
         if "&&" in inside or "||" in inside or not re.search(r"[!=]=|^!", inside):
             yield "condition negated", found.end(), end, f"!({inside})"
-    for found in re.compile(r"(?<=[(\s])!(?=[\w(])").finditer(text, first, last):
-        yield "not left out", *found.span(), ""
-    for found in re.compile(r"\b(?:break|continue|goto \w+|return)(?=;)").finditer(text, first, last):
-        yield "jump left out", *found.span(), ""
-    for found in re.compile(r"(?<=[;{})\w:])\s*\n\s+([a-z*(][^;{}]*);").finditer(text, first, last):
+    for rule, pattern in (("not left out", _NOT), ("jump left out", _JUMP)):
+        for found in pattern.finditer(text, first, last):
+            yield rule, *found.span(), ""
+    for found in _LINE.finditer(text, first, last):
         before = text[first - 1 : found.start()]
-        if before[-1] in ";{}:" or re.search(r"\belse$", before) or _ends_condition(before):
-            if not _NO_STATEMENT.match(found[1]):
-                yield "statement left out", *found.span(1), ""
+        begins = before[-1] in ";{}:" or re.search(r"\belse$", before) or _ends_condition(before)
+        if begins and not _NO_STATEMENT.match(found[1]):
+            yield "statement left out", *found.span(1), ""
+
+
+def _swapped(text: str, first: int, last: int) -> Iterator[tuple[str, int, int, str]]:
+    """The changes of a token into another; that of + 1 and - 1 into nothing."""
+    for found in _TOKEN.finditer(text, first, last):
+        rule, new = _BECOMES.get(found[0], ("", ""))
+        spaced = text[found.start() - 1].isspace() and text[found.end()].isspace()
+        one = _ONE.match(text, found.end())
+        if rule == "arithmetic" and spaced and one and found[0] in "+-":
+            yield "off by one", found.start(), one.end(), ""
+        elif rule and (spaced or rule not in _SPACED):
+            yield rule, *found.span(), new
 
 
 def _ends_condition(before: str) -> bool:
@@ -228,7 +243,12 @@ def all_in_one(code: str, chosen: Iterable[tuple[int, Mutant]], attributes: str 
             body = code[function.start : function.end]
             if mutant is not None:
                 start = function.start
-                body = body[: mutant.start - start] + mutant.new + "\n" * mutant.old.count("\n") + body[mutant.end - start :]
+                body = (
+                    body[: mutant.start - start]
+                    + mutant.new
+                    + "\n" * mutant.old.count("\n")
+                    + body[mutant.end - start :]
+                )
             head = named.start() - function.start
             tail = head + len(function.name)
             pieces.append(

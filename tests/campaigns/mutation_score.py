@@ -14,19 +14,17 @@ it was stopped. ``--table`` counts them.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
 import json
 import os
 import random
 import re
-import shutil
 import signal
 import statistics
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +44,12 @@ from layout.ckernel.programs import Programs
 from layout.ckernel.source import open_source
 from layout.host import children
 from layout.host.progress import Progress
-from layout.hunt.corpus import digest, read_corpus
+from layout.hunt.corpus import digest, narrow, read_corpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from layout.ckernel.source import KernelSource
     from layout.traces.trace import Operation
 
 CORPUS = Path(__file__).parents[2] / "fixtures/corpus"
@@ -60,18 +59,34 @@ SECONDS = 1
 """Seconds of processor time after which an operation of a mutant never ends."""
 MOST_NODES = 0x20000
 HANGS = 120
-INVALID, BY_CORPUS, SAME_CODE, AT_RANDOM, NOT_FOUND = "invalid", "corpus", "same code", "random", "not found"
+INVALID, BY_CORPUS, SAME_CODE, AT_RANDOM, NOT_FOUND = (
+    "invalid",
+    "corpus",
+    "same code",
+    "random",
+    "not found",
+)
+OLD_BYTES, NARROW, BIG = "old bytes in nodes and locals", "32 bits", "big-endian"
 Numbered = tuple[int, Mutant]
 
 
-def compile_into(built: Built, folder: Path, code: str, options: Sequence[str]) -> set[int]:
+@dataclass(frozen=True)
+class Way:
+    """Where and how mutants are carried out: an original's build, and options of gcc."""
+
+    name: str
+    built: Built
+    options: tuple[str, ...] = ()
+
+
+def compile_into(way: Way, folder: Path, code: str, options: Sequence[str]) -> set[int]:
     """Compile a source in the place of a build's; the numbers of mutants that gcc refuses."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = (folder / "maple_tree.c").resolve()
+    path, built = (folder / "maple_tree.c").resolve(), way.built
     path.write_text(code)
-    words = [toolchain.find(ARCH).compiler, *flags_of(built.source), *around_code(str(path))]
-    limit = f"-DMOST_NODES={MOST_NODES:#x}UL"
-    done = children.run([*words, limit, *options, "main.c"], cwd=built.directory)
+    words = [toolchain.find(built.arch).compiler, *flags_of(built.source)]
+    words += [*around_code(str(path)), f"-DMOST_NODES={MOST_NODES:#x}UL", *way.options]
+    done = children.run([*words, *options, "main.c"], cwd=built.directory)
     said = done.stderr.decode(errors="replace")
     complaint = r"^mutant(\d+):\d+:\d+: (?:error|note: in expansion)"
     refused = {int(number) for number in re.findall(complaint, said, re.MULTILINE)}
@@ -80,25 +95,25 @@ def compile_into(built: Built, folder: Path, code: str, options: Sequence[str]) 
     return refused
 
 
-def program_of(built: Built, folder: Path, batch: Sequence[Numbered]) -> tuple[Built, set[int]]:
+def program_of(way: Way, folder: Path, batch: Sequence[Numbered]) -> tuple[Built, set[int]]:
     """A program with all mutants of a batch that C allows, and the numbers of the others."""
-    code = built.source.code.read_text()
+    code = way.built.source.code.read_text()
     refused: set[int] = set()
     options = ["-O0", "-g0", "-static", "-o", str((folder / "harness").resolve())]
     while True:
         wanted = [each for each in batch if each[0] not in refused]
-        more = compile_into(built, folder, all_in_one(code, wanted), options)
+        more = compile_into(way, folder, all_in_one(code, wanted), options)
         if not more:
-            return replace(built, directory=folder), refused
+            return replace(way.built, directory=folder), refused
         refused |= more
 
 
-def same_code(built: Built, folder: Path, batch: Sequence[Numbered]) -> set[int]:
+def same_code(way: Way, folder: Path, batch: Sequence[Numbered]) -> set[int]:
     """The numbers of mutants whose function has the original's machine code at -O2."""
     file = (folder / "main.o").resolve()
-    code = all_in_one(built.source.code.read_text(), batch, "__attribute__((noipa))")
+    code = all_in_one(way.built.source.code.read_text(), batch, "__attribute__((noipa))")
     options = ["-O2", "-g0", "-c", "-ffunction-sections", "-fdata-sections", "-o", str(file)]
-    compile_into(built, folder, code, options)
+    compile_into(way, folder, code, options)
     elf = ELFFile(io.BytesIO(file.read_bytes()))
     text: dict[str, list[Any]] = {}
     for section in elf.iter_sections():
@@ -109,8 +124,12 @@ def same_code(built: Built, folder: Path, batch: Sequence[Numbered]) -> set[int]
         if isinstance(section, RelocationSection):
             symbols = elf.get_section(section["sh_link"])
             what = [_relocation(elf, symbols, each) for each in section.iter_relocations()]
-        text.setdefault(f"{found[1]}__{found[2]}", []).append((section.name.replace(found[0], found[1]), what))
-    return {n for n, mutant in batch if text[f"{mutant.function}__{n}"] == text[f"{mutant.function}__0"]}
+        text.setdefault(f"{found[1]}__{found[2]}", []).append(
+            (section.name.replace(found[0], found[1]), what)
+        )
+    return {
+        n for n, mutant in batch if text[f"{mutant.function}__{n}"] == text[f"{mutant.function}__0"]
+    }
 
 
 def _relocation(elf: ELFFile, symbols: Any, each: Any) -> tuple[Any, ...]:
@@ -144,7 +163,9 @@ class Suite:
         """Take what a program does without a mutant for the truth; the digests of it."""
         os.environ["MUTANT"] = "0"
         with Programs() as programs:
-            self.transcripts = {name: self._carry_out(program, name, programs) for name in self.traces}
+            self.transcripts = {
+                name: self._carry_out(program, name, programs) for name in self.traces
+            }
         return {name: _digest(text) for name, text in self.transcripts.items()}
 
     def find(self, program: Built, number: int, order: Iterable[str]) -> str:
@@ -166,7 +187,9 @@ def _digest(transcript: bytes) -> str:
         return "garbled"
 
 
-def lines_of(built: Built, traces: Mapping[str, Sequence[Operation]], kept: Path) -> dict[str, dict[int, int]]:
+def lines_of(
+    built: Built, traces: Mapping[str, Sequence[Operation]], kept: Path
+) -> dict[str, dict[int, int]]:
     """How often each trace executes each line of the original with code; ``kept`` in a file."""
     counts: dict[str, dict[int, int]] = {}
     if kept.exists():
@@ -175,7 +198,9 @@ def lines_of(built: Built, traces: Mapping[str, Sequence[Operation]], kept: Path
         if counts.keys() == traces.keys():
             return counts
     counting = build(built.source, ARCH, COVERAGE)
-    for name, operations in Progress("lines that traces execute", len(traces), "traces").over(traces.items()):
+    for name, operations in Progress("lines that traces execute", len(traces), "traces").over(
+        traces.items()
+    ):
         forget(counting)
         run(counting, operations)
         counts[name] = coverage(counting).counts
@@ -187,7 +212,9 @@ def random_traces(built: Built, count: int) -> dict[str, list[Operation]]:
     """Generated traces, and the traces of the other kernels' corpora that this one can carry out."""
     source, version = built.source, built.source.emulator
     found = {}
-    for other in sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and path.name != version):
+    for other in sorted(
+        path.name for path in CORPUS.iterdir() if path.is_dir() and path.name != version
+    ):
         for name, operations in read_corpus(CORPUS / other).items():
             if not source.missing_operations & {each.op for each in operations}:
                 found[f"{other}/{name}"] = operations
@@ -211,7 +238,7 @@ class Results:
 
     def more(self, number: int) -> dict[str, Any]:
         """What is known of a mutant beyond itself and its outcome."""
-        known = ("trace", "seconds", "executed", "unequal", "tried")
+        known = ("trace", "seconds", "executed", "unequal", "tried", "elsewhere", "shown")
         return {key: value for key, value in self.rows[number].items() if key in known}
 
     def add(self, numbered: Numbered, outcome: str, **more: Any) -> None:
@@ -233,11 +260,11 @@ def campaign(built: Built, folder: Path, results: Results, count: int, only: int
     every = every[: only or None]
     todo = [each for each in every if each[0] not in results.rows]
     counts = lines_of(built, traces, folder.parent / f"{folder.name}.lines.json") if todo else {}
-    suite = Suite(traces)
+    suite, way = Suite(traces), Way("corpus", built)
     with Progress("mutants", len(every), "mutants") as progress:
         progress.at(len(every) - len(todo))
         for batch in _batches(todo):
-            program, refused = program_of(built, folder, batch)
+            program, refused = program_of(way, folder, batch)
             if suite.record(program) != truth:
                 sys.exit("the program of the mutants is not the kernel where none is chosen")
             for number, mutant in batch:
@@ -246,17 +273,19 @@ def campaign(built: Built, folder: Path, results: Results, count: int, only: int
                     progress.step()
                     continue
                 executing = [name for name in traces if _executes(counts[name], mutant.line)]
-                order = sorted(traces, key=lambda name: (name not in executing, len(traces[name])))  # noqa: B023 - used at once
+                order = sorted(traces, key=lambda name: (name not in executing, len(traces[name])))
                 begun = time.monotonic()
                 trace = suite.find(program, number, order)
                 outcome = BY_CORPUS if trace else NOT_FOUND
                 seconds = round(time.monotonic() - begun, 3)
-                results.add((number, mutant), outcome, trace=trace, seconds=seconds, executed=len(executing))
+                results.add(
+                    (number, mutant), outcome, trace=trace, seconds=seconds, executed=len(executing)
+                )
                 progress.step()
     missed = [each for each in every if results.rows[each[0]]["outcome"] == NOT_FOUND]
     unequal = [each for each in missed if "unequal" not in results.rows[each[0]]]
     for batch in _batches(unequal):
-        equal = same_code(built, folder, batch)
+        equal = same_code(way, folder, batch)
         for number, mutant in batch:
             more = results.more(number) | {"unequal": True}
             results.add((number, mutant), SAME_CODE if number in equal else NOT_FOUND, **more)
@@ -265,7 +294,7 @@ def campaign(built: Built, folder: Path, results: Results, count: int, only: int
     suite = Suite(random_traces(built, count) if left else {})
     with Progress("random traces", len(left), "mutants") as progress:
         for batch in _batches(left):
-            program, _ = program_of(built, folder, batch)
+            program, _ = program_of(way, folder, batch)
             suite.record(program)
             for number, mutant in batch:
                 begun = time.monotonic()
@@ -274,6 +303,36 @@ def campaign(built: Built, folder: Path, results: Results, count: int, only: int
                 more["seconds"] = round(time.monotonic() - begun, 3)
                 results.add((number, mutant), AT_RANDOM if trace else NOT_FOUND, **more)
                 progress.step()
+
+
+def elsewhere(source: KernelSource, folder: Path, results: Results) -> None:
+    """Carry out the corpus where a mutant that was not found might show."""
+    traces = read_corpus(CORPUS / source.emulator)
+    dirty = ("-DOLD_BYTES=0x5a", "-ftrivial-auto-var-init=pattern")
+    for name, arch, options in ((OLD_BYTES, ARCH, dirty), (NARROW, "i386", ()), (BIG, "s390x", ())):
+        way = Way(name, build(source, arch), options)
+        if name == NARROW:  # this computer can do that itself
+            way = replace(way, built=replace(way.built, runner=()))
+        suite = Suite({key: narrow(each, arches.get(arch)) for key, each in traces.items()})
+        left = [row for row in results.rows.values() if row["outcome"] == NOT_FOUND]
+        left = [row for row in left if row["executed"] and name not in row.get("elsewhere", "")]
+        every = [(row["number"], mutant_of(row)) for row in left if not row.get("shown")]
+        with Progress(name, len(every), "mutants") as progress:
+            for batch in _batches(every):
+                program, refused = program_of(way, folder, batch)
+                suite.record(program)
+                for number, mutant in batch:
+                    more = results.more(number)
+                    tried = [*more.get("elsewhere", []), name]
+                    shown = "" if number in refused else suite.find(program, number, suite.traces)
+                    more |= {"elsewhere": tried, "shown": name if shown else ""}
+                    results.add((number, mutant), NOT_FOUND, **more)
+                    progress.step()
+
+
+def mutant_of(row: Mapping[str, Any]) -> Mutant:
+    """The mutant of a line of the results."""
+    return Mutant(**{each.name: row[each.name] for each in fields(Mutant)})
 
 
 def _batches(every: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
@@ -321,6 +380,7 @@ def main() -> None:
     results = Results(args.out, source.sha256)
     if not args.table:
         campaign(build(source, ARCH), args.out / args.kernel, results, args.traces, args.only)
+        elsewhere(source, args.out / args.kernel, results)
     print("\n".join(table(results.rows.values())))
 
 

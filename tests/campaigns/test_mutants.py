@@ -66,7 +66,7 @@ EXPECTED = [
     "area:20: arithmetic: '+=' -> '-='",
     "area:20: arithmetic: '*' -> '/'",
     "area:20: constant: '2' -> '3'",
-    'area:22: statement left out: \'printf("%s < %s\\\\n", __func__, why)\' -> \'\'',
+    "area:22: statement left out: 'printf(\"%s < %s\\\\n\", __func__, why)' -> ''",
     "area:27: bits: '|' -> '&'",
     "area:27: min and max: 'min' -> 'max'",
     "main:32: constant: '1' -> '2'",
