@@ -22,9 +22,10 @@ import re
 import signal
 import statistics
 import sys
+import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ INVALID, BY_CORPUS, SAME_CODE, AT_RANDOM, NOT_FOUND = (
     "random",
     "not found",
 )
-OLD_BYTES, NARROW, BIG = "old bytes in nodes and locals", "32 bits", "big-endian"
+OLD_BYTES, NARROW, BIG = "old-bytes", "32-bits", "big-endian"
 Numbered = tuple[int, Mutant]
 
 
@@ -250,16 +251,23 @@ class Results:
             file.write(json.dumps(row) + "\n")
 
 
-def campaign(built: Built, folder: Path, results: Results, count: int, only: int) -> None:
+def sample(source: KernelSource, size: int) -> list[Numbered]:
+    """Mutants by chance, all if ``size`` is 0; a larger sample begins with the smaller one."""
+    every = list(enumerate(mutants(source.code.read_text()), 1))
+    random.Random(0).shuffle(every)
+    return every[: size or None]
+
+
+def campaign(
+    built: Built, folder: Path, results: Results, every: Sequence[Numbered], count: int
+) -> None:
     """Carry out what is not done yet."""
     version = built.source.emulator
     traces = read_corpus(CORPUS / version)
     truth = json.loads((CORPUS / f"{version}.json").read_text())[ARCH]
-    every = list(enumerate(mutants(built.source.code.read_text()), 1))
-    random.Random(0).shuffle(every)  # what is done when it is stopped is a fair sample
-    every = every[: only or None]
     todo = [each for each in every if each[0] not in results.rows]
-    counts = lines_of(built, traces, folder.parent / f"{folder.name}.lines.json") if todo else {}
+    counts = lines_of(built, traces, folder.parent / f"lines-{version}.json") if todo else {}
+    counted = list(next(iter(counts.values()), ()))  # some lines of a statement have no count
     suite, way = Suite(traces), Way("corpus", built)
     with Progress("mutants", len(every), "mutants") as progress:
         progress.at(len(every) - len(todo))
@@ -272,7 +280,8 @@ def campaign(built: Built, folder: Path, results: Results, count: int, only: int
                     results.add((number, mutant), INVALID)
                     progress.step()
                     continue
-                executing = [name for name in traces if _executes(counts[name], mutant.line)]
+                line = max((each for each in counted if each <= mutant.line), default=0)
+                executing = [name for name in traces if counts[name].get(line)]
                 order = sorted(traces, key=lambda name: (name not in executing, len(traces[name])))
                 begun = time.monotonic()
                 trace = suite.find(program, number, order)
@@ -305,20 +314,31 @@ def campaign(built: Built, folder: Path, results: Results, count: int, only: int
                 progress.step()
 
 
-def elsewhere(source: KernelSource, folder: Path, results: Results) -> None:
+def elsewhere(
+    source: KernelSource,
+    folder: Path,
+    results: Results,
+    every: Sequence[Numbered],
+    wanted: Sequence[str],
+) -> None:
     """Carry out the corpus where a mutant that was not found might show."""
     traces = read_corpus(CORPUS / source.emulator)
     dirty = ("-DOLD_BYTES=0x5a", "-ftrivial-auto-var-init=pattern")
-    for name, arch, options in ((OLD_BYTES, ARCH, dirty), (NARROW, "i386", ()), (BIG, "s390x", ())):
+    ways = {OLD_BYTES: (ARCH, dirty), NARROW: ("i386", ()), BIG: ("s390x", ())}
+    for name in wanted:
+        arch, options = ways[name]
         way = Way(name, build(source, arch), options)
         if name == NARROW:  # this computer can do that itself
             way = replace(way, built=replace(way.built, runner=()))
         suite = Suite({key: narrow(each, arches.get(arch)) for key, each in traces.items()})
-        left = [row for row in results.rows.values() if row["outcome"] == NOT_FOUND]
-        left = [row for row in left if row["executed"] and name not in row.get("elsewhere", "")]
-        every = [(row["number"], mutant_of(row)) for row in left if not row.get("shown")]
-        with Progress(name, len(every), "mutants") as progress:
-            for batch in _batches(every):
+        left = []
+        for number, mutant in every:
+            row = results.rows[number]
+            done = row.get("shown") or name in row.get("elsewhere", ())
+            if row["outcome"] == NOT_FOUND and row["executed"] and not done:
+                left.append((number, mutant))
+        with Progress(name, len(left), "mutants") as progress:
+            for batch in _batches(left):
                 program, refused = program_of(way, folder, batch)
                 suite.record(program)
                 for number, mutant in batch:
@@ -330,18 +350,8 @@ def elsewhere(source: KernelSource, folder: Path, results: Results) -> None:
                     progress.step()
 
 
-def mutant_of(row: Mapping[str, Any]) -> Mutant:
-    """The mutant of a line of the results."""
-    return Mutant(**{each.name: row[each.name] for each in fields(Mutant)})
-
-
 def _batches(every: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
     return (every[start : start + BATCH] for start in range(0, len(every), BATCH))
-
-
-def _executes(counts: Mapping[int, int], line: int) -> bool:
-    """Whether the statement of a line was executed: some lines of it have no count."""
-    return bool(counts[max((each for each in counts if each <= line), default=min(counts))])
 
 
 def table(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
@@ -373,15 +383,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("mutation-score"))
     parser.add_argument("--traces", type=int, default=600, help="random ones for what is left")
     parser.add_argument("--only", type=int, default=0, help="so many mutants, by chance")
+    ways = f"{OLD_BYTES},{NARROW},{BIG}"
+    parser.add_argument("--elsewhere", default=ways, help=f"where to look for the rest: {ways}")
     parser.add_argument("--table", action="store_true", help="count what is done")
     args = parser.parse_args()
     signal.signal(signal.SIGALRM, on_alarm)
     source = open_source(deb=f"linux-source-{args.kernel}")
     results = Results(args.out, source.sha256)
+    every = sample(source, args.only)
     if not args.table:
-        campaign(build(source, ARCH), args.out / args.kernel, results, args.traces, args.only)
-        elsewhere(source, args.out / args.kernel, results)
-    print("\n".join(table(results.rows.values())))
+        with tempfile.TemporaryDirectory(dir=args.out) as name:  # no other process compiles there
+            campaign(build(source, ARCH), Path(name), results, every, args.traces)
+            elsewhere(source, Path(name), results, every, args.elsewhere.split(","))
+    print("\n".join(table(results.rows[n] for n, _ in every if n in results.rows)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -27,8 +26,8 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mutants import all_in_one, mutants
-from mutation_score import BY_CORPUS, INVALID, SAME_CODE, Results, mutant_of
+from mutants import all_in_one
+from mutation_score import BY_CORPUS, INVALID, SAME_CODE, Results, sample
 
 from layout.ckernel.source import CODE, open_source
 from layout.host.progress import Progress
@@ -92,11 +91,11 @@ def main() -> None:
     if (args.tree / CODE).read_bytes() != source.code.read_bytes():
         sys.exit(f"{args.tree} has another {CODE} than linux-source-{args.kernel}")
     results = Results(args.out, source.sha256)
-    numbers = list(range(1, len(mutants(source.code.read_text())) + 1))
-    random.Random(0).shuffle(numbers)  # as mutation_score.py does
-    rows = [results.rows[number] for number in numbers if number in results.rows]
-    rows = [row for row in rows if row["outcome"] not in (INVALID, SAME_CODE)][: args.only]
-    chosen = [(row["number"], mutant_of(row)) for row in rows]
+    chosen = [
+        (number, mutant)
+        for number, mutant in sample(source, 0)
+        if results.rows.get(number, {}).get("outcome", INVALID) not in (INVALID, SAME_CODE)
+    ][: args.only]
     kept = args.out / f"own-tests-{source.sha256[:12]}.json"
     done = json.loads(kept.read_text()) if kept.exists() else {}
     chosen = [each for each in chosen if str(each[0]) not in done]
