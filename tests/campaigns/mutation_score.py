@@ -7,8 +7,9 @@ The rules are in mutants.py. Some 150 mutants are compiled into one program of t
 carries out the traces of fixtures/corpus/VERSION on this computer, those first that execute its
 line, up to the first transcript, with sums of all memory, whose digest is not the stored one. For
 those not found, gcc compiles the function once more: is the machine code the original's? What is
-left gets random traces. Results are lines of JSON in ``--out``; the same command goes on where
-it was stopped. ``--table`` counts them.
+left gets other traces: those of corners.py, of the other kernels' corpora, and ``--traces`` random
+ones; then the corpus where memory is not zero, and on other machines. Results are lines of JSON
+in ``--out``. The same command goes on where it was stopped. ``--table`` counts what is done.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from corners import area_traces, cursor_traces
 from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from mutants import RULES, Mutant, all_in_one, mutants
@@ -45,7 +47,7 @@ from layout.ckernel.programs import Programs
 from layout.ckernel.source import open_source
 from layout.host import children
 from layout.host.progress import Progress
-from layout.hunt.corpus import digest, narrow, read_corpus
+from layout.hunt.corpus import digest, narrow, operations_of, read_corpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,11 +62,11 @@ SECONDS = 1
 """Seconds of processor time after which an operation of a mutant never ends."""
 MOST_NODES = 0x20000
 HANGS = 120
-INVALID, BY_CORPUS, SAME_CODE, AT_RANDOM, NOT_FOUND = (
+INVALID, BY_CORPUS, SAME_CODE, BY_OTHERS, NOT_FOUND = (
     "invalid",
     "corpus",
     "same code",
-    "random",
+    "other traces",
     "not found",
 )
 OLD_BYTES, NARROW, BIG = "old-bytes", "32-bits", "big-endian"
@@ -209,10 +211,10 @@ def lines_of(
     return counts
 
 
-def random_traces(built: Built, count: int) -> dict[str, list[Operation]]:
-    """Generated traces, and the traces of the other kernels' corpora that this one can carry out."""
+def other_traces(built: Built, count: int) -> dict[str, list[Operation]]:
+    """Those of corners.py, those of the other kernels' corpora that fit, and generated ones."""
     source, version = built.source, built.source.emulator
-    found = {}
+    found = {name: operations_of(text) for name, text in (*cursor_traces(), *area_traces())}
     for other in sorted(
         path.name for path in CORPUS.iterdir() if path.is_dir() and path.name != version
     ):
@@ -300,8 +302,8 @@ def campaign(
             results.add((number, mutant), SAME_CODE if number in equal else NOT_FOUND, **more)
     left = [each for each in missed if results.rows[each[0]]["outcome"] == NOT_FOUND]
     left = [each for each in left if "tried" not in results.rows[each[0]]]
-    suite = Suite(random_traces(built, count) if left else {})
-    with Progress("random traces", len(left), "mutants") as progress:
+    suite = Suite(other_traces(built, count) if left else {})
+    with Progress("other traces", len(left), "mutants") as progress:
         for batch in _batches(left):
             program, _ = program_of(way, folder, batch)
             suite.record(program)
@@ -310,7 +312,7 @@ def campaign(
                 trace = suite.find(program, number, suite.traces)
                 more = results.more(number) | {"trace": trace, "tried": len(suite.traces)}
                 more["seconds"] = round(time.monotonic() - begun, 3)
-                results.add((number, mutant), AT_RANDOM if trace else NOT_FOUND, **more)
+                results.add((number, mutant), BY_OTHERS if trace else NOT_FOUND, **more)
                 progress.step()
 
 
@@ -357,7 +359,7 @@ def _batches(every: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
 def table(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
     """The results by rule."""
     found = list(rows)
-    columns = (INVALID, SAME_CODE, BY_CORPUS, AT_RANDOM, NOT_FOUND)
+    columns = (INVALID, SAME_CODE, BY_CORPUS, BY_OTHERS, NOT_FOUND)
     yield f"| rule | mutants | {' | '.join(columns)} | found of those that can be | median |"
     yield f"|---|{'---|' * (len(columns) + 3)}"
     for rule in (*RULES, ""):
