@@ -65,6 +65,16 @@ def cursor_traces() -> Iterator[tuple[str, str]]:
         yield f"changes, {name}", "\n".join(lines)
 
 
+def border_traces() -> Iterator[tuple[str, str]]:
+    """Single steps from each index of a tree of two levels, with limits beside it."""
+    for step in (*_UP, *_DOWN):
+        lines = ["init 1", *_TREES["two levels"]]
+        for index in range(0x61):
+            for limit in range(max(index - 6, 0), index + 7):
+                lines += [f"cset {index:x}", "cwalk", f"{step} {limit:x}"]
+        yield f"borders, {step}", "\n".join(lines)
+
+
 def area_traces() -> Iterator[tuple[str, str]]:
     """The same of traces that search free areas."""
     bounds = (0, 1, 2, 4, 9, 0x5F, _LAST - 1, _LAST)

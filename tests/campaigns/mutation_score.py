@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from corners import area_traces, cursor_traces
+from corners import area_traces, border_traces, cursor_traces
 from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
-from mutants import RULES, Mutant, all_in_one, mutants
+from mutants import RULES, Mutant, all_in_one, functions, mutants, visible
 
 import arches
 from layout.ckernel import toolchain
@@ -112,7 +112,7 @@ def program_of(way: Way, folder: Path, batch: Sequence[Numbered]) -> tuple[Built
 
 
 def same_code(way: Way, folder: Path, batch: Sequence[Numbered]) -> set[int]:
-    """The numbers of mutants whose function has the original's machine code at -O2."""
+    """The numbers of mutants whose function has the original's machine code at -O2, or none."""
     file = (folder / "main.o").resolve()
     code = all_in_one(way.built.source.code.read_text(), batch, "__attribute__((noipa))")
     options = ["-O2", "-g0", "-c", "-ffunction-sections", "-fdata-sections", "-o", str(file)]
@@ -131,7 +131,9 @@ def same_code(way: Way, folder: Path, batch: Sequence[Numbered]) -> set[int]:
             (section.name.replace(found[0], found[1]), what)
         )
     return {
-        n for n, mutant in batch if text[f"{mutant.function}__{n}"] == text[f"{mutant.function}__0"]
+        n
+        for n, mutant in batch
+        if text.get(f"{mutant.function}__{n}") == text.get(f"{mutant.function}__0")
     }
 
 
@@ -214,7 +216,10 @@ def lines_of(
 def other_traces(built: Built, count: int) -> dict[str, list[Operation]]:
     """Those of corners.py, those of the other kernels' corpora that fit, and generated ones."""
     source, version = built.source, built.source.emulator
-    found = {name: operations_of(text) for name, text in (*cursor_traces(), *area_traces())}
+    found = {
+        name: operations_of(text)
+        for name, text in (*cursor_traces(), *border_traces(), *area_traces())
+    }
     for other in sorted(
         path.name for path in CORPUS.iterdir() if path.is_dir() and path.name != version
     ):
@@ -269,7 +274,9 @@ def campaign(
     truth = json.loads((CORPUS / f"{version}.json").read_text())[ARCH]
     todo = [each for each in every if each[0] not in results.rows]
     counts = lines_of(built, traces, folder.parent / f"lines-{version}.json") if todo else {}
-    counted = list(next(iter(counts.values()), ()))  # some lines of a statement have no count
+    counted = sorted(next(iter(counts.values()), ()))  # some lines of a statement have no count
+    code = built.source.code.read_text()
+    begins = {each.name: code.count("\n", 0, each.start) + 1 for each in functions(visible(code))}
     suite, way = Suite(traces), Way("corpus", built)
     with Progress("mutants", len(every), "mutants") as progress:
         progress.at(len(every) - len(todo))
@@ -282,8 +289,8 @@ def campaign(
                     results.add((number, mutant), INVALID)
                     progress.step()
                     continue
-                line = max((each for each in counted if each <= mutant.line), default=0)
-                executing = [name for name in traces if counts[name].get(line)]
+                near = [each for each in counted if begins[mutant.function] <= each <= mutant.line]
+                executing = [name for name in traces if near and counts[name][near[-1]]]
                 order = sorted(traces, key=lambda name: (name not in executing, len(traces[name])))
                 begun = time.monotonic()
                 trace = suite.find(program, number, order)
@@ -321,7 +328,7 @@ def elsewhere(
     folder: Path,
     results: Results,
     every: Sequence[Numbered],
-    wanted: Sequence[str],
+    wanted: Iterable[str],
 ) -> None:
     """Carry out the corpus where a mutant that was not found might show."""
     traces = read_corpus(CORPUS / source.emulator)
@@ -396,7 +403,7 @@ def main() -> None:
     if not args.table:
         with tempfile.TemporaryDirectory(dir=args.out) as name:  # no other process compiles there
             campaign(build(source, ARCH), Path(name), results, every, args.traces)
-            elsewhere(source, Path(name), results, every, args.elsewhere.split(","))
+            elsewhere(source, Path(name), results, every, filter(None, args.elsewhere.split(",")))
     print("\n".join(table(results.rows[n] for n, _ in every if n in results.rows)))
 
 
