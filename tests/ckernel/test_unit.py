@@ -59,10 +59,12 @@ def test_after_a_process_was_killed_there_is_another(made):
 
 def test_a_campaign_that_is_forgotten_leaves_no_process(made):
     unit.keep("a", b"oracle")
-    unit.carry_out("a", 1, 9)
+    thread = threading.Thread(target=unit.carry_out, args=("a", 1, 9))
+    thread.start()
+    thread.join()
     unit.carry_out("b", 2, 9)
     unit.forget("b")
-    assert made() == [("a", [1], True), ("b", [2], True)]
+    assert made() == [("a", [1], False), ("b", [2], True)]
     assert unit._packed == {"a": b"oracle"}
     unit.forget("a")
     unit.forget("a")  # nothing is left to forget
