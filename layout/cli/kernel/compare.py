@@ -15,6 +15,7 @@ from layout.cli.kernel.options import (
     add_machines,
     add_results_only,
     limits_of,
+    refuse_campaign,
     source_of,
 )
 from layout.cli.kernel.progress import Progress
@@ -79,6 +80,8 @@ def _act(args: argparse.Namespace) -> int:
     if (args.trace is None) != args.fuzz:
         message = "give a TRACE, or --fuzz for generated ones"
         raise UsageError(message)
+    if not args.fuzz:
+        refuse_campaign(args)
     source = source_of(args)
     return compare_builds(args, source, _against(args))
 
