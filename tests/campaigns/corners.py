@@ -87,16 +87,25 @@ def area_traces() -> Iterator[tuple[str, str]]:
                         f"{op} {low:x} {high:x} {size:x}" for op in ("empty_area", "empty_area_rev")
                     ]
         yield f"areas, {name}", "\n".join(lines)
-        for op in ("alloc_range", "alloc_rrange", "alloc_cyclic"):
-            lines = []
-            for low, high, size in product((0, 1, 3, 8, _LAST), (0, 1, 4, 0x60, _LAST), (1, 2, 5)):
-                if op == "alloc_cyclic":
-                    lines += [
-                        "init 1",
-                        *tree,
-                        f"{op} 7001 {low:x} {high:x} {low + size - 1 & _LAST:x}",
-                    ]
-                    lines.append(lines[-1])
-                else:
-                    lines += ["init 1", *tree, f"{op} 7001 {size:x} {low:x} {high:x}"]
-            yield f"{op}, {name}", "\n".join(lines)
+        yield from _allocations(name, tree)
+    lines = ["init 1"]  # a window that cuts the gap of one leaf, and enough room in another
+    lines += [f"store {16 * i:x} {16 * i + 3 + 5 * i % 12:x} {i + 1:x}001" for i in range(40)]
+    for low, high, size in product((0, 0x20, 0x85), range(0x90, 0x280, 3), (3, 6, 9, 12)):
+        lines += [f"{op} {low:x} {high:x} {size:x}" for op in ("empty_area", "empty_area_rev")]
+    yield "areas, gaps of many sizes", "\n".join(lines)
+
+
+def _allocations(name: str, tree: list[str]) -> Iterator[tuple[str, str]]:
+    for op in ("alloc_range", "alloc_rrange", "alloc_cyclic"):
+        lines = []
+        for low, high, size in product((0, 1, 3, 8, _LAST), (0, 1, 4, 0x60, _LAST), (1, 2, 5)):
+            if op == "alloc_cyclic":
+                lines += [
+                    "init 1",
+                    *tree,
+                    f"{op} 7001 {low:x} {high:x} {low + size - 1 & _LAST:x}",
+                ]
+                lines.append(lines[-1])
+            else:
+                lines += ["init 1", *tree, f"{op} 7001 {size:x} {low:x} {high:x}"]
+        yield f"{op}, {name}", "\n".join(lines)
