@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layout.cli.common import a_file
 from layout.host.files import Output, check
-from layout.host.streams import note
+from layout.host.streams import note, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -46,4 +46,4 @@ def tell_findings(args: argparse.Namespace, checked: Sequence[Checked]) -> None:
             files.write(args.sarif, sarif(found))
     if args.github:
         for finding in found:
-            note(github(finding))
+            note("".join(map(printable, github(finding))))

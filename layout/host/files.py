@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from layout.host.signals import held
+from layout.host.streams import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ class Output:
                 self._finish()
         finally:
             for part in self._open:
-                part.drop()
+                part.drop()  # which raises nothing, so that all are tried
 
     def _finish(self) -> None:
         for part in self._open[::-1]:  # the first is the newest: gdb warns of older cores
@@ -175,7 +176,7 @@ class _Part:
             except BaseException:
                 with contextlib.suppress(OSError):
                     os.close(handle)
-                Path(temporary).unlink(missing_ok=True)
+                _remove(Path(temporary))
                 raise
             self.name = Path(temporary)
 
@@ -208,12 +209,24 @@ class _Part:
         _sync_folder(self.target.parent)
 
     def drop(self) -> None:
-        """Remove what has not taken its place."""
+        """Remove what has not taken its place, or say that it stays."""
         with contextlib.suppress(OSError):
             self.file.close()
         if self.name is not None:
-            self.name.unlink(missing_ok=True)
+            _remove(self.name)
             self.name = None
+
+
+def _remove(part: Path) -> None:
+    """Remove a temporary file; what has gone wrong before it is what the command ends with."""
+    for last in (False, True):  # an error of the moment is not there the second time
+        try:
+            part.unlink(missing_ok=True)
+        except OSError as error:
+            if last:
+                tell(f"{part} stays: {error.strerror}: remove it")
+        else:
+            return
 
 
 def _resolved(path: Path) -> Path:
@@ -290,7 +303,7 @@ def _write_list(listed: Path, steps: list[tuple[Path | None, Path]]) -> None:
             _sync(file.fileno())
         part.replace(listed)
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
     _sync_folder(listed.parent)
 
 

@@ -128,6 +128,44 @@ def test_an_error_before_the_first_byte_leaves_nothing(tmp_path, monkeypatch, st
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
 
 
+def refuse_to_remove(patch, times):
+    """Let so many removals fail."""
+    real, left = Path.unlink, [None] * times
+
+    def unlink(path, **options):
+        if left:
+            left.pop()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(path, **options)
+
+    patch.setattr(Path, "unlink", unlink)
+
+
+def test_a_removal_that_fails_once_is_tried_again(tmp_path, monkeypatch, capsys):
+    refuse_to_remove(monkeypatch, 1)
+    files.check(tmp_path / "out")
+    assert names(tmp_path) == []
+    assert capsys.readouterr().err == ""
+
+
+def test_what_cannot_be_removed_is_named_and_the_rest_removed(tmp_path, monkeypatch, capsys):
+    """The error that came before is the one that the command ends with."""
+
+    def fail():
+        with Output() as output:
+            output.write(tmp_path / "a", "new")
+            output.write(tmp_path / "b", "new")
+            raise ZeroDivisionError
+
+    refuse_to_remove(monkeypatch, 2)
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    [left] = tmp_path.iterdir()
+    assert left.name.startswith(".a.")
+    told = f"maple-layout: {left} stays: Input/output error: remove it\n"
+    assert capsys.readouterr().err == told
+
+
 def test_names_that_are_no_text_are_written_as_escapes(tmp_path):
     files.write(tmp_path / "out", "of \udcff\N{SNOWMAN}")
     assert (tmp_path / "out").read_bytes() == b"of \\udcff\xe2\x98\x83"
