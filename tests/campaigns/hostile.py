@@ -29,8 +29,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostile_inputs import KINDS, unit
-from hostile_process import Folder, carried_out, may_mount, place_of
-from hostile_rules import wrong, wrong_files, wrong_here
+from hostile_process import Folder, carried_out, may_mount, ordinary_user_reads_code, place_of
+from hostile_rules import left_and_told, wrong, wrong_files, wrong_here
 
 from layout.host.files import settle
 
@@ -48,12 +48,13 @@ class Tally:
     largest: tuple[int, str] = (0, "")
 
 
-def after_a_kill(folder):
-    """What the next command does first, and what a kill may leave."""
+def after_a_kill(folder, names=None):
+    """What the next command does first, and what a kill may leave: ``names`` or any."""
     with contextlib.suppress(OSError):
         settle(folder.output)
     for left in folder.got.glob(".*.part"):
-        left.unlink()
+        if names is None or left.name in names:
+            left.unlink()
 
 
 class Campaign:
@@ -90,6 +91,9 @@ class Campaign:
         here = carried_out(words, folder, place, kind)
         if place.name == "killed" and here.code == -signal.SIGKILL:
             after_a_kill(folder)
+            here.files = folder.files()
+        elif place.name == "disk gone":
+            after_a_kill(folder, left_and_told(here))
             here.files = folder.files()
         broken = wrong_here(here, plain, old, place)
         return f"in the place '{place.name}': {broken}" if broken else ""
@@ -176,6 +180,9 @@ def command():
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where files of findings go")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # which ends it with its counts
+    if os.geteuid() == 0 and not ordinary_user_reads_code():
+        print("note: others may not read the interpreter, so the ordinary user may read all files")
     start = time.monotonic()
     tally = campaign(args.kind.split(","), args.seed, args.cases, args.seconds, args.keep)
     summary = {

@@ -21,6 +21,9 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import layout
+from layout.cli.entry import start
+
 SECONDS = 20
 """What a case may take, in seconds of processor time."""
 HANGS = 600
@@ -57,6 +60,7 @@ class Outcome:
     megabytes: int
     hung: bool
     kind: str
+    words: list[str]
     files: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -101,6 +105,8 @@ def carried_out(words, folder, place=None, kind="trace"):
     with around, (folder.top / "stdout").open("w+b") as out:
         read, write = os.pipe()
         begin = time.monotonic()
+        # until the child has its own handlers a signal would be taken by those of the campaign
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         child = os.fork()
         if not child:
             try:
@@ -108,6 +114,7 @@ def carried_out(words, folder, place=None, kind="trace"):
                 _child(words, folder, place, out.fileno(), write)
             finally:
                 os._exit(99)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(write)
         err, hung = _listened(child, read, place.stop_after if place else None)
         _, status, usage = os.wait4(child, 0)
@@ -118,8 +125,8 @@ def carried_out(words, folder, place=None, kind="trace"):
         cpu = usage.ru_utime + usage.ru_stime
         code = os.waitstatus_to_exitcode(status)
         megabytes = usage.ru_maxrss >> 10
-        kind = "ledger" if "--ledger" in words else kind
-        return Outcome(code, out.read(), err, cpu, wall, megabytes, hung, kind, folder.files())
+        files = folder.files()
+        return Outcome(code, out.read(), err, cpu, wall, megabytes, hung, kind, words, files)
 
 
 def _listened(child, read, stop_after):
@@ -155,12 +162,11 @@ def _listened(child, read, stop_after):
 
 
 def _child(words, folder, place, out, err):
-    from layout.cli.entry import start
-
     os.setpgid(0, 0)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     null = os.open(os.devnull, os.O_RDONLY)
@@ -268,13 +274,49 @@ def _pure(_):
 
 
 def _nobody(folder, rights):
+    _LIBC.prctl(_KEEP_CAPABILITIES, 0 if _READS_CODE[0] else 1, 0, 0, 0)
     folder.got.chmod(rights)
     if folder.output.is_file() and rights == 0o777:
         os.chown(folder.output, NOBODY, NOBODY)
     os.environ["HOME"] = "/root"
     os.setgroups([])
     os.setgid(NOBODY)
-    os.setuid(NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    if not _READS_CODE[0]:
+        _may_read_all()
+
+
+_READS_CODE = [True]
+"""Whether an ordinary user may read the interpreter and the package."""
+_KEEP_CAPABILITIES = 8
+_CAPABILITIES_3 = 0x20080522
+_DAC_READ_SEARCH = 1 << 2
+
+
+def ordinary_user_reads_code():
+    """Whether an ordinary user may read what the command imports; asked once, of a child.
+
+    If not (a home directory of root holds it), those places let that user read all files, so that
+    only writing is refused there.
+    """
+    places = [sys.prefix, sys.base_prefix, os.__file__, *sys.path, *layout.__path__]
+    places = [place for place in places if os.path.exists(place)]  # noqa: PTH110 - "" may be one
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(OSError):
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            os._exit(not all(os.access(place, os.R_OK) for place in places))
+        os._exit(1)
+    _READS_CODE[0] = os.waitpid(child, 0)[1] == 0
+    return _READS_CODE[0]
+
+
+def _may_read_all():
+    """Take one capability of root back."""
+    head = (ctypes.c_uint32 * 2)(_CAPABILITIES_3, 0)
+    sets = (ctypes.c_uint32 * 6)(_DAC_READ_SEARCH, _DAC_READ_SEARCH)
+    assert _LIBC.capset(head, sets) == 0
 
 
 def _readonly(folder):
@@ -292,8 +334,8 @@ def _no_folder(folder):
     gone.rmdir()
 
 
-def _at_step(number, act):
-    """Do something at the ``number``-th step of work on files."""
+def _at_step(number, act, *, on=False):
+    """Do something at the ``number``-th step of work on files, and at all that follow if ``on``."""
 
     def enter(_):
         left = number
@@ -306,7 +348,7 @@ def _at_step(number, act):
                 and not str(args[0] if args else "").endswith((".py", ".pyc"))
             ):
                 left -= 1
-                if not left:
+                if not left or (on and left < 0):
                     act()
 
         plain = os.fsync
@@ -346,6 +388,7 @@ def place_of(r, wall, *, mounts=False):
         Place("memory", _little_memory(r.choice((4, 16, 64)))),
         Place("fails", _at_step(step, _fails(r.choice(ERRORS)))),
         Place("fails", _at_step(step, _fails(r.choice(ERRORS)))),
+        Place("disk gone", _at_step(step, _fails(errno.EIO), on=True)),
         Place("killed", _at_step(step, _signalled(signal.SIGKILL))),
         Place("killed", _nothing, stop_after=(late, signal.SIGKILL)),
         Place("stopped", _at_step(step, _signalled(r.choice(SIGNALS)))),

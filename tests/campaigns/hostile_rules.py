@@ -5,6 +5,7 @@ Each function says what breaks a rule, in words; empty if nothing does.
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -14,9 +15,16 @@ _LONGEST = 2100
 """Characters of a line on stderr at most."""
 
 NOTED = {"log", "strace", "json", "core", "raw", "paste", "packed", "options"}
-"""Kinds of input on which there may be notes before the line that says why a command ends."""
+LOOKING = {"decode", "draw", "dump", "explore", "export", "scan", "struct", "validate"}
+"""Kinds of input and verbs where notes may come before the line that says why a command ends.
+
+Each is a fact on what was read, such as the fault in which a trace ended. It is so whatever comes
+after it, a full disk for one.
+"""
 _NOTES = 21
 """So many of them at most."""
+_STAYS = re.compile(r"maple-layout: .*/(\.[^/]*\.part) stays: .*: remove it")
+_ANNOTATION = re.compile(r"::error file=[^,:]*,(line=\d+,)?title=[^,:]*::")
 
 _ENDED = {
     "gone": {128 + signal.SIGPIPE},
@@ -26,7 +34,17 @@ _ENDED = {
 """Exit codes that only some surroundings may give; negative is a signal."""
 
 
-_LATE = {*_ENDED, "fails", "full", "no stdout", "file size", "ascii", "latin-1", "utf-16"}
+_LATE = {
+    *_ENDED,
+    "fails",
+    "disk gone",
+    "full",
+    "no stdout",
+    "file size",
+    "ascii",
+    "latin-1",
+    "utf-16",
+}
 """Surroundings in which a command may fail when its file is in its place: at what it says then."""
 
 
@@ -41,7 +59,7 @@ def wrong(here, place=None):
         return f"it takes {here.megabytes} MB"
     if here.code not in {0, 1, 2} | _ENDED.get(where, set()):
         return f"exit code {here.code}: {here.err[-300:]!r}"
-    if where == "utf-16" or here.kind == "ledger":  # whose table is on stderr
+    if where == "utf-16" or "--ledger" in here.words:  # whose table is on stderr
         return ""
     return _said(here, silent=where == "no stderr")
 
@@ -49,15 +67,30 @@ def wrong(here, place=None):
 def _said(here, *, silent):
     said = here.err.decode(errors="surrogateescape")
     told = said.split("\n")
-    if told.pop() or not all(line.startswith("maple-layout") for line in told):
+    last = told.pop()
+    if "--github" in here.words:
+        told = [line for line in told if not _ANNOTATION.match(line)]
+    if last or not all(line.startswith("maple-layout") for line in told):
         return f"exit code {here.code} says: {said[:300]!r}"
+    told = [line for line in told if not _STAYS.fullmatch(line)]
     controls = any(char < " " and char != "\t" for line in told for char in line)
     if controls or any(len(line) > _LONGEST for line in told):
         return f"a line that no terminal should get: {said[:300]!r}"
-    most = 0 if silent else _NOTES + 1 if here.kind in NOTED else 1
+    noted = here.kind in NOTED or bool(LOOKING.intersection(here.words[:1]))
+    most = 0 if silent else _NOTES + 1 if noted else 1
     if here.code == 2 and not bool(most) <= len(told) <= most:
         return f"exit code 2 says in {len(told)} lines: {said[:600]!r}"
     return ""
+
+
+def left_and_told(here):
+    """Temporary files that could not be removed, each of which stderr names."""
+    return {found[1] for found in map(_STAYS.fullmatch, _lines(here, stays=True)) if found}
+
+
+def _lines(here, *, stays=False):
+    said = here.err.decode(errors="surrogateescape").split("\n")[:-1]
+    return [line for line in said if stays or not _STAYS.fullmatch(line)]
 
 
 def wrong_files(here, plain, old, place=None):
@@ -80,15 +113,23 @@ def wrong_files(here, plain, old, place=None):
 
 def wrong_here(here, plain, old, place):
     """What breaks a rule of these surroundings, beside what plain surroundings give."""
-    broken = wrong(here, place)
-    if broken:
-        return broken
+    return (
+        wrong(here, place)
+        or _wrong_word(here, plain, place)
+        or wrong_files(here, plain, old, place)
+    )
+
+
+def _wrong_word(here, plain, place):
     if place.same and place.name != "no stderr" and here.err != plain.err and place.name != "user":
         return f"stderr differs: {here.err[:300]!r}, elsewhere {plain.err[:300]!r}"
     if place.same and (here.code, here.out) != (plain.code, plain.out):
         return f"exit code {here.code}, elsewhere {plain.code}, or stdout differs"
+    new = [line for line in _lines(here)[:-1] if line not in _lines(plain)]
+    if here.code == 2 and new and place.name != "utf-16" and "--ledger" not in here.words:
+        return f"notes that are not elsewhere: {new}"
     if place.name in {"full", "no stdout"} and plain.out and here.code != 2:
         return f"lost output, and exit code {here.code}"
     if place.name == "gone" and plain.out and here.code == 0:
         return "lost output, and exit code 0"
-    return wrong_files(here, plain, old, place)
+    return ""
