@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import importlib
 import json
 import math
 import os
+import pkgutil
 import random
 import shutil
 import signal
@@ -32,6 +34,8 @@ from hostile_inputs import KINDS, unit
 from hostile_process import Folder, carried_out, may_mount, ordinary_user_reads_code, place_of
 from hostile_rules import left_and_told, wrong, wrong_files, wrong_here
 
+import layout
+from layout.cli.main import main
 from layout.host.files import settle
 
 OLD = b"what was there before"
@@ -134,8 +138,13 @@ def warm_up(folder):
     os.dup2(null, 1)
     os.dup2(null, 2)
     try:
-        from layout.cli.main import main
-
+        for found in pkgutil.walk_packages(layout.__path__, "layout."):
+            name = found.name
+            if name.startswith("layout.testing.") and "conformance" not in name:
+                continue  # no command needs it
+            with contextlib.suppress(ImportError):  # what is optional
+                if not name.endswith("__main__"):
+                    importlib.import_module(name)
         for kind, make in KINDS.items():
             for seed in range(3 if kind != "reader" else 0):
                 folder.clear()
