@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 _BUG = 70
 """EX_SOFTWARE of sysexits.h."""
@@ -22,6 +23,9 @@ def start() -> int:
         # came before main() looked for it or after; another will raise nothing
         streams.drop_stdout()
         return 128 + (stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT)
+    finally:
+        if files := sys.modules.get("layout.host.files"):
+            files.remove_begun()
 
 
 def _command() -> int:

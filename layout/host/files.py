@@ -38,6 +38,9 @@ _LONG_NAME = 200
 _SHOWN = 40
 """How many characters of a name its temporary file has."""
 
+_begun: set[Path] = set()
+"""Temporary files that are neither in their places nor removed."""
+
 
 class Output:
     """Files of one command, to be used in ``with``: all take their places at its end.
@@ -86,8 +89,9 @@ class Output:
             if kind is None:
                 self._finish()
         finally:
-            for part in self._open:
-                part.drop()  # which raises nothing, so that all are tried
+            with held():
+                for part in self._open:
+                    part.drop()  # which raises nothing, so that all are tried
 
     def _finish(self) -> None:
         for part in self._open[::-1]:  # the first is the newest: gdb warns of older cores
@@ -116,8 +120,10 @@ class Output:
                 part.place()
             listed.unlink(missing_ok=True)
         finally:
-            for part in moves:
-                part.name = None  # after an error the list tells what is left to do
+            for part in moves:  # after an error the list tells what is left to do
+                if part.name is not None:
+                    _begun.discard(part.name)
+                part.name = None
 
 
 def check(path: str | os.PathLike[str]) -> None:
@@ -153,6 +159,12 @@ def settle(path: str | os.PathLike[str]) -> None:
                 listed.unlink(missing_ok=True)
 
 
+def remove_begun() -> None:
+    """Remove what a signal left, that came between two steps. No file may be written any more."""
+    for part in tuple(_begun):
+        _remove(part)
+
+
 class _Part:
     """A file on its way: ``name`` is where it lies meanwhile, None if it is written in place."""
 
@@ -179,6 +191,7 @@ class _Part:
                 _remove(Path(temporary))
                 raise
             self.name = Path(temporary)
+            _begun.add(self.name)
 
     def close(self, *, durable: bool) -> None:
         with named(self.path):
@@ -205,6 +218,7 @@ class _Part:
         assert self.name is not None
         with named(self.path):
             self.name.replace(self.target)
+            _begun.discard(self.name)
             self.name = None
         _sync_folder(self.target.parent)
 
@@ -226,7 +240,8 @@ def _remove(part: Path) -> None:
             if last:
                 tell(f"{part} stays: {error.strerror}: remove it")
         else:
-            return
+            break
+    _begun.discard(part)
 
 
 def _resolved(path: Path) -> Path:

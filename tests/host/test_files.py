@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from layout.host import files
+from layout.host import files, signals
 from layout.host.files import Output, settle
 
 TWO = """
@@ -126,6 +127,31 @@ def test_an_error_before_the_first_byte_leaves_nothing(tmp_path, monkeypatch, st
     assert names(tmp_path) == ["out"]
     assert path.read_text() == "old"
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_signal_while_it_cleans_up_leaves_nothing(tmp_path, monkeypatch):
+    real = files._Part.drop
+
+    def drop(part):
+        signal.raise_signal(signal.SIGTERM)
+        real(part)
+
+    def fail():
+        with Output() as output:
+            output.write(tmp_path / "a", "new")
+            output.write(tmp_path / "b", "new")
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(files._Part, "drop", drop)
+    monkeypatch.setattr(signals._State, "came", 0)
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signals._came)
+    try:
+        with pytest.raises(signals.Stopped):
+            fail()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert names(tmp_path) == []
 
 
 def refuse_to_remove(patch, times):

@@ -58,8 +58,10 @@ def test_an_interrupt_at_any_moment_shows_no_line_of_ours():
 LAST = """
 import os, signal, sys
 from layout.cli import entry, main
-from layout.host import signals, streams
-place, name = {"deafen": (signals, "deafen"), "note": (streams, "note")}[sys.argv.pop(1)]
+from layout.host import files, signals, streams
+place, name = {
+    "deafen": (signals, "deafen"), "note": (streams, "note"), "__exit__": (files.Output, "__exit__")
+}[sys.argv.pop(1)]
 real = getattr(place, name)
 def late(*given):
     os.kill(os.getpid(), signal.SIGTERM)
@@ -87,3 +89,18 @@ def test_a_signal_in_the_last_moments_ends_it_without_a_traceback(moment):
     )
     assert done.returncode == 128 + signal.SIGTERM
     assert done.stderr == ""
+
+
+def test_a_signal_before_the_first_step_of_cleaning_up_leaves_no_file(tmp_path):
+    """Python looks for signals at the entry of a function, before any block in it begins."""
+    (tmp_path / "t").write_text("init 0\n")
+    done = subprocess.run(
+        [sys.executable, "-c", LAST, "__exit__", "draw", "t", "-o", "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
