@@ -171,9 +171,16 @@ def receive_source(files: Mapping[str, bytes], version: str, emulator: str) -> K
 
 
 def cache_directory() -> Path:
-    """Where unpacked sources and built programs are kept: in XDG_CACHE_HOME or ~/.cache."""
+    """Where unpacked sources and built programs are kept: in XDG_CACHE_HOME or ~/.cache.
+
+    Raises UsageError for a user without a home, such as one of a container.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "maple-layout"
+    try:
+        return Path(base).expanduser() / "maple-layout"
+    except RuntimeError:
+        message = "this user has no home directory: set XDG_CACHE_HOME to a directory"
+        raise UsageError(message) from None
 
 
 def _read(root: Path) -> KernelSource:
