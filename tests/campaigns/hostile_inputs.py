@@ -238,12 +238,12 @@ def _json(r, path, out):
         ("s390x-6.12.95-sleep", "s390x-6.1.0-sleep", "x86_64-6.12.117-mt_plain200",
          "sparc64-6.12.117-mt_empty", "x86_64-6.12.117-mt_one_at_0")
     )  # fmt: skip
-    text = seed(f"captures/{source}.json") if r.random() < 0.7 else _dump(r.choice(_MACHINES))
+    text = seed(f"captures/{source}.json") if r.random() < 0.7 else _dump(r.choice(MACHINES))
     path.write_bytes(document(r, text) if r.random() < 0.7 else damaged(r, text))
     return looked_at(r, r.choice(LOOKS), path, out)
 
 
-_MACHINES = ("x86_64", "s390x", "i386", "hppa", "powerpc64le")
+MACHINES = ("x86_64", "s390x", "i386", "hppa", "powerpc64le")
 
 
 @cache
@@ -271,7 +271,7 @@ def _core(r, path, out):
     big = ("memory/x86_64-6.12.117.elf.xz", "memory/s390x-6.12.95.elf-vmcoreinfo.xz",
            "memory/x86_64-6.12.117.elf-paging.xz")  # fmt: skip
     if r.random() < 0.8:
-        data = built(r.choice(_MACHINES), "elf")["in"]
+        data = built(r.choice(MACHINES), "elf")["in"]
     else:
         data = large(r.choice(big))[: 1 << 20]
     path.write_bytes(r.choice((sections, sections, fields, damaged))(r, data))
@@ -292,7 +292,7 @@ def large(name):
 
 def _raw(r, path, out):
     """Raw memory and the JSON beside it, one of them damaged."""
-    files = built(r.choice(_MACHINES), "raw")
+    files = built(r.choice(MACHINES), "raw")
     data, text = files["in"], files["in.json"]
     if r.random() < 0.4:
         data = r.choice((damaged, fields))(r, data)
@@ -303,7 +303,7 @@ def _raw(r, path, out):
     beside.write_bytes(text)
     if r.random() < 0.3:
         base = r.choice(("0", "fffff0000", "ffffffffffffff00", "1000000000", "x"))
-        machine = ["--arch", r.choice(_MACHINES), "--base", base]
+        machine = ["--arch", r.choice(MACHINES), "--base", base]
         return [*looked_at(r, r.choice(("scan", "decode", "dump")), path, out), *machine]
     return looked_at(r, r.choice(LOOKS), beside, out)
 

@@ -31,6 +31,9 @@ HANGS = 600
 MEGABYTES = 700
 """What it may need, with the 100 that the campaign has itself."""
 
+PIPE = 1 << 16
+"""Bytes that a pipe holds."""
+
 NOBODY = 65534
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE, errno.ENOMEM, errno.EINTR)
@@ -70,12 +73,16 @@ class Folder:
 
     top: Path
 
+    stdin: str = ""
+    """What the input is to a command, if it is its stdin: a pipe or a file."""
+
     def __post_init__(self):
         self.put, self.got, self.tmp = (self.top / name for name in ("put", "got", "tmp"))
         self.input, self.output = self.put / "in", self.got / "out"
 
     def clear(self):
         """Empty it."""
+        self.stdin = ""
         for each in (self.put, self.got, self.tmp):
             if each.exists():
                 each.chmod(0o777)
@@ -169,13 +176,12 @@ def _child(words, folder, place, out, err):
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    null = os.open(os.devnull, os.O_RDONLY)
-    for handle, number in ((null, 0), (out, 1), (err, 2)):
+    for handle, number in ((_stdin(folder), 0), (out, 1), (err, 2)):
         os.dup2(handle, number)
     os.closerange(3, 64)
     os.chdir(folder.got)
     tempfile.tempdir = None
-    os.environ["TMPDIR"] = str(folder.tmp)
+    os.environ.update(TMPDIR=str(folder.tmp), XDG_CACHE_HOME=str(folder.tmp / "cache"))
     sys.argv = ["maple-layout", *words]
     encoding = ENCODINGS.get(place.name if place else "", ("utf-8", "strict"))
     if place is not None:
@@ -191,6 +197,15 @@ def _child(words, folder, place, out, err):
             os.write(2, traceback.format_exc().encode(errors="replace"))
         code = 98
     os._exit(code)
+
+
+def _stdin(folder):
+    if folder.stdin != "pipe":
+        return os.open(folder.input if folder.stdin else os.devnull, os.O_RDONLY)
+    read, write = os.pipe()
+    os.write(write, folder.input.read_bytes())
+    os.close(write)
+    return read
 
 
 def _stream(number, mode, encoding):

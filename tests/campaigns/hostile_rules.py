@@ -14,12 +14,17 @@ from hostile_process import MEGABYTES, SECONDS, SIGNALS
 _LONGEST = 2100
 """Characters of a line on stderr at most."""
 
-NOTED = {"log", "strace", "json", "core", "raw", "paste", "packed", "options"}
+NOTED = {"log", "strace", "json", "core", "raw", "paste", "packed", "options", "pair", "source"}
 LOOKING = {"decode", "draw", "dump", "explore", "export", "scan", "struct", "validate"}
 """Kinds of input and verbs where notes may come before the line that says why a command ends.
 
 Each is a fact on what was read, such as the fault in which a trace ended. It is so whatever comes
 after it, a full disk for one.
+"""
+_TOLD_FIRST = {"--junit", "--sarif"}
+"""With these the result, such as a machine's fault, is told before files are written.
+
+The fault and the full disk are two facts: a run of hours would be lost with the first.
 """
 _NOTES = 21
 """So many of them at most."""
@@ -76,11 +81,19 @@ def _said(here, *, silent):
     controls = any(char < " " and char != "\t" for line in told for char in line)
     if controls or any(len(line) > _LONGEST for line in told):
         return f"a line that no terminal should get: {said[:300]!r}"
-    noted = here.kind in NOTED or bool(LOOKING.intersection(here.words[:1]))
+    verb = set(here.words[:1])
+    noted = here.kind in NOTED or verb & LOOKING or _TOLD_FIRST.intersection(here.words)
     most = 0 if silent else _NOTES + 1 if noted else 1
     if here.code == 2 and not bool(most) <= len(told) <= most:
         return f"exit code 2 says in {len(told)} lines: {said[:600]!r}"
     return ""
+
+
+def left_over(here, before):
+    """What is wrong with the hidden files that a command leaves; ``before`` were there."""
+    new = {name for name in here.files if Path(name).name.startswith(".")} - before
+    left = {name for name in new if Path(name).suffix in {".part", ".unit"}}
+    return f"files are left: {sorted(left)}" if left else ""
 
 
 def left_and_told(here):
