@@ -73,6 +73,9 @@ class Campaign:
     def __init__(self, top, tally, keep=None):
         self.folder, self.tally, self.keep = Folder(top), tally, keep
         self.mounts = may_mount()
+        if os.geteuid() == 0 and not ordinary_user_reads_code():
+            told = "others may not read the interpreter: the ordinary user may read all files"
+            print(told, file=sys.stderr)
 
     def case(self, kind, seed):
         """Carry out one case, perhaps in other surroundings, too; returns what broke a rule."""
@@ -89,7 +92,7 @@ class Campaign:
             broken = broken or left_over(plain, there)
         else:
             broken = broken or wrong_files(plain, plain, old)
-        if broken or r.random() > 0.33 or kind in {"options", "reader"}:
+        if broken or r.random() > 0.33:
             return broken
         place = place_of(r, plain.wall, mounts=self.mounts)
         if folder.stdin and place.name == "no stdin":
@@ -221,8 +224,6 @@ def command():
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # which ends it with its counts
-    if os.geteuid() == 0 and not ordinary_user_reads_code():
-        print("note: others may not read the interpreter, so the ordinary user may read all files")
     start = time.monotonic()
     tally = campaign(args.kind.split(","), args.seed, args.cases, args.seconds, args.keep)
     summary = {

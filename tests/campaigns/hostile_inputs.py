@@ -69,7 +69,7 @@ def trace(r):
     """A trace: a tree that is built, then lines of any kind."""
     start = ["init 0", "init 1", "init 2", "init 3", f"init {number(r):x}"]
     found = [r.choice(start[: 5 if r.random() < 0.05 else 4])]
-    count, step = r.choice((0, 20, 300)), r.choice((1, 0x10, 0x1000))
+    count, step = r.choice((0, 20, 20, 300)), r.choice((1, 0x10, 0x1000))
     found += [f"store {i * step:x} {i * step + step - 1:x} 3001" for i in range(count)]
     state = [0, 0x10, step * count]
     if r.random() < 0.95:
@@ -213,7 +213,8 @@ def _strace(r, path, out):
     name = r.choice(("perl.log", "shell.log.xz", "stress4f.log.xz", "python3-threads.log.xz",
                      "bash-ls.log", "fixed-calls.log.xz"))  # fmt: skip
     text = seed(f"strace/{name}")
-    path.write_bytes(words(r, lines(r, text)) if r.random() < 0.5 else lines(r, text, 400))
+    found = lines(r, text, r.choice((60, 60, 60, 60, 400)))
+    path.write_bytes(words(r, found) if r.random() < 0.5 else found)
     return _recorded(r, path, out)
 
 
@@ -323,6 +324,15 @@ def bomb(what):
     return lzma.compress({"lines": b"#\n" * (1 << 24), "zeros": bytes(1 << 26)}[what])
 
 
+def _xz(data):
+    return lzma.compress(data, preset=0)  # the usual one fills 90 MB with zeros first
+
+
+@cache
+def _zeros_packed(size):
+    return zlib.compress(bytes(size), 9)
+
+
 def _packed(r, path, out):
     """A small input, packed once or twice, damaged before or after."""
     if r.random() < 0.05:
@@ -333,7 +343,7 @@ def _packed(r, path, out):
         data = make(r)
         data = damaged(r, data) if r.random() < 0.3 else data
         for _ in range(r.choice((1, 1, 1, 2))):
-            data = r.choice((lzma.compress, gzip.compress, bz2.compress, zlib.compress))(data)
+            data = r.choice((_xz, gzip.compress, bz2.compress, zlib.compress))(data)
             data = data * r.choice((1, 1, 1, 3)) if len(data) < 1 << 20 else data
         data = damaged(r, data) if r.random() < 0.6 else data
     path.write_bytes(data)
@@ -357,10 +367,11 @@ def types_packed(r, data):
         label = data[name_at + name :].split(b"\0")[0]
         if not label.startswith(b".debug") or r.random() < 0.2:
             continue
-        real = data[offset : offset + size]
+        packed = zlib.compress(data[offset : offset + size], 1)
         if r.random() < 0.1:
-            real = bytes(1 << r.choice((20, 24, 27)))
-        claimed = r.choice((len(real), len(real), len(real), number(r), 1 << 40))
+            size = 1 << r.choice((20, 24, 27))
+            packed = _zeros_packed(size)
+        claimed = r.choice((size, size, size, number(r), 1 << 40))
         sizes = (1, 0, claimed, 1) if wide else (1, claimed & 0xFFFFFFFF, 1)
         head = struct.pack(order + ("IIQQ" if wide else "III"), *sizes)
         flags |= 0x800
@@ -370,7 +381,7 @@ def types_packed(r, data):
             labels += b".z" + label[1:] + b"\0"
         if r.random() < 0.05:
             kind = 8  # SHT_NOBITS
-        body = head + zlib.compress(real, 9)
+        body = head + packed
         struct.pack_into(form, new, at, name, kind, flags, address, len(new), len(body))
         new += body
     at = shoff + names * step + (24 if wide else 16)
