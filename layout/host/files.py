@@ -20,9 +20,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from layout.host.signals import held
 from layout.host.streams import tell
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -47,11 +48,13 @@ class Output:
 
     If the block ends with an exception none does, and what was there before stays. A pipe, a
     device or /dev/stdout is no file that could be replaced: it is written to at once.
-    With ``durable`` it is all on the disk then. Raises OSError, whose ``filename`` is the path
-    that was asked for.
+    With ``durable`` it is all on the disk then. ``inputs`` are what the command reads, None and
+    ``-`` among them: none of these is written over. Raises OSError, whose ``filename`` is the path
+    that was asked for; UsageError for an input, and for a file that would be written twice.
     """
 
-    def __init__(self, *, durable: bool = True) -> None:
+    def __init__(self, *inputs: str | None, durable: bool = True) -> None:
+        self._inputs = [Path(each) for each in inputs if each not in {None, "-"}]
         self._durable = durable
         self._open: list[_Part] = []
 
@@ -60,17 +63,32 @@ class Output:
 
     def open(self, path: str | os.PathLike[str]) -> IO[bytes]:
         """Begin the file that will lie at ``path``."""
+        with named(path):
+            self._refuse_inputs(Path(path))
         with held():
             part = _Part(Path(path))
             self._open.append(part)
+        if part.name is not None and any(part.target == each.target for each in self._open[:-1]):
+            raise UsageError(_twice(part.path))
         return part.file
 
     @contextlib.contextmanager
     def writing(self, path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         """The file that open() has begun, or begins now: to be written to in ``with``."""
-        begun = next((part.file for part in self._open if part.path == Path(path)), None)
+        part = next((part for part in self._open if part.path == Path(path)), None)
+        if part is not None and part.written:
+            raise UsageError(_twice(part.path))
         with named(path):
-            yield begun or self.open(path)
+            file = self.open(path) if part is None else part.file
+            part = part or self._open[-1]
+            part.written = part.name is not None
+            yield file
+
+    def _refuse_inputs(self, path: Path) -> None:
+        for each in self._inputs:
+            if path.is_file() and each.exists() and path.samefile(each):
+                message = f"{path} is the input: choose another name for the output"
+                raise UsageError(message)
 
     def write(self, path: str | os.PathLike[str], data: bytes | str) -> None:
         """Write a whole file; text is UTF-8, with escapes for what no text can hold."""
@@ -89,9 +107,13 @@ class Output:
             if kind is None:
                 self._finish()
         finally:
-            with held():
-                for part in self._open:
-                    part.drop()  # which raises nothing, so that all are tried
+            self.drop()
+
+    def drop(self) -> None:
+        """Remove what has not taken its place."""
+        with held():
+            for part in self._open:
+                part.drop()  # which raises nothing, so that all are tried
 
     def _finish(self) -> None:
         for part in self._open[::-1]:  # the first is the newest: gdb warns of older cores
@@ -126,12 +148,23 @@ class Output:
                 part.name = None
 
 
-def check(path: str | os.PathLike[str]) -> None:
-    """Make sure, before long work, that a file can be written there. Raises OSError."""
-    place = Path(path)
-    if not (_is_stream(place) or place.is_fifo() or place.is_char_device()):
-        with held():
-            _Part(place).drop()
+def _twice(path: Path) -> str:
+    return f"{path} would be written twice: choose another name for one of the two"
+
+
+def check(*paths: str | os.PathLike[str], inputs: Iterable[str | None] = ()) -> None:
+    """Make sure, before long work, that files can be written there.
+
+    Raises OSError and UsageError, as Output does for these ``inputs``.
+    """
+    files = Output(*inputs)
+    with held():
+        try:
+            for place in map(Path, paths):
+                if not (_is_stream(place) or place.is_fifo() or place.is_char_device()):
+                    files.open(place)
+        finally:
+            files.drop()
 
 
 def write(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -171,6 +204,7 @@ class _Part:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name: Path | None = None
+        self.written = False
         with named(path):
             if not os.fspath(path) or path.name in {"", "..", "."}:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -13,6 +13,7 @@ import pytest
 
 from layout.host import files, signals
 from layout.host.files import Output, settle
+from layout.memory.errors import UsageError
 
 TWO = """
 import sys
@@ -81,6 +82,36 @@ def test_links_in_a_circle_are_an_error_of_that_path(tmp_path):
         with pytest.raises(OSError, match="Too many levels") as found:
             call(tmp_path / "loop")
         assert str(found.value.filename) == str(tmp_path / "loop")
+
+
+def test_an_input_is_not_written_over(tmp_path):
+    """By no name of it."""
+    path, link = tmp_path / "in", tmp_path / "link"
+    path.write_text("old")
+    link.symlink_to("in")
+    for target in (path, link, tmp_path / "." / "in"):
+        with Output(None, "-", str(path)) as output, pytest.raises(UsageError, match="the input"):
+            output.write(target, "new")
+        with pytest.raises(UsageError, match="the input"):
+            files.check(target, inputs=[str(path)])
+    with Output(str(tmp_path / "none")) as output:
+        output.write(tmp_path / "out", "new")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["in", "link", "out"]
+
+
+def test_no_file_is_written_twice(tmp_path):
+    (tmp_path / "link").symlink_to("a")
+    for one, other in (("a", "a"), ("a", "link"), ("link", "a")):
+        with pytest.raises(UsageError, match="written twice"), Output() as output:
+            output.write(tmp_path / one, "1")
+            output.write(tmp_path / other, "2")
+        with pytest.raises(UsageError, match="written twice"):
+            files.check(tmp_path / one, tmp_path / other)
+        assert names(tmp_path) == ["link"]
+    with Output() as output:
+        output.write("/dev/null", "1")
+        output.write("/dev/null", "2")
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\ud800"])
