@@ -28,6 +28,7 @@ The fault and the full disk are two facts: a run of hours would be lost with the
 """
 _NOTES = 21
 """So many of them at most."""
+_DRIVES = re.compile(rb"[\0-\x08\x0b-\x1f\x7f]")
 _STAYS = re.compile(r"maple-layout: .*/(\.[^/]*\.part) stays: .*: remove it")
 _ANNOTATION = re.compile(r"::error file=[^,:]*,(line=\d+,)?title=[^,:]*::")
 
@@ -64,7 +65,11 @@ def wrong(here, place=None):
         return f"it takes {here.megabytes} MB"
     if here.code not in {0, 1, 2} | _ENDED.get(where, set()):
         return f"exit code {here.code}: {here.err[-300:]!r}"
-    if where == "utf-16" or "--ledger" in here.words:  # whose table is on stderr
+    if where == "utf-16":
+        return ""
+    if found := _DRIVES.search(here.out) if here.kind not in {"options", "odd"} else None:
+        return f"stdout drives a terminal: {here.out[max(0, found.start() - 99):][:200]!r}"
+    if "--ledger" in here.words:  # whose table is on stderr
         return ""
     return _said(here, silent=where == "no stderr")
 
