@@ -14,7 +14,19 @@ from hostile_process import MEGABYTES, SECONDS, SIGNALS
 _LONGEST = 2100
 """Characters of a line on stderr at most."""
 
-NOTED = {"log", "strace", "json", "core", "raw", "paste", "packed", "options", "pair", "source"}
+NOTED = {
+    "log",
+    "strace",
+    "json",
+    "core",
+    "raw",
+    "paste",
+    "packed",
+    "options",
+    "odd",
+    "pair",
+    "source",
+}
 LOOKING = {"decode", "draw", "dump", "explore", "export", "scan", "struct", "validate"}
 """Kinds of input and verbs where notes may come before the line that says why a command ends.
 
@@ -65,13 +77,13 @@ def wrong(here, place=None):
         return f"it takes {here.megabytes} MB"
     if here.code not in {0, 1, 2} | _ENDED.get(where, set()):
         return f"exit code {here.code}: {here.err[-300:]!r}"
-    if where == "utf-16":
-        return ""
+    return "" if where == "utf-16" else _printed(here, silent=where == "no stderr")
+
+
+def _printed(here, *, silent):
     if found := _DRIVES.search(here.out) if here.kind not in {"options", "odd"} else None:
-        return f"stdout drives a terminal: {here.out[max(0, found.start() - 99):][:200]!r}"
-    if "--ledger" in here.words:  # whose table is on stderr
-        return ""
-    return _said(here, silent=where == "no stderr")
+        return f"stdout drives a terminal: {here.out[max(0, found.start() - 99) :][:200]!r}"
+    return "" if "--ledger" in here.words else _said(here, silent=silent)  # a table is on stderr
 
 
 def _said(here, *, silent):

@@ -101,17 +101,20 @@ def test_an_input_is_not_written_over(tmp_path):
 
 
 def test_no_file_is_written_twice(tmp_path):
+
+    def twice(one, other):
+        with Output() as output:
+            output.write(one, "1")
+            output.write(other, "2")
+
     (tmp_path / "link").symlink_to("a")
     for one, other in (("a", "a"), ("a", "link"), ("link", "a")):
-        with pytest.raises(UsageError, match="written twice"), Output() as output:
-            output.write(tmp_path / one, "1")
-            output.write(tmp_path / other, "2")
+        with pytest.raises(UsageError, match="written twice"):
+            twice(tmp_path / one, tmp_path / other)
         with pytest.raises(UsageError, match="written twice"):
             files.check(tmp_path / one, tmp_path / other)
         assert names(tmp_path) == ["link"]
-    with Output() as output:
-        output.write("/dev/null", "1")
-        output.write("/dev/null", "2")
+    twice("/dev/null", "/dev/null")
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\ud800"])
