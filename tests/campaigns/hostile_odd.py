@@ -67,7 +67,7 @@ def no_place(r, out):  # noqa: PLR0911 - one for each way
         link.symlink_to(r.choice(("out", "nowhere", "link", "/dev/full", "/")))
         return link
     elif how == 5:
-        return out.with_name(r.choice(("\udcff\x1b[2J", "a\nb", " ", "-", ".x.part", ".out.unit")))
+        return out.with_name(r.choice(("\udcff\x1b[2J", "a\nb", " ", "-", ".x", "...")))
     elif how == 6:
         return out.parent / r.choice((".", ".."))
     elif how == 7:
