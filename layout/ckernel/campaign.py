@@ -74,15 +74,17 @@ def run_campaign(
     limits: Limits,
     folder: Path | None,
     progress: Callable[[Campaign[X]], None],
+    campaign: Campaign[X] | None = None,
 ) -> Campaign[X]:
     """Judge one seed after the other until the time is up.
 
     A campaign with the same identity and first seed goes on where the last one in this folder
-    ended; without a folder nothing is kept. ``progress`` is called after every trace. Raises
-    UsageError, InputError, OSError.
+    ended; without a folder nothing is kept. ``progress`` is called after every trace. ``campaign``
+    is the one to sum up in, a new one if left out. Raises UsageError, InputError, OSError.
     """
     state = None if folder is None else _state_path(folder, oracle, limits)
-    campaign: Campaign[X] = _resume(state, limits)
+    campaign = campaign or Campaign(limits.seed, limits.seed)
+    _resume(state, campaign)
     pool = _pool(oracle, limits)
     start = saved = time.monotonic()
     end = start + limits.seconds
@@ -206,14 +208,14 @@ def _state_path(folder: Path, oracle: Oracle[W, X], limits: Limits) -> Path:
     return folder / f"campaign-{name}.json"
 
 
-def _resume(path: Path | None, limits: Limits) -> Campaign[Any]:
-    campaign: Campaign[Any] = Campaign(limits.seed, limits.seed)
+def _resume(path: Path | None, campaign: Campaign[Any]) -> None:
+    """Put what an earlier run has counted into a new campaign."""
     if path is None:
-        return campaign
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     check(path)  # what can't be written is told before the work
     if not path.exists():
-        return campaign
+        return
     try:
         state = json.loads(path.read_text())
         campaign.next_seed = int(state["next_seed"])
@@ -222,7 +224,6 @@ def _resume(path: Path | None, limits: Limits) -> Campaign[Any]:
     except (ValueError, KeyError, TypeError):
         message = f"{path} can't be read: delete it, or give another folder with --out"
         raise InputError(message) from None
-    return campaign
 
 
 def _save(path: Path | None, campaign: Campaign[X], oracle: Oracle[W, X]) -> None:

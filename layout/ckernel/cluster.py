@@ -36,6 +36,8 @@ _LOOK = 2
 
 _GOES_ON = "The same command goes on with the next seed"
 
+_NOBODY = "no scheduler answers; dask scheduler starts one"
+
 W = TypeVar("W")
 
 
@@ -53,6 +55,18 @@ def needed() -> Any:
     return distributed
 
 
+def reach(address: str, seconds: float = CONNECT, otherwise: str = _NOBODY) -> Any:
+    """A client of the scheduler there. Raises UsageError, InputError with ``otherwise``."""
+    try:
+        return needed().Client(address, timeout=seconds)
+    except MapleLayoutError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of sockets, addresses, certificates
+        why = str(error).strip().partition("\n")[0]
+        message = f"--scheduler {address}: {otherwise} ({why})"
+        raise InputError(message) from None
+
+
 class Cluster(Generic[W]):
     """The workers of the scheduler at an address such as tcp://host:8786.
 
@@ -68,7 +82,7 @@ class Cluster(Generic[W]):
         self._workers = 0
         self._looked = self._seen = -math.inf
         try:
-            self._connect(CONNECT, "no scheduler answers; dask scheduler starts one")
+            self._connect(CONNECT, _NOBODY)
             self._look(PATIENCE)
         except BaseException:
             self.close()
@@ -132,12 +146,7 @@ class Cluster(Generic[W]):
 
     def _connect(self, seconds: float, otherwise: str) -> None:
         self._name = f"maple-layout-{uuid4().hex}"
-        try:
-            self._client = self._distributed.Client(self._address, timeout=seconds)
-        except Exception as error:  # noqa: BLE001 - of sockets, addresses, certificates
-            why = str(error).strip().partition("\n")[0]
-            message = f"--scheduler {self._address}: {otherwise} ({why})"
-            raise InputError(message) from None
+        self._client = reach(self._address, seconds, otherwise)
         try:
             self._client.register_plugin(_luggage(self._distributed, self._name, self._packed))
         except Exception as error:  # noqa: BLE001 - whatever a worker has to complain about

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from layout.host import children
 from layout.memory.errors import InputError, TraceError
 from layout.traces.language import NO_LIMIT
+from layout.traces.trace import parse
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable, Sequence
 
     from layout.ckernel.build import Built
@@ -62,12 +64,45 @@ def run(
         if operation.op in missing:
             reason = f"Linux {built.source.version} has no {operation.op}"
             raise TraceError(operation.n, f"{reason}: take the line out")
+    poked = any(operation.op == "poke" for operation in listed)
+    given = "".join(f"{operation.n} {_encode(operation)}\n" for operation in listed).encode()
+    done = _carry_out(built, given, None if poked else programs, seconds, sums=sums)
+    lines = [json.loads(text) for text in done.stdout.splitlines()]
+    reports = done.stderr.decode(errors="replace")
+    if len(lines) < len(listed) and not (lines and "fault" in lines[-1]):
+        lines.append(_ended(listed[len(lines)], done.returncode, reports))
+    failed = any(line.get("ok") is False for line in lines)
+    return Outcome(lines, bool(lines) and "fault" in lines[-1], failed, reports)
+
+
+def run_text(built: Built, text: Sequence[str], *, seconds: int, programs: Programs) -> list[bytes]:
+    """The transcript of a long trace's lines, as it is written, with checksums.
+
+    The number of an operation is that of its line, from 1; every line is one. Where an operation
+    crashes its line is the last. Raises what run() raises.
+    """
+    harness = [  # which takes other arguments there
+        _encode(*parse([line], _ALL_BITS)) if line.startswith("fail") else line for line in text
+    ]
+    done = _carry_out(built, "\n".join([*harness, ""]).encode(), programs, seconds, sums=True)
+    lines = done.stdout.splitlines()
+    if len(lines) < len(text) and not (lines and b'"fault":' in lines[-1]):
+        (operation,) = parse([text[len(lines)]], _ALL_BITS)
+        reports = done.stderr.decode(errors="replace")
+        ended = _ended(replace(operation, n=len(lines) + 1), done.returncode, reports)
+        lines.append(json.dumps(ended).encode())
+    return lines
+
+
+def _carry_out(
+    built: Built, given: bytes, programs: Programs | None, seconds: int, *, sums: bool
+) -> subprocess.CompletedProcess[bytes]:
+    """Have a program carry out operations. Raises TraceError, InputError."""
     command = [*built.command, str(seconds), *(["sums"] if sums else [])]
-    given, env = _encode(listed), _environment(built)
-    if programs is None or any(operation.op == "poke" for operation in listed):
-        done = children.run(command, given=given, env=env)
+    if programs is None:
+        done = children.run(command, given=given, env=_environment(built))
     else:
-        done = programs.run(command, given, env)
+        done = programs.run(command, given, _environment(built))
     reports = done.stderr.decode(errors="replace")
     if done.returncode in (_NO_SUCH_OPERATION, _NO_MEMORY) and reports:
         line, _, reason = reports.strip().removeprefix("line ").partition(": ")
@@ -75,13 +110,7 @@ def run(
             raise TraceError(int(line), reason)
         message = f"{' '.join(built.command)} can't run here: {reports.strip()}"
         raise InputError(message)
-    lines = [json.loads(text) for text in done.stdout.splitlines()]
-    faulted = bool(lines) and "fault" in lines[-1]
-    if len(lines) < len(listed) and not faulted:
-        lines.append(_ended(listed[len(lines)], done.returncode, reports))
-        faulted = True
-    failed = any(line.get("ok") is False for line in lines)
-    return Outcome(lines, faulted, failed, reports)
+    return done
 
 
 def run_test(built: Built) -> str:
@@ -113,12 +142,9 @@ def _ended(operation: Operation, code: int, reports: str) -> Line:
     return {"n": operation.n, "op": operation.op, "fault": fault}
 
 
-def _encode(operations: Sequence[Operation]) -> bytes:
-    """The operations as the harness reads them: line, name, all arguments."""
-    return "".join(
-        f"{operation.n} {operation.op} {' '.join(f'{a:x}' for a in _arguments(operation))}\n"
-        for operation in operations
-    ).encode()
+def _encode(operation: Operation) -> str:
+    """An operation as the harness reads it: its name and all arguments."""
+    return f"{operation.op} {' '.join(f'{a:x}' for a in _arguments(operation))}"
 
 
 _ALL_BITS = (1 << 64) - 1

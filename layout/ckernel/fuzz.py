@@ -70,9 +70,13 @@ def fuzz(
     options: Options,
     folder: Path | None,
     progress: Callable[[Campaign[Found]], None],
+    judge: type[Emulator] | None = None,
 ) -> Campaign[Found]:
-    """Run a campaign on these builds of one kernel, seed by seed in turn: see run_campaign()."""
-    return run_campaign(Emulator(builds, options, folder), options, folder, progress)
+    """Run a campaign on these builds of one kernel, seed by seed in turn: see run_campaign().
+
+    ``judge`` is the class of its oracle: Emulator if left out.
+    """
+    return run_campaign((judge or Emulator)(builds, options, folder), options, folder, progress)
 
 
 class Emulator:

@@ -34,10 +34,12 @@ class SummingRunner(Runner):
         machine = Machine(arch, TrackingMemory, kernel_of(version), in_python=in_python)
         super().__init__(machine)
         self._memory = machine.mem
-        self._core: Core | None = getattr(machine.mem, "core", None)
+        self._core: Core | None = machine.core
         self._node_words = struct.Struct(f"{arch.order_char}{NODE_SIZE // 8}Q")
         self._tree_bytes = machine.tree(1) - machine.tree(0)
         self._tree_words = struct.Struct(f"{arch.order_char}{TREES * self._tree_bytes // 8}Q")
+        if self._core is not None:
+            self._core.begin_sums(self._tree_words.size, _PRIME)
         self._sums: dict[int, int] = {}
         self._known = 0
         self._total = 0
@@ -50,6 +52,8 @@ class SummingRunner(Runner):
         return line
 
     def _sum(self) -> int:
+        if self._core is not None:
+            return self._core.memory_sum()
         mem, cache, sums = self._memory, self.cache, self._sums
         dirty: set[int] = mem.take_dirty()  # type: ignore[attr-defined] # TrackingMemory's
         written = {address - cache.base >> 8 for address in dirty}
@@ -60,17 +64,11 @@ class SummingRunner(Runner):
         for number in written:
             if number in sums:  # neither a tree nor freed before
                 address = cache.address(number)
-                if self._core is not None:
-                    new = self._core.sum_cell(address, number + 1, _PRIME)
-                else:
-                    new = _sum_of(number + 1, self._node_words.unpack(mem.read(address, NODE_SIZE)))
+                new = _sum_of(number + 1, self._node_words.unpack(mem.read(address, NODE_SIZE)))
                 self._total += new - sums[number]
                 sums[number] = new
-        if self._core is not None:
-            total: int = self._core.sum_trees(self._tree_words.size, 0, _PRIME) + self._total
-        else:
-            trees = mem.read(self.machine.tree(0), self._tree_words.size)
-            total = _sum_of(0, self._tree_words.unpack(trees)) + self._total
+        trees = mem.read(self.machine.tree(0), self._tree_words.size)
+        total = _sum_of(0, self._tree_words.unpack(trees)) + self._total
         for number in cache.frees:
             self._total -= sums.pop(number)
         return total & _MASK

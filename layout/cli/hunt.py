@@ -9,12 +9,13 @@ from layout.cli.common import tell
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.cli.kernel.fuzz import checked, found_json, print_found
 from layout.cli.kernel.options import (
-    add_campaign,
     add_emulator,
     add_machines,
+    add_search,
     add_source,
     compared_source,
     machines,
+    scheduler_of,
 )
 from layout.cli.kernel.progress import Progress
 from layout.memory.errors import UsageError
@@ -45,7 +46,7 @@ def add(verbs: Any) -> None:
     )
     add_source(parser)
     add_machines(parser, "all whose compiler and qemu are installed")
-    add_campaign(parser, "seconds of the search, before the comparison; 0 only compares")
+    add_search(parser, "seconds of the search, before the comparison; 0 only compares")
     parser.add_argument(
         "--corpus",
         metavar="DIR",
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from layout.ckernel.build import build
     from layout.hunt.hunt import Plan, guide, hunt
 
+    cluster = scheduler_of(args)
     names = machines(args.arch)  # a name that is none is told before anything is unpacked
     ready(args)
     source = compared_source(args)
@@ -78,9 +80,13 @@ def run(args: argparse.Namespace) -> int:
             "clang with libFuzzer is missing, so the emulator guides the search: "
             "apt install clang libclang-rt-14-dev"
         )
+    if cluster:
+        from layout.ckernel.cluster import reach
+
+        reach(cluster).close()  # before a search of hours
     builds = [build(source, name) for name in names]
     progress: Progress[Any] = Progress(_line)
-    plan = Plan(args.time, args.jobs, args.seed)
+    plan = Plan(args.time, args.jobs, args.seed, cluster)
     found = hunt(
         source,
         builds,
@@ -125,7 +131,7 @@ def _line(shown: _Shown | Campaign[Found]) -> str:
 
 def _wrong(found: Hunt) -> bool:
     done = found.replay
-    return bool(done.campaign.found or done.legs or done.reports)
+    return bool(done.found or done.legs or done.reports)
 
 
 def _hunt_json(source: KernelSource, found: Hunt) -> dict[str, Any]:
@@ -159,12 +165,12 @@ def _hunt_json(source: KernelSource, found: Hunt) -> dict[str, Any]:
             "executed": executed.executed,
             "missed": executed.missed,
         },
-        "compared": dict(done.campaign.on),
-        "operations": done.campaign.operations,
-        "equal_faults": done.campaign.faults,
-        "too_long": done.campaign.too_long,
-        "too_large": done.campaign.too_large,
-        "differences": [found_json(each) for each in done.campaign.found],
+        "compared": dict(done.on),
+        "operations": done.operations,
+        "equal_faults": done.faults,
+        "too_long": done.too_long,
+        "too_large": done.too_large,
+        "differences": [found_json(each) for each in done.found],
         "in_python_only": done.legs,
         "reports": [
             {"report": str(report), "traces": names} for report, names in done.reports.items()
@@ -189,15 +195,15 @@ def _print_hunt(source: KernelSource, found: Hunt) -> None:
     )
     if found.executed:
         print(found.executed)
-    on = ", ".join(f"{name} {number}" for name, number in done.campaign.on.items())
-    print(f"compared: {done.campaign.operations} operations ({on or 'no trace'})")
-    if done.campaign.faults:
-        print(f"{done.campaign.faults} traces ended in the same fault on both sides")
-    if done.campaign.too_long:
-        print(f"{done.campaign.too_long} traces took too long and were given up")
-    if done.campaign.too_large:
-        print(f"{done.campaign.too_large} traces needed more nodes than there is room for")
-    for each in done.campaign.found:
+    on = ", ".join(f"{name} {number}" for name, number in done.on.items())
+    print(f"compared: {done.operations} operations ({on or 'no trace'})")
+    if done.faults:
+        print(f"{done.faults} traces ended in the same fault on both sides")
+    if done.too_long:
+        print(f"{done.too_long} traces took too long and were given up")
+    if done.too_large:
+        print(f"{done.too_large} traces needed more nodes than there is room for")
+    for each in done.found:
         print_found(each)
     for text in done.legs:
         print(f"differs in Python only: {text}")
@@ -219,4 +225,4 @@ def _checked(found: Hunt) -> list[Checked]:
         Checked("access checker", str(report), Finding("hunt", str(report), names[0]))
         for report, names in found.replay.reports.items()
     ]
-    return wrong + checked(found.replay.campaign, "hunt")
+    return wrong + checked(found.replay, "hunt")

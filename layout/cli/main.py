@@ -147,9 +147,3 @@ class _Version(argparse.Action):
             version = "(not installed)"
         print(f"maple-layout {version} ({compiled.leg()})")
         parser.exit()
-
-
-if __name__ == "__main__":
-    from layout.cli.entry import start
-
-    sys.exit(start())

@@ -20,6 +20,7 @@ from layout.ckernel import toolchain
 from layout.ckernel.build import COVERAGE, GUIDED, build
 from layout.ckernel.coverage import coverage, forget
 from layout.ckernel.execute import run
+from layout.ckernel.fuzz import Options
 from layout.ckernel.generate import generate
 from layout.host.files import named
 from layout.hunt.corpus import operations_of, read_corpus, text_of, write_corpus
@@ -45,11 +46,15 @@ _GENERATED = 60
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a hunt is to do: ``seconds`` are those of the search; without any the corpus stays."""
+    """What a hunt is to do: ``seconds`` are those of the search; without any the corpus stays.
+
+    ``scheduler`` is for the comparison, as in Limits.
+    """
 
     seconds: int = 60
     jobs: int = 1
     seed: int = 0
+    scheduler: str = ""
 
 
 @dataclass(slots=True)
@@ -66,7 +71,7 @@ class Hunt:
     traces: dict[str, list[Operation]]
     size: int
     executed: Coverage | None = None
-    replay: Replay = field(default_factory=Replay)
+    replay: Replay = field(default_factory=lambda: Replay(0, 0))
 
 
 def guide() -> str:
@@ -112,7 +117,8 @@ def hunt(  # noqa: PLR0913 - what a hunt depends on
     traces = read_corpus(folder)
     found = Hunt(by, len(known), history, traces, sum(map(len, texts)))
     found.executed = executed_by(source, traces)
-    found.replay = replay(builds, traces, folder / "differences", on_replay, jobs=plan.jobs)
+    options = Options(jobs=plan.jobs, scheduler=plan.scheduler)
+    found.replay = replay(builds, traces, options, folder / "differences", on_replay)
     return found
 
 

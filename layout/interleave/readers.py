@@ -62,11 +62,12 @@ class ReaderKernel(Kernel):
             return 0
         mas.min = 0
         mas.max = self.ulong_max
-        mas.depth = 0
         while True:
+            mas.depth = 0
             root = self.mem.ma_root(mas.tree)
             if not xa_is_node(root):
                 break
+            mas.depth = int(self.version == Kernel.version)  # after 6.12 the root's depth is 0
             mas.status = MA_ACTIVE
             mas.node = mte_safe_root(root)
             mas.offset = 0

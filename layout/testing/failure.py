@@ -20,7 +20,6 @@ from layout.show.dump import text as dump_text
 from layout.show.fields import fields_text
 from layout.show.mtdump import mt_dump_text
 from layout.show.text import plain
-from layout.testing.plugin import REPRODUCE
 from layout.testing.recording import RecordedTree, Recorder
 from layout.tree.kernel import Kernel
 from layout.tree.versions import kernel_of
@@ -52,6 +51,9 @@ MOST_LINES = 200
 
 _LONG = 400
 """Characters of a command beyond which its trace is packed."""
+
+REPRODUCE = ": to reproduce"
+"""How the heading of a section with a command ends."""
 
 Section = tuple[str, str]
 """A heading and a text."""

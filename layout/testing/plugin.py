@@ -23,9 +23,6 @@ _PARAMETER = "_maple_arch_name"
 _KERNEL = "_maple_kernel_name"
 _MARKER = "maple_arch"
 
-REPRODUCE = ": to reproduce"
-"""How the heading of a section with a command ends."""
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--maple-arch``, ``--maple-kernel`` and ``--maple-full``."""
@@ -266,6 +263,8 @@ class _Together:
         first, before = self._first.setdefault((report.maple_test, what), (machine, told))
         if first == machine:
             return
+        from layout.testing.failure import REPRODUCE
+
         message = crash.message.partition("\n")[0]
         report.longrepr = f"fails on {machine} as on {first}: {message} (--maple-full: in whole)"
         report.sections = [

@@ -1,15 +1,15 @@
 """What the API says: operations' answers, held against a plain model of ranges.
 
 The answers are transcript lines, of the emulator or of the kernel's own code. What a line does not
-say of the kernel is asked of a :class:`Witness`. Wrong answers that are known are in
-:mod:`layout.traces.quirks`.
+say of the kernel is asked of a :class:`~layout.traces.witness.Witness`. Wrong answers that are
+known are in :mod:`layout.traces.quirks`.
 """
 
 from __future__ import annotations
 
 import errno
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from layout.memory.pointers import (
     LEAF_64,
@@ -31,34 +31,11 @@ if TYPE_CHECKING:
 
     from layout.traces.session import Line
     from layout.traces.trace import Operation
+    from layout.traces.witness import Witness
 
 
 class WrongResultError(AssertionError):
     """An operation whose result, or the tree after it, differs from the model."""
-
-
-class Witness(Protocol):
-    """What a judge asks of the kernel beside its answers, of the tree with a number."""
-
-    def root(self, number: int) -> int:
-        """The root word before the operation."""
-        ...
-
-    def flags(self, number: int) -> int:
-        """ma_flags before the operation."""
-        ...
-
-    def first_end(self, number: int) -> int:
-        """The last index of the first slot of a root that is a node."""
-        ...
-
-    def entry_at(self, number: int, index: int) -> int:
-        """The entry there after the operation."""
-        ...
-
-    def cursor(self) -> tuple[str, int, int] | None:
-        """Status, index and last of the cursor before the operation, if they are known."""
-        ...
 
 
 class Judge:

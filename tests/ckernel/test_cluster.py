@@ -14,6 +14,8 @@ from layout.ckernel import cluster, unit
 from layout.ckernel.fuzz import Emulator, Options, fuzz
 from layout.ckernel.oracle import Campaign
 from layout.cli.main import main
+from layout.hunt.corpus import operations_of
+from layout.hunt.replay import replay
 from layout.memory.errors import InputError
 
 REQUIRED = "MAPLE_LAYOUT_NEEDS_CLUSTER"
@@ -131,6 +133,33 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(built, daemons, tmp_p
 
 @pytest.mark.kernel
 @pytest.mark.cluster
+def test_the_traces_of_a_corpus_are_units_of_a_cluster_too(built, daemons, tmp_path):
+    builds = [built("x86_64"), built("mips")]
+    traces = {
+        f"{n}.trace": operations_of(f"init {n % 4}\nstore {n:x} {n + 9:x} 1001\nload {n:x}\n")
+        for n in range(12)
+    }
+    daemons.scheduler()
+    daemons.worker()
+
+    def kill():
+        daemons.workers[0].send_signal(signal.SIGKILL)
+        daemons.worker()
+
+    options = Options(scheduler=daemons.address)
+    spread = replay(builds, traces, options, tmp_path / "spread", at(8, kill))
+    local = replay(builds, traces, Options(jobs=2), tmp_path / "local", quiet)
+    assert sums(spread) == sums(local)
+    assert (spread.legs, spread.reports) == (local.legs, local.reports) == ([], {})
+    assert spread.digests == local.digests
+    assert {name: set(of) for name, of in local.digests.items()} == {
+        "x86_64": set(traces),
+        "mips": set(traces),
+    }
+
+
+@pytest.mark.kernel
+@pytest.mark.cluster
 def test_a_scheduler_that_restarts_loses_nothing_and_repeats_nothing(
     built, daemons, tmp_path, monkeypatch
 ):
@@ -189,15 +218,16 @@ def test_an_address_where_nobody_listens(built, daemons, tmp_path, monkeypatch, 
     monkeypatch.setattr(cluster, "CONNECT", 1)
     start = time.monotonic()
     words = ["kernel", "fuzz", "--arch", "x86_64", "--out", str(tmp_path / "out")]
-    for more in ([], ["--meaning"]):
-        assert main([*words, *more, "--scheduler", daemons.address]) == 2
+    hunt = ["hunt", "--arch", "x86_64", "--corpus", str(tmp_path / "corpus")]  # no search before it
+    for each in (words, [*words, "--meaning"], [*words, "--long"], hunt):
+        assert main([*each, "--scheduler", daemons.address]) == 2
         out, err = capsys.readouterr()
         assert out == ""
         assert err.startswith(f"maple-layout: --scheduler {daemons.address}: no scheduler answers")
         assert err.count("\n") == 1
     assert main([*words, "--scheduler", "no address"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 15
 
 
 @pytest.mark.parametrize("verb", ["fuzz", "compare --fuzz", "fuzz --meaning"])

@@ -8,7 +8,7 @@ import pytest
 from terminal import on_a_terminal
 
 CAPTURE = Path(__file__).parents[2] / "fixtures/captures/s390x-6.12.95-sleep.json"
-COMMAND = [sys.executable, "-m", "layout.cli.main", "dump", "--format", "fields", str(CAPTURE)]
+COMMAND = [sys.executable, "-m", "layout", "dump", "--format", "fields", str(CAPTURE)]
 
 
 def test_terminal_has_colour():

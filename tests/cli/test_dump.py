@@ -111,7 +111,7 @@ def test_colour_only_where_it_is_wanted(run):
     words = ("dump", MEDIUM, "--format", "fields")
     plain = run(*words)[1]
     assert "\x1b" not in plain
-    command = [sys.executable, "-m", "layout.cli.main", *map(str, words)]
+    command = [sys.executable, "-m", "layout", *map(str, words)]
     coloured = on_a_terminal(command)
     assert "\x1b[1m" in coloured
     assert "\x1b[32mpivot[0]" in coloured
@@ -121,7 +121,7 @@ def test_colour_only_where_it_is_wanted(run):
 
 def test_a_pipe_that_closes_early():
     process = subprocess.Popen(
-        [sys.executable, "-m", "layout.cli.main", "dump", CAPTURES / "s390x-6.12.95-level3.json"],
+        [sys.executable, "-m", "layout", "dump", CAPTURES / "s390x-6.12.95-level3.json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert process.stdout.readline().startswith(b"s390x tree")
@@ -135,7 +135,7 @@ def test_a_pipe_that_closes_early():
 def test_a_full_disk():
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "layout.cli.main", "dump", MEDIUM],
+            [sys.executable, "-m", "layout", "dump", MEDIUM],
             stdout=full, stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
             check=False,
         )  # fmt: skip

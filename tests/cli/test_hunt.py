@@ -17,6 +17,7 @@ def without_clang(monkeypatch):
     ("words", "complaint"),
     [
         (["--jobs", "0"], "--jobs"),
+        (["--traces", "5"], "unrecognized arguments: --traces 5"),
         (["--arch", "vax"], "unknown architecture 'vax'"),
         (["--source", "nowhere"], "nowhere has no lib/maple_tree.c"),
         (["--deb", "linux-source-0.1"], "apt install linux-source-0.1"),

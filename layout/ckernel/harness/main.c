@@ -4,8 +4,8 @@
  *
  *   harness [SECONDS [sums] [stay]] < OPERATIONS > TRANSCRIPT
  *
- * An operation is its line in the trace, its name and hex numbers, as run.py writes them: all
- * arguments are there. SECONDS of processor time are what one operation may take; with "sums" a
+ * An operation is its line in the trace, its name and hex numbers, as execute.py writes them: all
+ * arguments are there. Without a line it stands in the next one. SECONDS of processor time are what one operation may take; with "sums" a
  * line has a checksum of the memory after it. With "stay" an empty line ends a trace: the program
  * answers with one, forgets all, and waits for the next trace. Exit status:
  * 0; 1 if a validate failed or the run ended in a fault, which the last line tells; 2 for an
@@ -45,7 +45,7 @@ static void end_trace(void)
 	make_room(&out, 1);
 	out.bytes[out.length++] = '\n';
 	flush(out.length);
-	out.length = 0;
+	out.length = line_number = 0;
 	memory_reset();
 	begin_trace();
 }
@@ -75,7 +75,10 @@ int main(int argc, char **argv)
 			end_trace();
 			continue;
 		}
-		line_number = strtoul(line, &at, 10);
+		line_number++;
+		at = line;
+		if (*line >= '0' && *line <= '9')
+			line_number = strtoul(line, &at, 10);
 		name = at + strspn(at, " ");
 		length = strcspn(name, " \n");
 		at = name + length;

@@ -29,8 +29,9 @@
 #define TREE(k) ((struct maple_tree *)(TREE_BASE + (k) * TREE_STRIDE))
 
 static struct kmem_cache node_cache;
-enum { IN_USE, FREED_NOW, FREED_BEFORE };
-static unsigned char freed[NODE_COUNT];
+static bool freed[NODE_COUNT];
+static unsigned int in_sum[NODE_COUNT];	/* the numbers of nodes that the next checksum is of */
+static unsigned long in_sum_count, handed_to_sum;
 static unsigned long nodes_allocated, nodes_freed;
 
 static struct {
@@ -113,8 +114,8 @@ static void memory_reset(void)
 		forbid(node);
 	}
 	memset((void *)TREE_BASE, 0, TREES * TREE_STRIDE);
-	memset(freed, IN_USE, nodes_allocated);
-	nodes_allocated = nodes_freed = 0;
+	memset(freed, 0, nodes_allocated);
+	nodes_allocated = nodes_freed = in_sum_count = handed_to_sum = 0;
 	memset(&refusal, 0, sizeof(refusal));
 	queue_length = readers = 0;
 }
@@ -210,7 +211,7 @@ static void kmem_cache_free(struct kmem_cache *cache, void *node)
 		stop_operation("bad free", (unsigned long)node, "kmem_cache_free of what is no node");
 	if (freed[number])
 		stop_operation("double free", (unsigned long)node, "kmem_cache_free of a free node");
-	freed[number] = FREED_NOW;
+	freed[number] = true;
 	nodes_freed++;
 	append(&frees, "%s%lu", frees.length ? "," : "", number);
 	forbid(node);
@@ -315,20 +316,23 @@ static u64 sum_of_words(u64 sum, const void *memory, size_t size)
 static u64 sum_of_memory(void)
 {
 	u64 total = sum_of_words(0, (void *)TREE_BASE, TREES * TREE_STRIDE);
+	unsigned long kept = 0;
 
-	for (unsigned long i = 0; i < nodes_allocated; i++) {
-		const void *node = (void *)(NODE_BASE + i * NODE_BYTES);
+	while (handed_to_sum < nodes_allocated)
+		in_sum[in_sum_count++] = handed_to_sum++;
+	for (unsigned long i = 0; i < in_sum_count; i++) {
+		unsigned long number = in_sum[i];
+		const void *node = (void *)(NODE_BASE + number * NODE_BYTES);
 
-		if (freed[i] == FREED_BEFORE)
-			continue;
-		if (freed[i]) {
-			freed[i] = FREED_BEFORE;
+		if (freed[number])
 			permit(node);
-		}
-		total += sum_of_words(i + 1, node, NODE_BYTES);
-		if (freed[i])
+		else
+			in_sum[kept++] = number;
+		total += sum_of_words(number + 1, node, NODE_BYTES);
+		if (freed[number])
 			forbid(node);
 	}
+	in_sum_count = kept;
 	return total;
 }
 

@@ -21,20 +21,22 @@ static bool failed, with_sums;
 static void say_state(const struct ma_state *mas)
 {
 	say(",\"index\":\"%lx\",\"last\":\"%lx\"", mas->index, mas->last);
-	say(",\"min\":\"%lx\",\"max\":\"%lx\"", mas->min, mas->max);
-	say(",\"offset\":%u,\"depth\":%u", mas->offset, mas->depth);
 #ifdef HAVE_STATUS
 	static const char *const names[] = {
 		[ma_active] = "active", [ma_start] = "start", [ma_root] = "root", [ma_none] = "none",
 		[ma_pause] = "pause", [ma_overflow] = "overflow", [ma_underflow] = "underflow",
 		[ma_error] = "error",
 	};
-	say(",\"status\":\"%s\",\"node\":\"%lx\",\"end\":%u", names[mas->status],
-	    (word)mas->node, mas->end);
+	say(",\"status\":\"%s\",\"node\":\"%lx\"", names[mas->status], (word)mas->node);
 #else
 	if (xa_is_internal(mas->node) || !((word)mas->node & 3))
 		say(",\"node\":\"%lx\"", (word)mas->node);
 #endif
+	say(",\"min\":\"%lx\",\"max\":\"%lx\",\"offset\":%u", mas->min, mas->max, mas->offset);
+#ifdef HAVE_STATUS
+	say(",\"end\":%u", mas->end);
+#endif
+	say(",\"depth\":%u", mas->depth);
 }
 
 static void say_entry(const void *entry)
@@ -474,7 +476,7 @@ static void op_memdump(const word *a)
 		if (freed[i])
 			permit(node);
 		say_node(node, !i);
-		say(",\"freed\":%d}", freed[i] != IN_USE);
+		say(",\"freed\":%d}", freed[i]);
 		if (freed[i])
 			forbid(node);
 	}

@@ -21,6 +21,7 @@ from layout.cli.kernel.options import (
     machines,
 )
 from layout.cli.kernel.progress import Progress
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     from layout.ckernel.build import Built
@@ -58,11 +59,17 @@ def add(actions: Any) -> None:
         help="also generate input that is known to crash the kernel's code, such as a stale cursor",
     )
     parser.add_argument(
+        "--long",
+        action="store_true",
+        help="long traces of plain operations, that compiled code carries out: ten times as many "
+        "operations a second",
+    )
+    parser.add_argument(
         "--coverage",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="count the lines of maple_tree.c that were executed; every trace runs once more "
-        "where no machine asked for is this computer's own; on a cluster they are not counted",
+        "where no machine asked for is this computer's own; neither on a cluster nor with --long",
     )
     add_emulator(parser)
     add_results_only(parser)
@@ -76,23 +83,29 @@ def _act(args: argparse.Namespace) -> int:
 
     from layout.ckernel.build import build
     from layout.ckernel.coverage import coverage, forget
-    from layout.ckernel.fuzz import Options, fuzz
+    from layout.ckernel.fuzz import Emulator, Options, fuzz
+    from layout.ckernel.longfuzz import LongTraces
 
     names = machines(args.arch)  # a name that is none is told before anything is unpacked
     ready(args)
+    if args.long and (args.abuse or args.meaning):
+        message = "--long makes plain operations only: leave out --abuse and --meaning"
+        raise UsageError(message)
     if args.meaning:
         return meaning_campaign(args)
     limits = limits_of(args)
     source = compared_source(args)
     if source.unlike and not args.kernel:
         return against_itself(args, source)
-    native = _counting(source) if args.coverage and not args.scheduler else None
+    counts = args.coverage and not args.scheduler and not args.long
+    native = _counting(source) if counts else None
     builds = [native if native and native.arch == name else build(source, name) for name in names]
     if native:
         forget(native)
     options = Options(**limits, abuse=args.abuse, results_only=args.results, counting=native)
     progress = Progress(_line)
-    campaign = fuzz(builds, options, Path(args.out), progress)
+    judge = LongTraces if args.long else Emulator
+    campaign = fuzz(builds, options, Path(args.out), progress, judge)
     progress.end()
     executed = coverage(native) if native and campaign.traces else None
     if args.json:

@@ -90,16 +90,13 @@ def machines(text: str | None) -> list[str]:
     return found
 
 
-def add_campaign(parser: argparse.ArgumentParser, time: str) -> None:
-    """Add the options of generated traces; ``time`` is what is timed."""
+def add_search(parser: argparse.ArgumentParser, time: str) -> None:
+    """Add the options of any search; ``time`` is what is timed."""
     parser.add_argument(
         "--time", metavar="S", type=count, default=60, help=f"{time}; the default is 60"
     )
     parser.add_argument(
         "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
-    )
-    parser.add_argument(
-        "--traces", metavar="N", type=positive, default=0, help="end after so many traces"
     )
     parser.add_argument(
         "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
@@ -113,19 +110,32 @@ def add_campaign(parser: argparse.ArgumentParser, time: str) -> None:
     )
 
 
+def add_campaign(parser: argparse.ArgumentParser, time: str) -> None:
+    """Add the options of generated traces; ``time`` is what is timed."""
+    add_search(parser, time)
+    parser.add_argument(
+        "--traces", metavar="N", type=positive, default=0, help="end after so many traces"
+    )
+
+
 def limits_of(args: argparse.Namespace) -> dict[str, Any]:
     """What these options say, for Limits. Raises UsageError for a cluster without its library."""
-    if args.scheduler:
-        from layout.ckernel.cluster import needed
-
-        needed()
     return {
         "seconds": args.time,
         "seed": args.seed,
         "jobs": args.jobs,
         "traces": args.traces,
-        "scheduler": args.scheduler,
+        "scheduler": scheduler_of(args),
     }
+
+
+def scheduler_of(args: argparse.Namespace) -> str:
+    """The scheduler's address, or nothing. Raises UsageError where its library is missing."""
+    if args.scheduler:
+        from layout.ckernel.cluster import needed
+
+        needed()
+    return str(args.scheduler)
 
 
 def add_results_only(parser: argparse.ArgumentParser) -> None:

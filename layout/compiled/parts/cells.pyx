@@ -2,14 +2,6 @@
 
 # -- cells: the bytes of nodes, which exist from the first write on
 
-cdef u64 _sum(Core k, const u8* at, i64 width, u64 start, u64 prime) noexcept:
-    cdef u64 value = start, word
-    cdef i64 i
-    for i in range(width // 8):
-        memcpy(&word, at + i * 8, 8)
-        value = (value ^ (SWAP64(word) if k.swap else word)) * prime
-    return value
-
 cdef int _grow(Core k, i64 count) except -1:
     cdef i64 wanted = k.cell_count + count, i
     k.cells = <u8**>grown(k.cells, &k.cell_room, wanted, sizeof(u8*))

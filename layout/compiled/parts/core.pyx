@@ -58,6 +58,11 @@ cdef class Core:
     cdef u8* marks
     cdef i64* dirty
     cdef i64 dirty_count, dirty_room, mark_room
+    # a checksum of memory: of each cell that was handed out, and whether it is in the whole
+    cdef u64* sums
+    cdef u8* in_sum
+    cdef i64 summed, sums_room, in_sum_room, sum_width
+    cdef u64 sum, prime
     # the kernel
     cdef public i64 tests, warnings, splits
     cdef public str warned
@@ -89,6 +94,8 @@ cdef class Core:
         c_free(self.waiting)
         c_free(self.marks)
         c_free(self.dirty)
+        c_free(self.sums)
+        c_free(self.in_sum)
 
     def set_up(self, mem, limit):
         """Take the layout of ``mem``; ``limit`` is how many nodes there may be."""
@@ -311,16 +318,15 @@ cdef class Core:
         clear_dirty(self)
         return found
 
-    def sum_cell(self, u64 address, u64 start, u64 prime):
-        """A checksum of a cell's words, as 64-bit numbers of this machine."""
-        cdef i64 cell = <i64>((address - self.near_base) >> 8)
-        index_of(cell, self.cell_count)
-        return _sum(self, self.cells[cell], CELL, start, prime)
+    def begin_sums(self, i64 width, u64 prime):
+        """Each line of a trace has a checksum from now on, of ``width`` bytes of the trees too."""
+        index_of(width, <i64>self.trees_size + 1)
+        self.set_tracking(True)
+        self.sum_width, self.prime = width, prime
 
-    def sum_trees(self, i64 width, u64 start, u64 prime):
-        """A checksum of the first ``width`` bytes of the trees."""
-        index_of(width, <i64>self.trees_size)
-        return _sum(self, self.trees_at, width, start, prime)
+    def memory_sum(self):
+        """The checksum, once an operation; begin_sums() comes first."""
+        return memory_sum(self)
 
     # -- states
 

@@ -203,6 +203,8 @@ cdef class Replay:
             self._tail()
         elif k.rcu_queue:
             self._rcu(self._quiesce())
+        if k.sum_width:
+            put_hex(&self.out, b',"sum":"', memory_sum(k))
         if k.warnings:
             put_number(&self.out, b',"warn":', k.warnings)
         if k.log:

@@ -71,6 +71,13 @@ def _run(a_tag: int, width: int, count: int) -> array[int]:
 
 
 @cache
+def _expected(a_tag: int, width: int, count: int) -> tuple[array[int], int]:
+    """The same, and the last field's index; -1 for what no data end puts out of use."""
+    data = shadow.kind_of(a_tag) in shadow.DATA
+    return _run(a_tag, width, count), shadow.index_of(a_tag) + count - 1 if data else -1
+
+
+@cache
 def _fresh(width: int) -> tuple[array[int], array[int]]:
     """The tags of ``width`` bytes that any field may be written to."""
     return shadow.tags(tag(shadow.ZEROED), width), shadow.tags(tag(shadow.NEVER), width)
@@ -145,16 +152,19 @@ class HistoryMemory(NodeMemory):
 
     def _in_order(self, node: int, offset: int, a_tag: int, count: int, width: int = 0) -> bool:
         """Whether fields of a watched node in use were written as such, up to its data end."""
-        width = width or self.word_size
-        tags = self.shadow.tags.cell(node - self.near_base)
-        if tags[offset : offset + count * width] != _run(a_tag, width, count):
+        at = node - self.near_base
+        run, last = _expected(a_tag, width or self.word_size, count)
+        tags = self.shadow.tags.cell(at)
+        if (
+            tags[offset : offset + len(run)] != run
+            or self.freed_map[at // NODE_SIZE]
+            or self.is_dead(node)
+        ):
             return False
-        if self.freed_map[(node - self.near_base) // NODE_SIZE] or self.is_dead(node):
-            return False
-        if shadow.kind_of(a_tag) not in shadow.DATA:
+        if last < 0:
             return True
         end = self._data_end(node, tags)
-        return end is None or shadow.index_of(a_tag) + count - 1 <= end
+        return end is None or last <= end
 
     def look(self, view: View, offset: int, a_tag: int, values: Sequence[int]) -> Sequence[int]:
         """Look at words that were read when the node was as in ``view``, ``a_tag`` the first.
@@ -200,17 +210,13 @@ class HistoryMemory(NodeMemory):
         if count <= 0 or not self._watched(node):
             return
         width = width or self.word_size
-        at = node - self.near_base + offset
+        at = node - self.near_base
         new = _run(a_tag, width, count)
-        was = self.shadow.tags[at : at + len(new)]
-        if (
-            (was != new and was not in _fresh(len(new)))
-            or offset + len(new) > NODE_SIZE
-            or self.is_freed(node)
-        ):
+        was = self.shadow.tags.cell(at)[offset : offset + len(new)]  # shorter: past the node
+        if (was != new and was not in _fresh(len(new))) or self.freed_map[at // NODE_SIZE]:
             for i in range(count):
                 self.judge_write(node, offset + i * width, a_tag + i)
-        self.shadow.wrote(at, new)
+        self.shadow.wrote(at + offset, new)
 
     # -- the arenas
 

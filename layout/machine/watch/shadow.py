@@ -117,8 +117,9 @@ class Cells:
             number += 1
         return found[first : first + width]
 
-    def __setitem__(self, at: slice[int, int, None], new: array[int]) -> None:
-        number, first = divmod(at.start, _CELL)
+    def put(self, at: int, new: array[int]) -> None:
+        """Set the numbers from ``at`` on."""
+        number, first = divmod(at, _CELL)
         hot = self._hot.get(number)
         if hot is not None and first + len(new) <= _CELL:
             hot[first : first + len(new)] = new
@@ -137,10 +138,11 @@ class Cells:
 
     def cell(self, at: int) -> array[int]:
         """256 numbers from ``at`` on, to be looked at; not copied where a cell begins there."""
-        found = self._hot.get(at // _CELL)
-        if at % _CELL:
+        number, first = divmod(at, _CELL)
+        if first:
             return self[at : at + _CELL]
-        return self._cell(at // _CELL) if found is None else found
+        found = self._hot.get(number)
+        return self._cell(number) if found is None else found
 
     def _cell(self, number: int) -> array[int]:
         """The numbers of a cell, for reading; for writing if it is hot."""
@@ -206,10 +208,10 @@ class Shadow:
 
     def wrote(self, at: int, new: array[int]) -> None:
         """Bytes from ``at`` on were written as fields with these tags."""
-        self.tags[at : at + len(new)] = new
-        self.writers[at : at + len(new)] = self._writer * len(new)
+        self.tags.put(at, new)
+        self.writers.put(at, self._writer * len(new))
 
     def copied(self, to: int, at: int, width: int) -> None:
         """Bytes were copied; their tags are copied too."""
-        self.tags[to : to + width] = self.tags[at : at + width]
-        self.writers[to : to + width] = self._writer * width
+        self.tags.put(to, self.tags[at : at + width])
+        self.writers.put(to, self._writer * width)

@@ -18,7 +18,7 @@ def test_cells_are_read_as_they_were_written(alike, monkeypatch):
     for _ in range(400):
         at, width = rng.randrange(19 * 256), rng.choice((1, 8, 256))
         new = array("H", [rng.choice((0, 1, 500))]) * width
-        cells[at : at + width] = new
+        cells.put(at, new)
         plain[at : at + width] = new
         at = rng.randrange(19 * 256)
         assert cells[at] == plain[at]
@@ -34,7 +34,7 @@ def test_cells_that_are_alike_are_kept_once(monkeypatch):
     monkeypatch.setattr(shadow, "_HOT", 2)
     cells = Cells("H", 0, alike=True)
     for number in range(40):
-        cells[number * 256 : number * 256 + 256] = array("H", [7]) * 256
+        cells.put(number * 256, array("H", [7]) * 256)
     packed = [each for each in cells._cold if each]
     assert len(packed) > 30
     assert len({id(each) for each in packed}) == 1

@@ -142,7 +142,7 @@ def test_entries_alone(conformance):
 
 
 def test_this_packages_own_decode(capsys):
-    command = [sys.executable, "-m", "layout.cli.main", "decode", "{core}", "--tree", "{tree}"]
+    command = [sys.executable, "-m", "layout", "decode", "{core}", "--tree", "{tree}"]
     shapes = (
         "6.1-no-last-pivot",
         "up-root-entry",
