@@ -311,8 +311,9 @@ def _raw(r, path, out):
 
 def _paste(r, path, out):
     text = seed(f"paste/{r.choice(sorted(p.name for p in (FIXTURES / 'paste').iterdir()))}")
-    path.write_bytes(words(r, text) if r.random() < 0.4 else lines(r, text))
-    more = ["--arch", r.choice(("x86_64", "s390x", "i386"))] if r.random() < 0.5 else []
+    path.write_bytes(r.choice((words, words, damaged, lines))(r, text))
+    machine = r.choice(("x86_64", "x86_64", "x86_64", "s390x", "i386"))
+    more = ["--arch", machine] if r.random() < 0.8 else []
     if r.random() < 0.1:
         more += ["--base", f"{number(r):x}"]
     return [*looked_at(r, r.choice(LOOKS), path, out), *more]
