@@ -252,7 +252,7 @@ def _unpacked(deb: str, *, download: bool) -> Path:
         raise UsageError(message)
     found = tarball.stat()
     identity = f"{found.st_size} {found.st_mtime_ns}"
-    if not whole or not stamp.is_file() or stamp.read_text() != identity:
+    if not whole or not stamp.is_file() or stamp.read_bytes() != identity.encode():
         with tarball.open("rb") as stream:
             _unpack(stream, str(tarball), target)
         write(stamp, identity)

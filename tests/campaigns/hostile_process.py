@@ -281,6 +281,15 @@ def _narrow(_):
     os.environ.update(COLUMNS="1", LINES="1", TERM="dumb")
 
 
+def _odd_variables(_):
+    os.environ.update(
+        TMPDIR="/nowhere", XDG_CACHE_HOME="/dev/null", COLUMNS="x", LINES="-1", TERM="\udcff",
+        LANG="xx_XX", LC_ALL="C", PYTHONIOENCODING="x", NO_COLOR="1",
+    )  # fmt: skip
+    for name in ("HOME", "PATH", "USER"):
+        os.environ.pop(name, None)
+
+
 def _pure(_):
     from layout import compiled
 
@@ -395,7 +404,7 @@ def place_of(r, wall, *, mounts=False):
     choices = [
         Place("full", _to("/dev/full", os.O_WRONLY)), Place("no stdout", _closed(1)),
         Place("no stderr", _closed(2), same=True), Place("no stdin", _closed(0), same=True),
-        Place("gone", _gone), Place("narrow", _narrow, same=True), Place("pure", _pure, same=True),
+        Place("environment", _odd_variables, same=True), Place("gone", _gone), Place("narrow", _narrow, same=True), Place("pure", _pure, same=True),
         Place("pure", _pure, same=True), Place("ascii", _nothing), Place("latin-1", _nothing),
         Place("utf-16", _nothing), Place("no folder", _no_folder, same=True),
         Place("descriptors", _limited(resource.RLIMIT_NOFILE, r.randrange(3, 10))),
