@@ -141,8 +141,13 @@ class Output:
             for part in moves:
                 part.place()
             listed.unlink(missing_ok=True)
+        except OSError:  # of the moment, or else the list tells what is left to do
+            with contextlib.suppress(OSError):
+                settle(first.target)
+            if listed.exists():
+                raise
         finally:
-            for part in moves:  # after an error the list tells what is left to do
+            for part in moves:
                 if part.name is not None:
                     _begun.discard(part.name)
                 part.name = None

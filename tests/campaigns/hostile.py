@@ -42,6 +42,8 @@ from layout.cli.main import main
 from layout.host.files import settle
 
 OLD = b"what was there before"
+SEVERAL = ("out", "out.json", "out.core")
+"""Files of which some are written over."""
 KINDS = {**MADE, **ODD}
 FREE = FREE | {"options", "reader"}
 """Kinds whose files lie where their words say: of these only what is left is looked at."""
@@ -81,7 +83,8 @@ class Campaign:
         """Carry out one case, perhaps in other surroundings, too; returns what broke a rule."""
         r, words = self._made(kind, seed)
         folder = self.folder
-        old = OLD if r.random() < 0.5 else None
+        old = dict.fromkeys(SEVERAL if kind == "export" else ["out"], OLD)
+        old = old if r.random() < 0.5 else {}
         there = set(folder.files())
         if kind not in FREE:
             folder.old(old)

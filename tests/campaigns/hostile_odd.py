@@ -210,6 +210,15 @@ def _source(r, path, out):
 # -- several files that take their places together
 
 
+def _export(r, path, out):
+    """An image as several files: all are as before, or as they have to become."""
+    path.write_bytes(image(r))
+    machine = ["--arch", r.choice(MACHINES)] if r.random() < 0.3 else []
+    tree = ["--tree", "fffff0000"] if r.random() < 0.3 else []
+    how = ["--format", r.choice(("raw", "drgn", "gdb", "elf", "isf"))]
+    return ["export", str(path), *machine, *tree, *how, "-o", str(out)]
+
+
 def _together(r, path, out):
     """Two or three output files of one command, beside what a kill of another has left."""
     path.write_bytes(trace(r))
@@ -232,7 +241,7 @@ def _together(r, path, out):
 
 KINDS = {
     "odd": _odd, "pair": _pair, "interleave": _interleave, "source": _source,
-    "together": _together,
+    "together": _together, "export": _export,
 }  # fmt: skip
 """More kinds of cases, as those of :mod:`hostile_inputs`."""
 

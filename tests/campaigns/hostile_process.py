@@ -98,12 +98,12 @@ class Folder:
             if each.is_file()
         }
 
-    def old(self, content):
-        """Let the output be as it was before a case: ``content``, or not there."""
+    def old(self, files):
+        """Let the output be as it was before a case: these files by name, and no others."""
         for each in self.got.iterdir():
             shutil.rmtree(each) if each.is_dir() else each.unlink()
-        if content is not None:
-            self.output.write_bytes(content)
+        for name, content in files.items():
+            (self.got / name).write_bytes(content)
 
 
 def carried_out(words, folder, place=None, kind="trace"):
@@ -400,7 +400,7 @@ def _signalled(number):
 
 def place_of(r, wall, *, mounts=False):
     """Surroundings for a command that took ``wall`` seconds elsewhere."""
-    step, late = r.choice((1, 2, 3, 4, 5, 6, 8, 10, 15)), r.random() * 1.2 * wall
+    step, late = r.randrange(1, r.choice((6, 12, 40))), r.random() * 1.2 * wall
     choices = [
         Place("full", _to("/dev/full", os.O_WRONLY)), Place("no stdout", _closed(1)),
         Place("no stderr", _closed(2), same=True), Place("no stdin", _closed(0), same=True),
@@ -439,12 +439,12 @@ def may_mount():
 @contextlib.contextmanager
 def _small_disk(folder):
     """Output and temporary files go to disks of a few pages."""
-    old = folder.output.read_bytes() if folder.output.is_file() else None
+    old = folder.files()
     places = [os.fsencode(place) for place in (folder.got, folder.tmp)]
     for place in places:
         assert _LIBC.mount(b"none", place, b"tmpfs", 0, b"size=16k,mode=777") == 0
     try:
-        folder.old(old)
+        folder.old({name: data for name, data in old.items() if "/" not in name})
         yield
     finally:
         for place in places:

@@ -124,19 +124,19 @@ def _lines(here, *, stays=False):
 
 
 def wrong_files(here, plain, old, place=None):
-    """What is wrong with the output files: each is as before, or as it has to become."""
+    """What is wrong with the output files: all are as in ``old``, or as they have to become."""
     where = "" if place is None else place.name
-    before = {} if old is None else {"out": old}
-    changed = here.files != before
+    changed = here.files != old
     if any(Path(name).name.startswith(".") for name in here.files):
         return f"files are left: {sorted(here.files)}"
     if changed and where == "readonly":
         return f"files that nobody may write: {sorted(here.files)}"
     late = where in _LATE
-    if changed and (here.files != plain.files or (here.code not in {0, 1} and not late)):
+    become = {**old, **plain.files}
+    if changed and (here.files != become or (here.code not in {0, 1} and not late)):
         sizes = {name: len(data) for name, data in here.files.items()}
         return f"exit code {here.code}, and these files: {sizes}"
-    if not changed and here.code in {0, 1} and here.code == plain.code and plain.files != before:
+    if not changed and here.code in {0, 1} and here.code == plain.code and plain.files != old:
         return f"exit code {here.code}, and nothing written"
     return ""
 

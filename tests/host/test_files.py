@@ -266,6 +266,53 @@ def test_a_kill_between_the_steps_of_two_files_is_made_good(tmp_path, monkeypatc
     assert names(tmp_path) == ["out", "out.json"]
 
 
+@pytest.mark.parametrize("when", [1, 2, 3])
+def test_an_error_of_the_moment_between_the_steps_of_two_files_is_made_good(
+    tmp_path, monkeypatch, when
+):
+    """Of the list, of the first file or of the second."""
+    real, left = Path.replace, [None] * when
+
+    def replace(path, target):
+        left.pop()
+        if not left:
+            monkeypatch.undo()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    try:
+        with Output() as output:
+            output.write(tmp_path / "a", "new")
+            output.write(tmp_path / "b", "new")
+    except OSError as error:
+        assert (when, error.filename) == (1, str(tmp_path / "a"))
+    assert names(tmp_path) == ([] if when == 1 else ["a", "b"])
+
+
+def test_an_error_that_stays_leaves_the_list(tmp_path, monkeypatch):
+    real, calls = Path.replace, []
+
+    def replace(path, target):
+        calls.append(path)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, target)
+
+    def two():
+        with Output() as output:
+            output.write(tmp_path / "a", "new")
+            output.write(tmp_path / "b", "new")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        with pytest.raises(OSError, match="Input/output error"):
+            two()
+    assert ".a.unit" in names(tmp_path)
+    settle(tmp_path / "a")
+    assert names(tmp_path) == ["a", "b"]
+
+
 def test_a_list_that_is_none_is_only_removed(tmp_path):
     damaged = ('[["x.part", "a\\u0000b"]]', '[["\\ud800.part", "x"]]')
     for text in ("", "[1]", "[[]]", '[["../x.part", "/etc/passwd"]]', "[" * 100_000, *damaged):
