@@ -422,7 +422,7 @@ WORDS = (
 def _options(r, path, out):
     """What somebody may type behind any verb."""
     path.write_bytes(trace(r))
-    verbs = [verb for verb in VERBS if verb not in {"kernel", "conformance"}]
+    verbs = [verb for verb in VERBS if verb not in {"kernel", "conformance", "hunt"}]
     found = [r.choice([*verbs, *verbs, "nonsense", ""])]
     for _ in range(r.randrange(6)):
         found += [r.choice(OPTIONS)] * (r.random() < 0.7)

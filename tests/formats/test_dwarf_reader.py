@@ -10,6 +10,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 import arches
+from layout.formats import dwarf_reader
 from layout.formats.found import FoundEnum, FoundMember
 from layout.formats.layout_diff import check, names_of
 from layout.formats.object_files import read_types
@@ -120,3 +121,11 @@ def test_entries_that_come_round_in_a_circle_are_damage(tmp_path, machine):
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"the entry at 0x\w+ is followed by one at 0x\w+"):
         read_types(str(path), None, ["nowhere"])
+
+
+def test_units_without_number_are_not_kept(monkeypatch):
+    """A unit of 11 bytes takes 1.5 KB in memory, and packs well."""
+    path = str(PROOF / "two-units-x86_64.o.xz")
+    monkeypatch.setattr(dwarf_reader, "_MOST_UNITS", 1)
+    with pytest.raises(InputError, match="more than 1 units"):
+        read_types(path, None, ["maple_metadata"])
