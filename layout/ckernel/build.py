@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from layout.ckernel import toolchain
 from layout.ckernel.source import cache_directory
 from layout.host import children
+from layout.host.files import named
+from layout.host.signals import held
 from layout.memory.errors import InputError, UsageError
 from layout.traces.language import Kind
 from layout.traces.operations import OPERATIONS
@@ -185,15 +187,8 @@ def _compile(
     directory.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=directory.parent, prefix="building-"))
     try:
-        for name, text in harness.items():
-            (work / name).write_text(text)
-        for name in source.includes:  # kernel.h has it all; the C library has its own of some
-            stub = work / "include" / name
-            stub.parent.mkdir(parents=True, exist_ok=True)
-            stub.touch()
-        (work / "include" / "linux").mkdir(parents=True, exist_ok=True)
-        shutil.copy(source.header, work / "include" / "linux" / "maple_tree.h")
-        shutil.copy(source.code, work / "maple_tree.c")
+        with named(work):
+            _fill(work, source, harness)
         around = around_code("maple_tree.c")
         for step in ([*around, "-c", main, "-o", "main.o"], ["main.o", "-o", _PROGRAM]):
             done = children.run([*compiler, *step], cwd=work)
@@ -205,7 +200,21 @@ def _compile(
             if not (directory / _PROGRAM).is_file():
                 raise
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        with held():
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _fill(work: Path, source: KernelSource, harness: dict[str, str]) -> None:
+    """Write the harness's files, the kernel's two and empty headers into a directory."""
+    for name, text in harness.items():
+        (work / name).write_text(text)
+    for name in source.includes:  # kernel.h has it all; the C library has its own of some
+        stub = work / "include" / name
+        stub.parent.mkdir(parents=True, exist_ok=True)
+        stub.touch()
+    (work / "include" / "linux").mkdir(parents=True, exist_ok=True)
+    shutil.copy(source.header, work / "include" / "linux" / "maple_tree.h")
+    shutil.copy(source.code, work / "maple_tree.c")
 
 
 def _complaint(source: KernelSource, stderr: str) -> str:

@@ -221,7 +221,7 @@ def _resume(path: Path | None, campaign: Campaign[Any]) -> None:
         campaign.next_seed = int(state["next_seed"])
         campaign.ahead = {int(seed) for seed in state.get("ahead", [])}
         campaign.earlier = [str(name) for name in state["differences"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         message = f"{path} can't be read: delete it, or give another folder with --out"
         raise InputError(message) from None
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from layout.host import children
+from layout.host.files import named
+from layout.host.signals import held
 from layout.memory.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -47,14 +49,17 @@ def source_tarball(package: str, cache: Path) -> Iterator[IO[bytes]]:
         with _opened(_download(package, work), package) as tarball:
             yield tarball
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        with held():
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _download(package: str, work: Path) -> Path:
     """The package's file, in a directory of its own."""
     for name in ("parts", "lists/partial", "cache/archives/partial"):
         (work / name).mkdir(parents=True)
-    (work / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {_mirror()} {SUITE} main\n")
+    listed = f"deb [signed-by={_KEYRING}] {_mirror()} {SUITE} main\n"
+    with named(work):
+        (work / "sources.list").write_text(listed)
     options = {
         "Dir::Etc::SourceList": work / "sources.list",
         "Dir::Etc::SourceParts": work / "parts",

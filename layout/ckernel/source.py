@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from layout.ckernel.debian import source_tarball
-from layout.host.files import write
+from layout.host.files import named, write
 from layout.memory.errors import InputError, UsageError
 from layout.memory.structs import DEFAULT_VERSION
 from layout.traces.operations import OPERATIONS
@@ -31,6 +31,8 @@ TARBALLS = Path("/usr/src")
 CODE = "lib/maple_tree.c"
 HEADER = "include/linux/maple_tree.h"
 _MAKEFILE = "Makefile"
+_LARGEST = 1 << 24
+"""Bytes of a file: the kernel's have 230,000."""
 
 _FEATURES = {
     "HAVE_EXPECTED_ENTRIES": r"\bmas_expected_entries\(",
@@ -171,13 +173,20 @@ def receive_source(files: Mapping[str, bytes], version: str, emulator: str) -> K
 
 
 def cache_directory() -> Path:
-    """Where unpacked sources and built programs are kept: in XDG_CACHE_HOME or ~/.cache."""
+    """Where unpacked sources and built programs are kept: in XDG_CACHE_HOME or ~/.cache.
+
+    Raises UsageError for a user without a home, such as one of a container.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "maple-layout"
+    try:
+        return Path(base).expanduser() / "maple-layout"
+    except RuntimeError:
+        message = "this user has no home directory: set XDG_CACHE_HOME to a directory"
+        raise UsageError(message) from None
 
 
 def _read(root: Path) -> KernelSource:
-    code, header = (root / CODE).read_bytes(), (root / HEADER).read_bytes()
+    code, header = (_contents(root / name) for name in (CODE, HEADER))
     text, body = header.decode(errors="replace"), code.decode(errors="replace")
     features = frozenset(
         name
@@ -195,11 +204,20 @@ def _read(root: Path) -> KernelSource:
     return KernelSource(root, _version(root), digest, features, frozenset(includes), emulator)
 
 
+def _contents(path: Path) -> bytes:
+    with named(path), path.open("rb") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        message = f"{path} has more than {_LARGEST >> 20} MiB: it is no source of the kernel's"
+        raise InputError(message)
+    return data
+
+
 def _version(root: Path) -> str:
     """The version that the top Makefile gives, or "of unknown version"."""
     try:
-        text = (root / _MAKEFILE).read_text(errors="replace")
-    except OSError:
+        text = _contents(root / _MAKEFILE).decode(errors="replace")
+    except (OSError, InputError):
         return "of unknown version"
     names = ("VERSION", "PATCHLEVEL", "SUBLEVEL")
     found = [re.search(rf"^{name} *= *(\d+)", text, re.MULTILINE) for name in names]
@@ -234,7 +252,7 @@ def _unpacked(deb: str, *, download: bool) -> Path:
         raise UsageError(message)
     found = tarball.stat()
     identity = f"{found.st_size} {found.st_mtime_ns}"
-    if not whole or not stamp.is_file() or stamp.read_text() != identity:
+    if not whole or not stamp.is_file() or stamp.read_bytes() != identity.encode():
         with tarball.open("rb") as stream:
             _unpack(stream, str(tarball), target)
         write(stamp, identity)

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     setting = Setting(machines[0], defects_of(args), version or version_of(args), limit)
     wanted_condition = condition(args.until, setting, lambda: _built(args, machines[0]))
     if args.output is not None:
-        check(args.output)
+        check(args.output, inputs=[args.trace])
     text = read_trace(args.trace)
     wanted = list(operations(text, machines[0]))
     with Progress(args.until, len(wanted), "operations") as progress:

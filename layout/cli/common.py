@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.host import streams
-from layout.host.streams import note
+from layout.host.streams import LONGEST_WORD, cut, note, printable
+from layout.host.streams import tell as tell  # noqa: PLC0414 - the verbs have it from here
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ PATHS = FILES | FOLDERS
 _BAD_USAGE = 2
 _LARGEST_LOCK = 256
 _LONGEST_USAGE = 400
-_LONGEST_NOTE = 2000
-_LONGEST_WORD = 300
 _WATCHED_LIMIT = 1 << 14
 """What a line may ask for where each access is looked at: 1 ms an entry, 500 times as long."""
 
@@ -46,10 +45,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and end with exit code 2."""
-        text = " ".join(map(_cut, message.split()))
+        text = " ".join(map(cut, message.split()))
         if len(text) > _LONGEST_USAGE:
             text = f"{text[:_LONGEST_USAGE]}..."
-        text = "".join(map(_printable, text))
+        text = "".join(map(printable, text))
         note(f"{self.prog}: {text}: see {self.prog} --help")
         self.exit(_BAD_USAGE)
 
@@ -64,7 +63,7 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         known = [str(each) for each in action.choices or ()]
         if known and value not in known:
-            message = f"{_cut(str(value))!r} is none of {', '.join(known)}"
+            message = f"{cut(str(value))!r} is none of {', '.join(known)}"
             raise argparse.ArgumentError(action, f"{message}{meant(str(value), known)}")
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
@@ -79,7 +78,7 @@ class Parser(argparse.ArgumentParser):
 
 def meant(word: str, known: Iterable[str]) -> str:
     """The words that one which is wrong may stand for, as the end of a message; may be empty."""
-    close = get_close_matches(word[:_LONGEST_WORD].lower(), known, 1)
+    close = get_close_matches(word[:LONGEST_WORD].lower(), known, 1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
@@ -327,25 +326,6 @@ def refuse(args: argparse.Namespace, names: Iterable[str], why: str) -> None:
     if given:
         message = f"--{given[0].replace('_', '-')} {why}: leave it out"
         raise UsageError(message)
-
-
-def tell(text: str) -> None:
-    """Print one line to stderr, whatever ``text`` holds."""
-    line = " ".join(map(_cut, " ".join(text.splitlines()).split(" ")))
-    if len(line) > _LONGEST_NOTE:
-        line = f"{line[:_LONGEST_NOTE]}..."
-    note(f"maple-layout: {''.join(map(_printable, line))}")
-
-
-def _cut(word: str) -> str:
-    """A word, or the beginning of a very long one."""
-    return word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}..."
-
-
-def _printable(char: str) -> str:
-    """A character, or an escape for one that would drive a terminal."""
-    control = char < " " or "\x7f" <= char < "\xa0"
-    return f"\\x{ord(char):02x}" if control and char != "\t" else char
 
 
 def wants_colour() -> bool:

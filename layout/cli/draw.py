@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(message)
     to_stdout = args.output in {None, "-"}
     if not to_stdout:
-        check(args.output)
+        check(args.output, inputs=[args.input])
     image = open_image(args)
     found = scene(image)
     if args.node is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 _BUG = 70
 """EX_SOFTWARE of sysexits.h."""
@@ -14,12 +15,27 @@ def start() -> int:
 
     streams.open_missing()
     try:
+        try:
+            return _command()
+        finally:
+            signals.deafen()
+    except (KeyboardInterrupt, signals.Stopped) as stop:
+        # came before main() looked for it or after; another will raise nothing
+        streams.drop_stdout()
+        return 128 + (stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT)
+    finally:
+        if files := sys.modules.get("layout.host.files"):
+            files.remove_begun()
+
+
+def _command() -> int:
+    from layout.host import signals, streams
+
+    try:
         signals.listen()
         from layout.cli.main import main
 
         return main()
-    except (KeyboardInterrupt, signals.Stopped) as stop:  # came before main() looked for it
-        return 128 + (stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT)
     except Exception as error:
         import os
 
@@ -28,8 +44,6 @@ def start() -> int:
         streams.drop_stdout()
         streams.note(f"maple-layout: {_confessed(error)}")
         return _BUG
-    finally:
-        signals.deafen()
 
 
 def _confessed(error: Exception) -> str:

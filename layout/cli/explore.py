@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from layout.traces.source import TraceText
 
     if args.output != "-":
-        check(args.output)
+        check(args.output, inputs=[args.input])
     trace = TraceText.open(args.input) if args.base is None else None
     recording = _image(args) if trace is None else _trace(args, trace)
     html = page(recording)

@@ -45,6 +45,6 @@ def run(args: argparse.Namespace) -> int:
     """Write the files and print the commands."""
     from layout.formats.export import export
 
-    for command in export(open_image(args), args.format, Path(args.output)):
+    for command in export(open_image(args), args.format, Path(args.output), args.input):
         print(command)
     return 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layout.cli.common import a_file
 from layout.host.files import Output, check
-from layout.host.streams import note
+from layout.host.streams import note, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -28,10 +28,9 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
 
 
 def ready(args: argparse.Namespace) -> None:
-    """Make sure, before long work, that the files can be written. Raises OSError."""
-    for path in (args.junit, args.sarif):
-        if path is not None:
-            check(path)
+    """Make sure, before long work, that the files can be written. Raises OSError, UsageError."""
+    paths = [path for path in (args.junit, args.sarif) if path is not None]
+    check(*paths, inputs=[getattr(args, name, None) for name in ("trace", "input")])
 
 
 def tell_findings(args: argparse.Namespace, checked: Sequence[Checked]) -> None:
@@ -46,4 +45,4 @@ def tell_findings(args: argparse.Namespace, checked: Sequence[Checked]) -> None:
             files.write(args.sarif, sarif(found))
     if args.github:
         for finding in found:
-            note(github(finding))
+            note("".join(map(printable, github(finding))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arches
@@ -53,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.from_maps is not None and (args.pid is not None or args.maps is not None):
         message = "--from-maps starts from a file alone: leave out --pid and --maps"
         raise UsageError(message)
-    _check_output(args)
-    with Output() as files:
+    with Output(args.log, args.maps, args.from_maps) as files:
         if args.output != "-":
             files.open(args.output)  # what can't be written is told before the work
         return _record(args, arch, files)
@@ -89,15 +87,6 @@ def _text(path: str) -> str:
         message = f"{path}: this is no text: give a log of strace or /proc/PID/maps"
         raise InputError(message)
     return data.decode("utf-8", errors="replace")
-
-
-def _check_output(args: argparse.Namespace) -> None:
-    """Refuse to write over what is read. Raises UsageError."""
-    target = Path(args.output)
-    for path in (args.log, args.maps, args.from_maps):
-        if path is not None and target.is_file() and Path(path).exists() and target.samefile(path):
-            message = f"-o {args.output} is the input: choose another name for the trace"
-            raise UsageError(message)
 
 
 def _write(files: Output, path: str, lines: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from layout.formats.found import (
     FoundEnum,
     FoundMember,
     FoundStruct,
+    Steps,
     TypeInfo,
     array_of,
     function_pointer,
@@ -160,6 +161,7 @@ class _Reader:
         if depth > _MOST_DEEP:
             self.fail("structs nest without end")
         for i in range(of.vlen):
+            self.steps.take()
             name, number, offset = self.words(of.at + 12 * i, 3)
             bits = 0
             if of.flag:  # then the offset's high byte is the width of a bit field
@@ -204,8 +206,16 @@ class _Reader:
             return self.size(of.size, depth + 1)
         return 0 if of.kind in (0, _FWD, _FUNC, _FUNC_PROTO) else of.size
 
+    @cached_property
+    def steps(self) -> Steps:
+        return Steps(len(self.data))
+
     def spell(self, number: int, depth: int = 0) -> str:
         """A type as C spells it."""
+        return self.steps.take(self.spelled(number, depth))
+
+    def spelled(self, number: int, depth: int) -> str:
+        """The same; spell() counts."""
         of = self.types[number]
         if depth > _MOST_DEEP:
             self.fail(f"type {number} is made of itself")

@@ -13,6 +13,7 @@ from layout.formats.found import (
     FoundEnum,
     FoundMember,
     FoundStruct,
+    Steps,
     TypeInfo,
     array_of,
     function_pointer,
@@ -52,6 +53,9 @@ _QUALIFIERS = {
 _MOST_DEEP = 64
 """How deep types may nest: a cycle that C cannot have ends there."""
 
+_MOST_UNITS = 1 << 16
+"""A kernel has some thousand; each takes 1.5 KB and 70 us."""
+
 _PLUS_UCONST = 0x23
 
 _Found = TypeVar("_Found")
@@ -81,13 +85,15 @@ def _read(
     little = dwarf.config.little_endian
     info = TypeInfo(f"{source} (DWARF)", "little" if little else "big", word_size)
     wanted = needed | welcome
+    section = dwarf.debug_info_sec
+    steps = Steps(0 if section is None else section.size)
     for unit in _units(dwarf):
-        for die in unit.get_top_DIE().iter_children():
+        for die in _children(unit.get_top_DIE()):
             name = _text(die, "DW_AT_name")
             if name not in wanted or "DW_AT_declaration" in die.attributes:
                 continue
             if die.tag in _STRUCTS:
-                found = FoundStruct(_number(die, "DW_AT_byte_size"), tuple(_members(die, 0)))
+                found = FoundStruct(_number(die, "DW_AT_byte_size"), tuple(_members(die, 0, steps)))
                 _add(info.structs, name, found)
             elif die.tag == _ENUM:
                 _add(info.enums, name, _enum(die))
@@ -108,7 +114,10 @@ def _units(dwarf: DWARFInfo) -> Iterator[CompileUnit]:
     info = dwarf.debug_info_sec.stream
     likely: list[CompileUnit] = []
     later: list[CompileUnit] = []
-    for unit in dwarf.iter_CUs():
+    for number, unit in enumerate(dwarf.iter_CUs()):
+        if number >= _MOST_UNITS:
+            message = f"more than {_MOST_UNITS} units"
+            raise ValueError(message)
         info.seek(unit.cu_die_offset)
         start = info.read(_NAMED_WITHIN)
         (likely if any(sign in start for sign in signs) else later).append(unit)
@@ -136,6 +145,23 @@ def _add(found: dict[str, list[_Found]], name: str, one: _Found) -> None:
         same.append(one)
 
 
+def _children(of: DIE) -> Iterator[DIE]:
+    """The entries right below one. Raises ValueError where these come round in a circle.
+
+    An entry may say where the next one begins. pyelftools follows that, even back.
+    """
+    last = of.offset
+    for die in of.iter_children():
+        if die.offset <= last:
+            message = f"the entry at {last:#x} is followed by one at {die.offset:#x}"
+            raise ValueError(message)
+        last = die.offset
+        yield die
+        if die.has_children and "DW_AT_sibling" not in die.attributes:
+            for _ in _children(die):  # or pyelftools does so, without this check
+                pass
+
+
 def _text(die: DIE, attribute: str) -> str:
     value = die.attributes.get(attribute)
     return "" if value is None else bytes(value.value).decode(errors="replace")
@@ -151,28 +177,29 @@ def _target(die: DIE) -> DIE | None:
     return die.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in die.attributes else None
 
 
-def _members(of: DIE, base: int, depth: int = 0) -> Iterator[FoundMember]:
+def _members(of: DIE, base: int, steps: Steps, depth: int = 0) -> Iterator[FoundMember]:
     """The members of a struct or union at byte ``base``, unnamed ones taken apart."""
     if depth > _MOST_DEEP:
         raise ValueError("structs nest without end")
-    for die in of.iter_children():
+    for die in _children(of):
+        steps.take()
         if die.tag != "DW_TAG_member":
             continue
         name, kind = _text(die, "DW_AT_name"), _target(die)
         offset = base + _location(die)
         if not name and kind is not None and kind.tag in _STRUCTS:
-            yield from _members(kind, offset, depth + 1)
+            yield from _members(kind, offset, steps, depth + 1)
             continue
         size = _size(kind)
         bits = _bits(die, base, offset, size)
         if bits:  # the storage unit is not always told, the bits are
             offset = bits[0] // 8
-        yield FoundMember(name, offset, size, _spell(kind), bits)
+        yield FoundMember(name, offset, size, _spell(kind, steps), bits)
         while kind is not None and kind.tag == "DW_TAG_array_type":
             name += "[0]" * len(_counts(kind))
             kind = _target(kind)
         if kind is not None and kind.tag in _STRUCTS and not _text(kind, "DW_AT_name"):
-            for inner in _members(kind, offset, depth + 1):
+            for inner in _members(kind, offset, steps, depth + 1):
                 yield replace(inner, name=f"{name}.{inner.name}")
 
 
@@ -205,7 +232,7 @@ def _bits(die: DIE, base: int, offset: int, size: int) -> tuple[int, int] | None
 def _enum(die: DIE) -> FoundEnum:
     values = {
         _text(child, "DW_AT_name"): _number(child, "DW_AT_const_value")
-        for child in die.iter_children()
+        for child in _children(die)
         if child.tag == "DW_TAG_enumerator"
     }
     return FoundEnum(_number(die, "DW_AT_byte_size"), values)
@@ -215,7 +242,7 @@ def _counts(array: DIE) -> list[int]:
     """How many elements an array has in each dimension; 0 where C leaves it open."""
     return [
         _number(child, "DW_AT_count", _number(child, "DW_AT_upper_bound", -1) + 1)
-        for child in array.iter_children()
+        for child in _children(array)
         if child.tag == "DW_TAG_subrange_type"
     ]
 
@@ -237,15 +264,19 @@ def _size(die: DIE | None, depth: int = 0) -> int:
     return _number(die, "DW_AT_byte_size", missing)
 
 
-def _spell(die: DIE | None, depth: int = 0) -> str:
+def _spell(die: DIE | None, steps: Steps, depth: int = 0) -> str:
     """A type as C spells it."""
+    return steps.take(_spelled(die, steps, depth))
+
+
+def _spelled(die: DIE | None, steps: Steps, depth: int) -> str:
     if die is None:
         return "void"
     if depth > _MOST_DEEP:
         raise ValueError("a type is made of itself")
     if die.tag in _KEYWORDS:
         return f"{_KEYWORDS[die.tag]} {_text(die, 'DW_AT_name')}".strip()
-    target = _spell(_target(die), depth + 1)
+    target = _spell(_target(die), steps, depth + 1)
     if die.tag == "DW_TAG_pointer_type":
         return pointer_to(target)
     if die.tag == "DW_TAG_array_type":
@@ -254,8 +285,8 @@ def _spell(die: DIE | None, depth: int = 0) -> str:
         return target
     if die.tag == "DW_TAG_subroutine_type":
         parameters = [
-            _spell(_target(child), depth + 1)
-            for child in die.iter_children()
+            _spell(_target(child), steps, depth + 1)
+            for child in _children(die)
             if child.tag == "DW_TAG_formal_parameter"
         ]
         return function_pointer(target, parameters)

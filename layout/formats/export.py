@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from layout.memory.structs import Profile
 
 
-def export(image: Image, kind: str, path: Path) -> list[str]:
+def export(image: Image, kind: str, path: Path, *inputs: str) -> list[str]:
     """Write the image to ``path`` and files beside it; returns the commands that open it.
 
-    ``kind`` is one of FORMATS. Raises OSError; UsageError for an image that the format has no
-    room for.
+    ``kind`` is one of FORMATS. None of the ``inputs`` is written over. Raises OSError; UsageError
+    for an image that the format has no room for.
     """
-    with Output() as files:
+    with Output(*inputs) as files:
         return FORMATS[kind](image, path, files)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,7 +78,7 @@ def sarif(findings: Iterable[Finding]) -> bytes:
     rules: dict[str, dict[str, Any]] = {}
     for finding in findings:
         rules.setdefault(finding.rule, {"id": finding.rule})
-        place: dict[str, Any] = {"artifactLocation": {"uri": finding.file}}
+        place: dict[str, Any] = {"artifactLocation": {"uri": _uri(finding.file)}}
         if finding.line:
             place["region"] = {"startLine": finding.line}
         text = finding.message if not finding.detail else f"{finding.message}\n{finding.detail}"
@@ -99,6 +101,10 @@ def sarif(findings: Iterable[Finding]) -> bytes:
         "runs": [{"tool": {"driver": driver}, "results": results}],
     }
     return json.dumps(log, indent=1).encode() + b"\n"
+
+
+def _uri(path: str) -> str:
+    return quote(os.fsencode(path), safe="/,:@+=~")
 
 
 def github(finding: Finding) -> str:

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from typing import Literal
 
 _POINTER_TO_FUNCTION = "(*)"
+_FEW = 1 << 16
+"""Types that may be looked at in a file of any size."""
+_CHARACTERS = 6
+"""A name of 1 << _CHARACTERS characters counts as two types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,24 @@ class TypeInfo:
     word_size: int | None = None
     structs: dict[str, list[FoundStruct]] = field(default_factory=dict)
     enums: dict[str, list[FoundEnum]] = field(default_factory=dict)
+
+
+class Steps:
+    """How many types may be looked at in type information of so many bytes.
+
+    Damaged types may refer to each other so that the ways through them are without number.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._left = _FEW + size
+
+    def take(self, text: str = "") -> str:
+        """One step more, for a type whose name is ``text``; returns it. Raises ValueError."""
+        self._left -= 1 + (len(text) >> _CHARACTERS)
+        if self._left < 0:
+            message = "types refer to each other without end"
+            raise ValueError(message)
+        return text
 
 
 def pointer_to(target: str) -> str:

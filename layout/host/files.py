@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from layout.host.signals import held
+from layout.host.streams import tell
+from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -37,17 +39,22 @@ _LONG_NAME = 200
 _SHOWN = 40
 """How many characters of a name its temporary file has."""
 
+_begun: set[Path] = set()
+"""Temporary files that are neither in their places nor removed."""
+
 
 class Output:
     """Files of one command, to be used in ``with``: all take their places at its end.
 
     If the block ends with an exception none does, and what was there before stays. A pipe, a
     device or /dev/stdout is no file that could be replaced: it is written to at once.
-    With ``durable`` it is all on the disk then. Raises OSError, whose ``filename`` is the path
-    that was asked for.
+    With ``durable`` it is all on the disk then. ``inputs`` are what the command reads, None and
+    ``-`` among them: none of these is written over. Raises OSError, whose ``filename`` is the path
+    that was asked for; UsageError for an input, and for a file that would be written twice.
     """
 
-    def __init__(self, *, durable: bool = True) -> None:
+    def __init__(self, *inputs: str | None, durable: bool = True) -> None:
+        self._inputs = [Path(each) for each in inputs if each not in {None, "-"}]
         self._durable = durable
         self._open: list[_Part] = []
 
@@ -56,17 +63,32 @@ class Output:
 
     def open(self, path: str | os.PathLike[str]) -> IO[bytes]:
         """Begin the file that will lie at ``path``."""
+        with named(path):
+            self._refuse_inputs(Path(path))
         with held():
             part = _Part(Path(path))
             self._open.append(part)
+        if part.name is not None and any(part.target == each.target for each in self._open[:-1]):
+            raise UsageError(_twice(part.path))
         return part.file
 
     @contextlib.contextmanager
     def writing(self, path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         """The file that open() has begun, or begins now: to be written to in ``with``."""
-        begun = next((part.file for part in self._open if part.path == Path(path)), None)
+        part = next((part for part in self._open if part.path == Path(path)), None)
+        if part is not None and part.written:
+            raise UsageError(_twice(part.path))
         with named(path):
-            yield begun or self.open(path)
+            file = self.open(path) if part is None else part.file
+            part = part or self._open[-1]
+            part.written = part.name is not None
+            yield file
+
+    def _refuse_inputs(self, path: Path) -> None:
+        for each in self._inputs:
+            if path.is_file() and each.exists() and path.samefile(each):
+                message = f"{path} is the input: choose another name for the output"
+                raise UsageError(message)
 
     def write(self, path: str | os.PathLike[str], data: bytes | str) -> None:
         """Write a whole file; text is UTF-8, with escapes for what no text can hold."""
@@ -85,8 +107,13 @@ class Output:
             if kind is None:
                 self._finish()
         finally:
+            self.drop()
+
+    def drop(self) -> None:
+        """Remove what has not taken its place."""
+        with held():
             for part in self._open:
-                part.drop()
+                part.drop()  # which raises nothing, so that all are tried
 
     def _finish(self) -> None:
         for part in self._open[::-1]:  # the first is the newest: gdb warns of older cores
@@ -114,17 +141,35 @@ class Output:
             for part in moves:
                 part.place()
             listed.unlink(missing_ok=True)
+        except OSError:  # of the moment, or else the list tells what is left to do
+            with contextlib.suppress(OSError):
+                settle(first.target)
+            if listed.exists():
+                raise
         finally:
             for part in moves:
-                part.name = None  # after an error the list tells what is left to do
+                if part.name is not None:
+                    _begun.discard(part.name)
+                part.name = None
 
 
-def check(path: str | os.PathLike[str]) -> None:
-    """Make sure, before long work, that a file can be written there. Raises OSError."""
-    place = Path(path)
-    if not (_is_stream(place) or place.is_fifo() or place.is_char_device()):
-        with held():
-            _Part(place).drop()
+def _twice(path: Path) -> str:
+    return f"{path} would be written twice: choose another name for one of the two"
+
+
+def check(*paths: str | os.PathLike[str], inputs: Iterable[str | None] = ()) -> None:
+    """Make sure, before long work, that files can be written there.
+
+    Raises OSError and UsageError, as Output does for these ``inputs``.
+    """
+    files = Output(*inputs)
+    with held():
+        try:
+            for place in map(Path, paths):
+                if not (_is_stream(place) or place.is_fifo() or place.is_char_device()):
+                    files.open(place)
+        finally:
+            files.drop()
 
 
 def write(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -152,12 +197,19 @@ def settle(path: str | os.PathLike[str]) -> None:
                 listed.unlink(missing_ok=True)
 
 
+def remove_begun() -> None:
+    """Remove what a signal left, that came between two steps. No file may be written any more."""
+    for part in tuple(_begun):
+        _remove(part)
+
+
 class _Part:
     """A file on its way: ``name`` is where it lies meanwhile, None if it is written in place."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name: Path | None = None
+        self.written = False
         with named(path):
             if not os.fspath(path) or path.name in {"", "..", "."}:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -175,9 +227,10 @@ class _Part:
             except BaseException:
                 with contextlib.suppress(OSError):
                     os.close(handle)
-                Path(temporary).unlink(missing_ok=True)
+                _remove(Path(temporary))
                 raise
             self.name = Path(temporary)
+            _begun.add(self.name)
 
     def close(self, *, durable: bool) -> None:
         with named(self.path):
@@ -204,16 +257,30 @@ class _Part:
         assert self.name is not None
         with named(self.path):
             self.name.replace(self.target)
+            _begun.discard(self.name)
             self.name = None
         _sync_folder(self.target.parent)
 
     def drop(self) -> None:
-        """Remove what has not taken its place."""
+        """Remove what has not taken its place, or say that it stays."""
         with contextlib.suppress(OSError):
             self.file.close()
         if self.name is not None:
-            self.name.unlink(missing_ok=True)
+            _remove(self.name)
             self.name = None
+
+
+def _remove(part: Path) -> None:
+    """Remove a temporary file; what has gone wrong before it is what the command ends with."""
+    for last in (False, True):  # an error of the moment is not there the second time
+        try:
+            part.unlink(missing_ok=True)
+        except OSError as error:
+            if last:
+                tell(f"{part} stays: {error.strerror}: remove it")
+        else:
+            break
+    _begun.discard(part)
 
 
 def _resolved(path: Path) -> Path:
@@ -290,7 +357,7 @@ def _write_list(listed: Path, steps: list[tuple[Path | None, Path]]) -> None:
             _sync(file.fileno())
         part.replace(listed)
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
     _sync_folder(listed.parent)
 
 

@@ -27,6 +27,7 @@ class _State:
     """How many blocks hold signals."""
     waiting: int | None = None
     came = 0
+    deaf = False
 
 
 class Stopped(BaseException):
@@ -42,6 +43,7 @@ def listen() -> None:
 
     A signal that the caller has ignored, as nohup does, stays ignored. Only in the main thread.
     """
+    _State.deaf = False
     for number in _STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _came)
@@ -55,9 +57,11 @@ def end_with_parent() -> None:
 
 
 def deafen() -> None:
-    """From here on nothing stops the command: it ends by itself, within moments."""
-    for number in _STOPPING:
-        signal.signal(number, signal.SIG_IGN)
+    """From here on nothing stops the command: it ends by itself, within moments.
+
+    The handlers stay: a signal that comes while one is taken away is an error that Python prints.
+    """
+    _State.deaf = True
 
 
 @contextmanager
@@ -83,7 +87,7 @@ def _came(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a han
     _State.came += 1
     if _State.came >= _IMPATIENT:
         os._exit(128 + number)
-    if _State.came > 1:
+    if _State.came > 1 or _State.deaf:
         return  # it is ending already
     if _State.depth:
         _State.waiting = number

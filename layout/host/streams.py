@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _ERRORS = "maple-layout"
 _NARROWEST = 20
 """Columns of a table at least, whatever a terminal or COLUMNS says."""
+_LONGEST_NOTE = 2000
+LONGEST_WORD = 300
+"""Characters of one word in a note."""
 
 
 def open_missing() -> None:
@@ -70,6 +73,25 @@ def note(text: str, end: str = "\n") -> None:
     """Text to stderr; a note that nobody can read is no reason to fail."""
     with contextlib.suppress(OSError, ValueError):
         print(text, end=end, file=sys.stderr, flush=True)
+
+
+def tell(text: str) -> None:
+    """Print one line to stderr, whatever ``text`` holds."""
+    line = " ".join(map(cut, " ".join(text.splitlines()).split(" ")))
+    if len(line) > _LONGEST_NOTE:
+        line = f"{line[:_LONGEST_NOTE]}..."
+    note(f"maple-layout: {''.join(map(printable, line))}")
+
+
+def cut(word: str) -> str:
+    """A word, or the beginning of a very long one."""
+    return word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}..."
+
+
+def printable(char: str) -> str:
+    """A character, or an escape for one that would drive a terminal."""
+    control = char < " " or "\x7f" <= char < "\xa0"
+    return f"\\x{ord(char):02x}" if control and char != "\t" else char
 
 
 def console(**options: Any) -> Console:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from layout.traces.trace import Operation
 
 SUFFIX = ".trace"
+_OURS = re.compile(r"[0-9a-f]{12}\.trace")
 
 _WIDE, _NARROW = (1 << 64) - 1, (1 << 32) - 1
 _NEAR = 1 << 30
@@ -45,6 +47,9 @@ def read_corpus(folder: Path) -> dict[str, list[Operation]]:
     """The traces of a folder by name, in alphabetical order. Raises InputError, OSError."""
     found = {}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
+        if not path.is_file():  # reading a pipe would wait for ever
+            message = f"{path} is no file: take it out of the corpus"
+            raise InputError(message)
         try:
             found[path.name.removesuffix(SUFFIX)] = operations_of(path.read_text())
         except UnicodeDecodeError:
@@ -67,14 +72,17 @@ def text_of(operations: Iterable[Operation]) -> str:
 
 
 def write_corpus(folder: Path, texts: Iterable[str]) -> int:
-    """Make the folder's traces be these and no others; how many they are. Raises OSError."""
+    """Make the folder's traces be these and no others; how many they are. Raises OSError.
+
+    What is not named as a corpus names its traces stays: somebody has put it there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {f"{name_of(text)}{SUFFIX}": text for text in texts}
     for name, text in wanted.items():
         if not (folder / name).exists():
             write(folder / name, text)
     for path in folder.glob(f"*{SUFFIX}"):
-        if path.name not in wanted:
+        if path.name not in wanted and _OURS.fullmatch(path.name):
             path.unlink()
     return len(wanted)
 

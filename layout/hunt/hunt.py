@@ -22,6 +22,7 @@ from layout.ckernel.coverage import coverage, forget
 from layout.ckernel.execute import run
 from layout.ckernel.fuzz import Options
 from layout.ckernel.generate import generate
+from layout.host.files import named
 from layout.hunt.corpus import operations_of, read_corpus, text_of, write_corpus
 from layout.hunt.guided import LONGEST, merge, search, tidy
 from layout.hunt.replay import Replay, replay
@@ -147,7 +148,8 @@ def _guided(
         pool.mkdir()
         texts = [text_of(operations) for operations in known.values()]
         for number, text in enumerate([*texts, *_seeds(source), *_generated(source, plan.seed)]):
-            (pool / f"{number:06}").write_text(text[:LONGEST])
+            with named(pool):
+                (pool / f"{number:06}").write_text(text[:LONGEST])
         history = search(
             built, pool, seconds=plan.seconds, jobs=plan.jobs, seed=plan.seed, progress=progress
         )

@@ -19,7 +19,7 @@ from layout.images.decode import decode
 from layout.images.foreign import FLATTENED, KDUMP, foreign
 from layout.images.image import Image
 from layout.images.mapped import MappedArena
-from layout.images.packed import as_file
+from layout.images.packed import as_file, temporary
 from layout.images.treestruct import Known, find_struct
 from layout.memory.errors import InputError, UsageError
 from layout.memory.node import NodeMemory
@@ -101,9 +101,9 @@ def dump_file(data: Bytes, source: str) -> int:
     machine = bytes(data[at + 4 * _NAME : at + 5 * _NAME]).rstrip(b"\0")
     empty = not any(data[at : at + 4 * _NAME])
     if data[start : start + len(KDUMP[0])] != KDUMP[0] or not empty or machine not in _QEMU:
-        return as_file(data)
+        return as_file(data, source)
     names = (b"Linux", b"(none)", b"6.12.0", b"#1", _QEMU[machine], b"(none)")
-    with tempfile.TemporaryFile() as file:
+    with temporary(source, "for a copy"), tempfile.TemporaryFile() as file:
         progress = Progress(f"copying {source}", len(data))
         for place in range(0, len(data), _PIECE):
             file.write(data[place : place + _PIECE])

@@ -66,12 +66,12 @@ def _mapped(number: int) -> memoryview:
     return memoryview(mapped)
 
 
-def as_file(data: Bytes) -> int:
-    """A descriptor of a file with these bytes, for libraries that want one. Raises OSError."""
+def as_file(data: Bytes, source: str) -> int:
+    """A descriptor of a file with these bytes, for libraries that want one. Raises InputError."""
     mapped = data.obj if isinstance(data, memoryview) else None
     if isinstance(mapped, MappedFile) and len(data) == len(mapped):
         return os.dup(mapped.descriptor)
-    with tempfile.TemporaryFile() as file:
+    with temporary(source, "for a copy"), tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
         return os.dup(file.fileno())
@@ -193,14 +193,14 @@ def _too_large(source: str, limit: int) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _temporary(source: str) -> Iterator[None]:
+def temporary(source: str, what: str = "once it is unpacked") -> Iterator[None]:
     """Work on the temporary file for ``source``. An error is about that, not about ``source``."""
     try:
         yield
     except OSError as error:
         folder = tempfile.gettempdir() if tempfile.tempdir else "the temporary directory"
         message = (
-            f"{source} has no room in {folder} once it is unpacked ({error.strerror or error}): "
+            f"{source} has no room in {folder} {what} ({error.strerror or error}): "
             "set TMPDIR to a place with more"
         )
         raise InputError(message) from None
@@ -224,10 +224,10 @@ class _Output:
             self._data += data
             if len(self._data) <= IN_MEMORY:
                 return
-            with _temporary(self._source):
+            with temporary(self._source):
                 self._file = cast("BinaryIO", tempfile.TemporaryFile("w+b"))  # noqa: SIM115
             data, self._data = bytes(self._data), bytearray()
-        with _temporary(self._source):
+        with temporary(self._source):
             for at in range(0, len(data), _PAGE):
                 piece = data[at : at + _PAGE]
                 if piece.count(0) == len(piece):
@@ -239,7 +239,7 @@ class _Output:
         """All that was written."""
         if self._file is None:
             return bytes(self._data)
-        with self._file as file, _temporary(self._source):
+        with self._file as file, temporary(self._source):
             file.truncate(self.size)
             file.flush()
             return _mapped(file.fileno())

@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import importlib
 import json
 import math
 import os
+import pkgutil
 import random
 import shutil
 import signal
@@ -28,13 +30,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hostile_inputs import KINDS, unit
-from hostile_process import Folder, carried_out, may_mount, place_of
-from hostile_rules import wrong, wrong_files, wrong_here
+from hostile_inputs import KINDS as MADE
+from hostile_inputs import unit
+from hostile_odd import FREE
+from hostile_odd import KINDS as ODD
+from hostile_process import PIPE, Folder, carried_out, may_mount, ordinary_user_reads_code, place_of
+from hostile_rules import left_and_told, left_over, wrong, wrong_files, wrong_here
 
+import layout
+from layout.cli.main import main
 from layout.host.files import settle
 
 OLD = b"what was there before"
+SEVERAL = ("out", "out.json", "out.core")
+"""Files of which some are written over."""
+KINDS = {**MADE, **ODD}
+FREE = FREE | {"options", "reader"}
+"""Kinds whose files lie where their words say: of these only what is left is looked at."""
 
 
 @dataclass
@@ -48,12 +60,13 @@ class Tally:
     largest: tuple[int, str] = (0, "")
 
 
-def after_a_kill(folder):
-    """What the next command does first, and what a kill may leave."""
+def after_a_kill(folder, names=None):
+    """What the next command does first, and what a kill may leave: ``names`` or any."""
     with contextlib.suppress(OSError):
         settle(folder.output)
     for left in folder.got.glob(".*.part"):
-        left.unlink()
+        if names is None or left.name in names:
+            left.unlink()
 
 
 class Campaign:
@@ -62,44 +75,76 @@ class Campaign:
     def __init__(self, top, tally, keep=None):
         self.folder, self.tally, self.keep = Folder(top), tally, keep
         self.mounts = may_mount()
+        if os.geteuid() == 0 and not ordinary_user_reads_code():
+            told = "others may not read the interpreter: the ordinary user may read all files"
+            print(told, file=sys.stderr)
 
     def case(self, kind, seed):
         """Carry out one case, perhaps in other surroundings, too; returns what broke a rule."""
-        r = random.Random(f"{kind} {seed}")
+        r, words = self._made(kind, seed)
         folder = self.folder
-        folder.clear()
-        words = KINDS[kind](r, folder.input, folder.output)
-        if r.random() < 0.05 and folder.input.exists():  # a name that is no text
-            folder.input.rename(folder.put / "i\udcffn\n\u2603")
-            words = [word.replace("/put/in", "/put/i\udcffn\n\u2603") for word in words]
-            folder.input.write_bytes(b"")
-        if r.random() < 0.02:
-            unit(r, folder.put)
-        old = OLD if r.random() < 0.5 else None
-        folder.old(old)
+        old = dict.fromkeys(SEVERAL if kind == "export" else ["out"], OLD)
+        old = old if r.random() < 0.5 else {}
+        there = set(folder.files())
+        if kind not in FREE:
+            folder.old(old)
         plain = carried_out(words, folder, None, kind)
         self._count(kind, seed, plain)
         broken = wrong(plain) or self._follow(kind, words, plain)
-        if kind not in {"options", "reader"}:  # these write where the words say
+        if kind in FREE:
+            broken = broken or left_over(plain, there)
+        else:
             broken = broken or wrong_files(plain, plain, old)
-        if broken or r.random() > 0.33 or kind in {"options", "reader"}:
+        if broken or r.random() > 0.33:
             return broken
         place = place_of(r, plain.wall, mounts=self.mounts)
-        folder.old(old)
+        if folder.stdin and place.name == "no stdin":
+            return ""
         self.tally.places[place.name] += 1
+        if kind in FREE:
+            self._made(kind, seed)
+            here = carried_out(words, folder, place, kind)
+            killed = place.name in {"killed", "disk gone"}
+            broken = wrong(here, place) or ("" if killed else left_over(here, there))
+            return f"in the place '{place.name}': {broken}" if broken else ""
+        folder.old(old)
         here = carried_out(words, folder, place, kind)
         if place.name == "killed" and here.code == -signal.SIGKILL:
             after_a_kill(folder)
             here.files = folder.files()
+        elif place.name == "disk gone":
+            after_a_kill(folder, left_and_told(here))
+            here.files = folder.files()
         broken = wrong_here(here, plain, old, place)
         return f"in the place '{place.name}': {broken}" if broken else ""
+
+    def _made(self, kind, seed):
+        """Make the files of a case; the numbers that come next, and the words of its command."""
+        r = random.Random(f"{kind} {seed}")
+        folder = self.folder
+        folder.clear()
+        words = KINDS[kind](r, folder.input, folder.output)
+        if not folder.input.is_file():
+            return r, words
+        how = r.random()
+        if how < 0.05:  # a name that is no text
+            folder.input.rename(folder.put / "i\udcffn\n\u2603")
+            words = [word.replace("/put/in", "/put/i\udcffn\n\u2603") for word in words]
+            folder.input.write_bytes(b"")
+        elif how < 0.15:
+            small = folder.input.stat().st_size < PIPE
+            folder.stdin = r.choice(("pipe", "file")) if small else "file"
+            words = ["-" if word == str(folder.input) else word for word in words]
+        if r.random() < 0.02:
+            unit(r, folder.put)
+        return r, words
 
     def _follow(self, kind, words, plain):
         """What was written is fit to be read again."""
         folder = self.folder
         if plain.code or not words or not folder.output.is_file():
             return ""
-        if words[0] == "record" and kind != "options":
+        if words[0] == "record" and kind not in FREE:
             again = carried_out(["run", str(folder.output)], folder)
             if again.code or b'"fault"' in again.out:
                 return f"its trace does not run: exit code {again.code}, {again.err[:300]!r}"
@@ -130,8 +175,13 @@ def warm_up(folder):
     os.dup2(null, 1)
     os.dup2(null, 2)
     try:
-        from layout.cli.main import main
-
+        for found in pkgutil.walk_packages(layout.__path__, "layout."):
+            name = found.name
+            if name.startswith("layout.testing.") and "conformance" not in name:
+                continue  # no command needs it
+            with contextlib.suppress(ImportError):  # what is optional
+                if not name.endswith("__main__"):
+                    importlib.import_module(name)
         for kind, make in KINDS.items():
             for seed in range(3 if kind != "reader" else 0):
                 folder.clear()
@@ -176,6 +226,7 @@ def command():
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where files of findings go")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # which ends it with its counts
     start = time.monotonic()
     tally = campaign(args.kind.split(","), args.seed, args.cases, args.seconds, args.keep)
     summary = {

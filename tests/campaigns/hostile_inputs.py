@@ -69,7 +69,7 @@ def trace(r):
     """A trace: a tree that is built, then lines of any kind."""
     start = ["init 0", "init 1", "init 2", "init 3", f"init {number(r):x}"]
     found = [r.choice(start[: 5 if r.random() < 0.05 else 4])]
-    count, step = r.choice((0, 20, 300)), r.choice((1, 0x10, 0x1000))
+    count, step = r.choice((0, 20, 20, 300)), r.choice((1, 0x10, 0x1000))
     found += [f"store {i * step:x} {i * step + step - 1:x} 3001" for i in range(count)]
     state = [0, 0x10, step * count]
     if r.random() < 0.95:
@@ -213,7 +213,8 @@ def _strace(r, path, out):
     name = r.choice(("perl.log", "shell.log.xz", "stress4f.log.xz", "python3-threads.log.xz",
                      "bash-ls.log", "fixed-calls.log.xz"))  # fmt: skip
     text = seed(f"strace/{name}")
-    path.write_bytes(words(r, lines(r, text)) if r.random() < 0.5 else lines(r, text, 400))
+    found = lines(r, text, r.choice((60, 60, 60, 60, 400)))
+    path.write_bytes(words(r, found) if r.random() < 0.5 else found)
     return _recorded(r, path, out)
 
 
@@ -238,12 +239,12 @@ def _json(r, path, out):
         ("s390x-6.12.95-sleep", "s390x-6.1.0-sleep", "x86_64-6.12.117-mt_plain200",
          "sparc64-6.12.117-mt_empty", "x86_64-6.12.117-mt_one_at_0")
     )  # fmt: skip
-    text = seed(f"captures/{source}.json") if r.random() < 0.7 else _dump(r.choice(_MACHINES))
+    text = seed(f"captures/{source}.json") if r.random() < 0.7 else _dump(r.choice(MACHINES))
     path.write_bytes(document(r, text) if r.random() < 0.7 else damaged(r, text))
     return looked_at(r, r.choice(LOOKS), path, out)
 
 
-_MACHINES = ("x86_64", "s390x", "i386", "hppa", "powerpc64le")
+MACHINES = ("x86_64", "s390x", "i386", "hppa", "powerpc64le")
 
 
 @cache
@@ -271,7 +272,7 @@ def _core(r, path, out):
     big = ("memory/x86_64-6.12.117.elf.xz", "memory/s390x-6.12.95.elf-vmcoreinfo.xz",
            "memory/x86_64-6.12.117.elf-paging.xz")  # fmt: skip
     if r.random() < 0.8:
-        data = built(r.choice(_MACHINES), "elf")["in"]
+        data = built(r.choice(MACHINES), "elf")["in"]
     else:
         data = large(r.choice(big))[: 1 << 20]
     path.write_bytes(r.choice((sections, sections, fields, damaged))(r, data))
@@ -292,7 +293,7 @@ def large(name):
 
 def _raw(r, path, out):
     """Raw memory and the JSON beside it, one of them damaged."""
-    files = built(r.choice(_MACHINES), "raw")
+    files = built(r.choice(MACHINES), "raw")
     data, text = files["in"], files["in.json"]
     if r.random() < 0.4:
         data = r.choice((damaged, fields))(r, data)
@@ -303,15 +304,16 @@ def _raw(r, path, out):
     beside.write_bytes(text)
     if r.random() < 0.3:
         base = r.choice(("0", "fffff0000", "ffffffffffffff00", "1000000000", "x"))
-        machine = ["--arch", r.choice(_MACHINES), "--base", base]
+        machine = ["--arch", r.choice(MACHINES), "--base", base]
         return [*looked_at(r, r.choice(("scan", "decode", "dump")), path, out), *machine]
     return looked_at(r, r.choice(LOOKS), beside, out)
 
 
 def _paste(r, path, out):
     text = seed(f"paste/{r.choice(sorted(p.name for p in (FIXTURES / 'paste').iterdir()))}")
-    path.write_bytes(words(r, text) if r.random() < 0.4 else lines(r, text))
-    more = ["--arch", r.choice(("x86_64", "s390x", "i386"))] if r.random() < 0.5 else []
+    path.write_bytes(r.choice((words, words, damaged, lines))(r, text))
+    machine = r.choice(("x86_64", "x86_64", "x86_64", "s390x", "i386"))
+    more = ["--arch", machine] if r.random() < 0.8 else []
     if r.random() < 0.1:
         more += ["--base", f"{number(r):x}"]
     return [*looked_at(r, r.choice(LOOKS), path, out), *more]
@@ -321,6 +323,15 @@ def _paste(r, path, out):
 def bomb(what):
     """A few bytes that are many."""
     return lzma.compress({"lines": b"#\n" * (1 << 24), "zeros": bytes(1 << 26)}[what])
+
+
+def _xz(data):
+    return lzma.compress(data, preset=0)  # the usual one fills 90 MB with zeros first
+
+
+@cache
+def _zeros_packed(size):
+    return zlib.compress(bytes(size), 9)
 
 
 def _packed(r, path, out):
@@ -333,7 +344,7 @@ def _packed(r, path, out):
         data = make(r)
         data = damaged(r, data) if r.random() < 0.3 else data
         for _ in range(r.choice((1, 1, 1, 2))):
-            data = r.choice((lzma.compress, gzip.compress, bz2.compress, zlib.compress))(data)
+            data = r.choice((_xz, gzip.compress, bz2.compress, zlib.compress))(data)
             data = data * r.choice((1, 1, 1, 3)) if len(data) < 1 << 20 else data
         data = damaged(r, data) if r.random() < 0.6 else data
     path.write_bytes(data)
@@ -357,10 +368,11 @@ def types_packed(r, data):
         label = data[name_at + name :].split(b"\0")[0]
         if not label.startswith(b".debug") or r.random() < 0.2:
             continue
-        real = data[offset : offset + size]
+        packed = zlib.compress(data[offset : offset + size], 1)
         if r.random() < 0.1:
-            real = bytes(1 << r.choice((20, 24, 27)))
-        claimed = r.choice((len(real), len(real), len(real), number(r), 1 << 40))
+            size = 1 << r.choice((20, 24, 27))
+            packed = _zeros_packed(size)
+        claimed = r.choice((size, size, size, number(r), 1 << 40))
         sizes = (1, 0, claimed, 1) if wide else (1, claimed & 0xFFFFFFFF, 1)
         head = struct.pack(order + ("IIQQ" if wide else "III"), *sizes)
         flags |= 0x800
@@ -370,7 +382,7 @@ def types_packed(r, data):
             labels += b".z" + label[1:] + b"\0"
         if r.random() < 0.05:
             kind = 8  # SHT_NOBITS
-        body = head + zlib.compress(real, 9)
+        body = head + packed
         struct.pack_into(form, new, at, name, kind, flags, address, len(new), len(body))
         new += body
     at = shoff + names * step + (24 if wide else 16)
@@ -410,7 +422,7 @@ WORDS = (
 def _options(r, path, out):
     """What somebody may type behind any verb."""
     path.write_bytes(trace(r))
-    verbs = [verb for verb in VERBS if verb not in {"kernel", "conformance"}]
+    verbs = [verb for verb in VERBS if verb not in {"kernel", "conformance", "hunt"}]
     found = [r.choice([*verbs, *verbs, "nonsense", ""])]
     for _ in range(r.randrange(6)):
         found += [r.choice(OPTIONS)] * (r.random() < 0.7)

@@ -21,12 +21,18 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import layout
+from layout.cli.entry import start
+
 SECONDS = 20
 """What a case may take, in seconds of processor time."""
 HANGS = 600
 """And in seconds of any time, on a busy machine: it waits for what never comes."""
 MEGABYTES = 700
 """What it may need, with the 100 that the campaign has itself."""
+
+PIPE = 1 << 16
+"""Bytes that a pipe holds."""
 
 NOBODY = 65534
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -57,6 +63,7 @@ class Outcome:
     megabytes: int
     hung: bool
     kind: str
+    words: list[str]
     files: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -66,12 +73,16 @@ class Folder:
 
     top: Path
 
+    stdin: str = ""
+    """What the input is to a command, if it is its stdin: a pipe or a file."""
+
     def __post_init__(self):
         self.put, self.got, self.tmp = (self.top / name for name in ("put", "got", "tmp"))
         self.input, self.output = self.put / "in", self.got / "out"
 
     def clear(self):
         """Empty it."""
+        self.stdin = ""
         for each in (self.put, self.got, self.tmp):
             if each.exists():
                 each.chmod(0o777)
@@ -87,12 +98,12 @@ class Folder:
             if each.is_file()
         }
 
-    def old(self, content):
-        """Let the output be as it was before a case: ``content``, or not there."""
+    def old(self, files):
+        """Let the output be as it was before a case: these files by name, and no others."""
         for each in self.got.iterdir():
             shutil.rmtree(each) if each.is_dir() else each.unlink()
-        if content is not None:
-            self.output.write_bytes(content)
+        for name, content in files.items():
+            (self.got / name).write_bytes(content)
 
 
 def carried_out(words, folder, place=None, kind="trace"):
@@ -101,6 +112,8 @@ def carried_out(words, folder, place=None, kind="trace"):
     with around, (folder.top / "stdout").open("w+b") as out:
         read, write = os.pipe()
         begin = time.monotonic()
+        # until the child has its own handlers a signal would be taken by those of the campaign
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         child = os.fork()
         if not child:
             try:
@@ -108,6 +121,7 @@ def carried_out(words, folder, place=None, kind="trace"):
                 _child(words, folder, place, out.fileno(), write)
             finally:
                 os._exit(99)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(write)
         err, hung = _listened(child, read, place.stop_after if place else None)
         _, status, usage = os.wait4(child, 0)
@@ -118,8 +132,8 @@ def carried_out(words, folder, place=None, kind="trace"):
         cpu = usage.ru_utime + usage.ru_stime
         code = os.waitstatus_to_exitcode(status)
         megabytes = usage.ru_maxrss >> 10
-        kind = "ledger" if "--ledger" in words else kind
-        return Outcome(code, out.read(), err, cpu, wall, megabytes, hung, kind, folder.files())
+        files = folder.files()
+        return Outcome(code, out.read(), err, cpu, wall, megabytes, hung, kind, words, files)
 
 
 def _listened(child, read, stop_after):
@@ -155,21 +169,19 @@ def _listened(child, read, stop_after):
 
 
 def _child(words, folder, place, out, err):
-    from layout.cli.entry import start
-
     os.setpgid(0, 0)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    null = os.open(os.devnull, os.O_RDONLY)
-    for handle, number in ((null, 0), (out, 1), (err, 2)):
+    for handle, number in ((_stdin(folder), 0), (out, 1), (err, 2)):
         os.dup2(handle, number)
     os.closerange(3, 64)
     os.chdir(folder.got)
     tempfile.tempdir = None
-    os.environ["TMPDIR"] = str(folder.tmp)
+    os.environ.update(TMPDIR=str(folder.tmp), XDG_CACHE_HOME=str(folder.tmp / "cache"))
     sys.argv = ["maple-layout", *words]
     encoding = ENCODINGS.get(place.name if place else "", ("utf-8", "strict"))
     if place is not None:
@@ -185,6 +197,15 @@ def _child(words, folder, place, out, err):
             os.write(2, traceback.format_exc().encode(errors="replace"))
         code = 98
     os._exit(code)
+
+
+def _stdin(folder):
+    if folder.stdin != "pipe":
+        return os.open(folder.input if folder.stdin else os.devnull, os.O_RDONLY)
+    read, write = os.pipe()
+    os.write(write, folder.input.read_bytes())
+    os.close(write)
+    return read
 
 
 def _stream(number, mode, encoding):
@@ -260,6 +281,15 @@ def _narrow(_):
     os.environ.update(COLUMNS="1", LINES="1", TERM="dumb")
 
 
+def _odd_variables(_):
+    os.environ.update(
+        TMPDIR="/nowhere", XDG_CACHE_HOME="/dev/null", COLUMNS="x", LINES="-1", TERM="\udcff",
+        LANG="xx_XX", LC_ALL="C", PYTHONIOENCODING="x", NO_COLOR="1",
+    )  # fmt: skip
+    for name in ("HOME", "PATH", "USER"):
+        os.environ.pop(name, None)
+
+
 def _pure(_):
     from layout import compiled
 
@@ -268,13 +298,49 @@ def _pure(_):
 
 
 def _nobody(folder, rights):
+    _LIBC.prctl(_KEEP_CAPABILITIES, 0 if _READS_CODE[0] else 1, 0, 0, 0)
     folder.got.chmod(rights)
     if folder.output.is_file() and rights == 0o777:
         os.chown(folder.output, NOBODY, NOBODY)
     os.environ["HOME"] = "/root"
     os.setgroups([])
     os.setgid(NOBODY)
-    os.setuid(NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    if not _READS_CODE[0]:
+        _may_read_all()
+
+
+_READS_CODE = [True]
+"""Whether an ordinary user may read the interpreter and the package."""
+_KEEP_CAPABILITIES = 8
+_CAPABILITIES_3 = 0x20080522
+_DAC_READ_SEARCH = 1 << 2
+
+
+def ordinary_user_reads_code():
+    """Whether an ordinary user may read what the command imports; asked once, of a child.
+
+    If not (a home directory of root holds it), those places let that user read all files, so that
+    only writing is refused there.
+    """
+    places = [sys.prefix, sys.base_prefix, os.__file__, *sys.path, *layout.__path__]
+    places = [place for place in places if os.path.exists(place)]  # noqa: PTH110 - "" may be one
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(OSError):
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            os._exit(not all(os.access(place, os.R_OK) for place in places))
+        os._exit(1)
+    _READS_CODE[0] = os.waitpid(child, 0)[1] == 0
+    return _READS_CODE[0]
+
+
+def _may_read_all():
+    """Take one capability of root back."""
+    head = (ctypes.c_uint32 * 2)(_CAPABILITIES_3, 0)
+    sets = (ctypes.c_uint32 * 6)(_DAC_READ_SEARCH, _DAC_READ_SEARCH)
+    assert _LIBC.capset(head, sets) == 0
 
 
 def _readonly(folder):
@@ -292,8 +358,8 @@ def _no_folder(folder):
     gone.rmdir()
 
 
-def _at_step(number, act):
-    """Do something at the ``number``-th step of work on files."""
+def _at_step(number, act, *, on=False):
+    """Do something at the ``number``-th step of work on files, and at all that follow if ``on``."""
 
     def enter(_):
         left = number
@@ -306,7 +372,7 @@ def _at_step(number, act):
                 and not str(args[0] if args else "").endswith((".py", ".pyc"))
             ):
                 left -= 1
-                if not left:
+                if not left or (on and left < 0):
                     act()
 
         plain = os.fsync
@@ -334,11 +400,11 @@ def _signalled(number):
 
 def place_of(r, wall, *, mounts=False):
     """Surroundings for a command that took ``wall`` seconds elsewhere."""
-    step, late = r.choice((1, 2, 3, 4, 5, 6, 8, 10, 15)), r.random() * 1.2 * wall
+    step, late = r.randrange(1, r.choice((6, 12, 40))), r.random() * 1.2 * wall
     choices = [
         Place("full", _to("/dev/full", os.O_WRONLY)), Place("no stdout", _closed(1)),
         Place("no stderr", _closed(2), same=True), Place("no stdin", _closed(0), same=True),
-        Place("gone", _gone), Place("narrow", _narrow, same=True), Place("pure", _pure, same=True),
+        Place("environment", _odd_variables, same=True), Place("gone", _gone), Place("narrow", _narrow, same=True), Place("pure", _pure, same=True),
         Place("pure", _pure, same=True), Place("ascii", _nothing), Place("latin-1", _nothing),
         Place("utf-16", _nothing), Place("no folder", _no_folder, same=True),
         Place("descriptors", _limited(resource.RLIMIT_NOFILE, r.randrange(3, 10))),
@@ -346,6 +412,7 @@ def place_of(r, wall, *, mounts=False):
         Place("memory", _little_memory(r.choice((4, 16, 64)))),
         Place("fails", _at_step(step, _fails(r.choice(ERRORS)))),
         Place("fails", _at_step(step, _fails(r.choice(ERRORS)))),
+        Place("disk gone", _at_step(step, _fails(errno.EIO), on=True)),
         Place("killed", _at_step(step, _signalled(signal.SIGKILL))),
         Place("killed", _nothing, stop_after=(late, signal.SIGKILL)),
         Place("stopped", _at_step(step, _signalled(r.choice(SIGNALS)))),
@@ -372,12 +439,12 @@ def may_mount():
 @contextlib.contextmanager
 def _small_disk(folder):
     """Output and temporary files go to disks of a few pages."""
-    old = folder.output.read_bytes() if folder.output.is_file() else None
+    old = folder.files()
     places = [os.fsencode(place) for place in (folder.got, folder.tmp)]
     for place in places:
         assert _LIBC.mount(b"none", place, b"tmpfs", 0, b"size=16k,mode=777") == 0
     try:
-        folder.old(old)
+        folder.old({name: data for name, data in old.items() if "/" not in name})
         yield
     finally:
         for place in places:

@@ -1,3 +1,5 @@
+import errno
+import os
 import shutil
 import time
 
@@ -45,6 +47,21 @@ def test_what_does_not_compile_is_told_in_one_line(copy, built, monkeypatch):
     ):
         build(open_source(str(copy)), "x86_64")
     assert list((copy.parent / "cache/maple-layout/builds").iterdir()) == []
+
+
+def test_a_full_disk_names_the_cache_and_nothing_is_left(copy, monkeypatch):
+    """An error without a file would be taken for one of stdout."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    builds = copy.parent / "cache/maple-layout/builds"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(copy.parent / "cache"))
+    monkeypatch.setattr("layout.ckernel.build.shutil.copy", full)
+    with pytest.raises(OSError, match="No space left") as found:
+        build(open_source(str(copy)), "x86_64")
+    assert found.value.filename.startswith(str(builds))
+    assert list(builds.iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", [SANITIZE, COVERAGE])

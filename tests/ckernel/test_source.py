@@ -84,6 +84,26 @@ def test_a_header_outside_the_tree_is_refused(tmp_path):
         open_source(str(tree(tmp_path, "#include <../../x.h>\n")))
 
 
+@pytest.mark.parametrize("name", ["lib/maple_tree.c", "Makefile"])
+def test_a_file_of_any_size_is_not_read_into_memory(tmp_path, name):
+    with (tree(tmp_path) / name).open("wb") as file:
+        file.truncate(1 << 40)
+    if name == "Makefile":
+        assert open_source(str(tmp_path)).version == "of unknown version"
+    else:
+        with pytest.raises(InputError, match="more than 16 MiB"):
+            open_source(str(tmp_path))
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    """Containers run with numbers of users that /etc/passwd has not."""
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(UsageError, match="set XDG_CACHE_HOME"):
+        source.cache_directory()
+
+
 def test_two_ways_to_name_it():
     with pytest.raises(UsageError, match="give one of them"):
         open_source("x", "linux-source-6.12")

@@ -39,6 +39,13 @@ def test_validate(findings, tmp_path):
     assert findings("validate", GOLDEN / "01-root-only.trace")[:2] == (0, [])
 
 
+def test_a_name_that_drives_a_terminal_is_escaped(findings, tmp_path):
+    trace = tmp_path / "\x1b[2J.trace"
+    trace.write_text(BROKEN)
+    _, _, _, lines = findings("validate", trace)
+    assert lines[0].startswith(f"::error file={tmp_path}/\\x1b[2J.trace,title=")
+
+
 def test_run_check(findings, tmp_path):
     trace = tmp_path / "t.trace"
     trace.write_text("init 0\nbulk ef ef 0 2 2 1001\nrcu on\ndestroy\n")

@@ -108,3 +108,27 @@ def test_wrong_words_are_told_before_any_work(capsys, words, text):
     assert err.count("\n") == 1
     assert len(err) < 1000
     assert text in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bisect {} --until invalid -o {}",
+        "draw {} -o {}",
+        "explore {} -o {}",
+        "export {} --format raw -o {}",
+        "export {}.core --format drgn -o {}",
+        "run {} --sarif {}",
+        "validate {} --junit {}",
+        "run {} --junit x --sarif x",
+    ],
+)
+def test_no_output_takes_the_place_of_an_input_or_of_another(capsys, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in", "in.core"):
+        (tmp_path / name).write_text("init 0\nstore 10 20 3001\n")
+    assert main(words.replace("{}", "in").split()) == 2
+    told = capsys.readouterr().err
+    assert "is the input: choose another name" in told or "x would be written twice" in told
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "in.core"}
+    assert (tmp_path / "in").read_text() == "init 0\nstore 10 20 3001\n"

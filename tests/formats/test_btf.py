@@ -111,3 +111,23 @@ def test_newer_kinds_are_read_over():
 def test_damage(data):
     with pytest.raises(InputError, match="f: the BTF is cut short or damaged"):
         read_btf(data, "f")
+
+
+def test_types_that_refer_to_others_twice_end():
+    """40 of them, each with the next one in two places: 2**40 ways lead to the last."""
+    functions = [word for i in range(3, 43) for word in (0, kind(13, 2), 2, 0, i + 1, 0, i + 1)]
+    data = types(
+        *(1, kind(4, 1), 8, 1, 3, 0),
+        *(0, kind(2), 0),
+        *functions,
+        *(0, kind(2), 0),
+    )
+    with pytest.raises(InputError, match="without end"):
+        read_btf(data, "f")
+
+
+def test_unnamed_structs_with_others_twice_end():
+    nested = [word for i in range(2, 42) for word in (0, kind(4, 2), 8, 0, i + 1, 0, 0, i + 1, 0)]
+    data = types(*(1, kind(4, 1), 8, 0, 2, 0), *nested, *(0, kind(4), 8))
+    with pytest.raises(InputError, match="without end"):
+        read_btf(data, "f")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 import arches
+from layout.formats import dwarf_reader
 from layout.formats.found import FoundEnum, FoundMember
 from layout.formats.layout_diff import check, names_of
 from layout.formats.object_files import read_types
@@ -100,3 +103,29 @@ def test_damaged_bytes_never_escape(tmp_path):
         except InputError:
             wrong += 1
     assert wrong
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "s390x"])
+def test_entries_that_come_round_in_a_circle_are_damage(tmp_path, machine):
+    """An entry says where the next of its parent's begins: here before itself."""
+    data = bytearray(lzma.decompress((PROOF / f"maple-{machine}.o.xz").read_bytes()))
+    elf = ELFFile(io.BytesIO(data))
+    [unit] = elf.get_dwarf_info().iter_CUs()
+    structs_ = [die for die in unit.iter_DIEs() if "DW_AT_sibling" in die.attributes]
+    sibling = structs_[3].attributes["DW_AT_sibling"]
+    at = elf.get_section_by_name(".debug_info")["sh_offset"] + sibling.offset
+    order = "little" if elf.little_endian else "big"
+    assert int.from_bytes(data[at : at + 4], order) == sibling.value
+    data[at : at + 4] = structs_[1].offset.to_bytes(4, order)
+    path = tmp_path / "bad.o"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"the entry at 0x\w+ is followed by one at 0x\w+"):
+        read_types(str(path), None, ["nowhere"])
+
+
+def test_units_without_number_are_not_kept(monkeypatch):
+    """A unit of 11 bytes takes 1.5 KB in memory, and packs well."""
+    path = str(PROOF / "two-units-x86_64.o.xz")
+    monkeypatch.setattr(dwarf_reader, "_MOST_UNITS", 1)
+    with pytest.raises(InputError, match="more than 1 units"):
+        read_types(path, None, ["maple_metadata"])

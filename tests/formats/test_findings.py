@@ -30,6 +30,12 @@ def test_sarif():
     assert second["locations"] == [{"physicalLocation": {"artifactLocation": {"uri": "f"}}}]
 
 
+def test_sarif_names_any_file_by_a_uri():
+    [run] = json.loads(sarif([Finding("gap", "m", "/a b/\udcff\n%.trace")]))["runs"]
+    place = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert place == {"uri": "/a%20b/%FF%0A%25.trace"}
+
+
 def test_a_run_without_findings_is_a_whole_log_too():
     assert json.loads(sarif([]))["runs"][0]["results"] == []
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from layout.host import files
+from layout.host import files, signals
 from layout.host.files import Output, settle
+from layout.memory.errors import UsageError
 
 TWO = """
 import sys
@@ -82,6 +84,39 @@ def test_links_in_a_circle_are_an_error_of_that_path(tmp_path):
         assert str(found.value.filename) == str(tmp_path / "loop")
 
 
+def test_an_input_is_not_written_over(tmp_path):
+    """By no name of it."""
+    path, link = tmp_path / "in", tmp_path / "link"
+    path.write_text("old")
+    link.symlink_to("in")
+    for target in (path, link, tmp_path / "." / "in"):
+        with Output(None, "-", str(path)) as output, pytest.raises(UsageError, match="the input"):
+            output.write(target, "new")
+        with pytest.raises(UsageError, match="the input"):
+            files.check(target, inputs=[str(path)])
+    with Output(str(tmp_path / "none")) as output:
+        output.write(tmp_path / "out", "new")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["in", "link", "out"]
+
+
+def test_no_file_is_written_twice(tmp_path):
+
+    def twice(one, other):
+        with Output() as output:
+            output.write(one, "1")
+            output.write(other, "2")
+
+    (tmp_path / "link").symlink_to("a")
+    for one, other in (("a", "a"), ("a", "link"), ("link", "a")):
+        with pytest.raises(UsageError, match="written twice"):
+            twice(tmp_path / one, tmp_path / other)
+        with pytest.raises(UsageError, match="written twice"):
+            files.check(tmp_path / one, tmp_path / other)
+        assert names(tmp_path) == ["link"]
+    twice("/dev/null", "/dev/null")
+
+
 @pytest.mark.parametrize("name", ["a\0b", "a\ud800"])
 def test_what_no_file_can_be_called_is_an_error_of_that_path(tmp_path, name):
     for call in (lambda path: files.write(path, "x"), settle, files.check):
@@ -128,6 +163,69 @@ def test_an_error_before_the_first_byte_leaves_nothing(tmp_path, monkeypatch, st
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
 
 
+def test_a_signal_while_it_cleans_up_leaves_nothing(tmp_path, monkeypatch):
+    real = files._Part.drop
+
+    def drop(part):
+        signal.raise_signal(signal.SIGTERM)
+        real(part)
+
+    def fail():
+        with Output() as output:
+            output.write(tmp_path / "a", "new")
+            output.write(tmp_path / "b", "new")
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(files._Part, "drop", drop)
+    monkeypatch.setattr(signals._State, "came", 0)
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signals._came)
+    try:
+        with pytest.raises(signals.Stopped):
+            fail()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert names(tmp_path) == []
+
+
+def refuse_to_remove(patch, times):
+    """Let so many removals fail."""
+    real, left = Path.unlink, [None] * times
+
+    def unlink(path, **options):
+        if left:
+            left.pop()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(path, **options)
+
+    patch.setattr(Path, "unlink", unlink)
+
+
+def test_a_removal_that_fails_once_is_tried_again(tmp_path, monkeypatch, capsys):
+    refuse_to_remove(monkeypatch, 1)
+    files.check(tmp_path / "out")
+    assert names(tmp_path) == []
+    assert capsys.readouterr().err == ""
+
+
+def test_what_cannot_be_removed_is_named_and_the_rest_removed(tmp_path, monkeypatch, capsys):
+    """The error that came before is the one that the command ends with."""
+
+    def fail():
+        with Output() as output:
+            output.write(tmp_path / "a", "new")
+            output.write(tmp_path / "b", "new")
+            raise ZeroDivisionError
+
+    refuse_to_remove(monkeypatch, 2)
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    [left] = tmp_path.iterdir()
+    assert left.name.startswith(".a.")
+    told = f"maple-layout: {left} stays: Input/output error: remove it\n"
+    assert capsys.readouterr().err == told
+
+
 def test_names_that_are_no_text_are_written_as_escapes(tmp_path):
     files.write(tmp_path / "out", "of \udcff\N{SNOWMAN}")
     assert (tmp_path / "out").read_bytes() == b"of \\udcff\xe2\x98\x83"
@@ -166,6 +264,53 @@ def test_a_kill_between_the_steps_of_two_files_is_made_good(tmp_path, monkeypatc
     assert path.read_text() == "new main"
     assert (tmp_path / "out.json").read_text() == "new places"
     assert names(tmp_path) == ["out", "out.json"]
+
+
+@pytest.mark.parametrize("when", [1, 2, 3])
+def test_an_error_of_the_moment_between_the_steps_of_two_files_is_made_good(
+    tmp_path, monkeypatch, when
+):
+    """Of the list, of the first file or of the second."""
+    real, left = Path.replace, [None] * when
+
+    def replace(path, target):
+        left.pop()
+        if not left:
+            monkeypatch.undo()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    try:
+        with Output() as output:
+            output.write(tmp_path / "a", "new")
+            output.write(tmp_path / "b", "new")
+    except OSError as error:
+        assert (when, error.filename) == (1, str(tmp_path / "a"))
+    assert names(tmp_path) == ([] if when == 1 else ["a", "b"])
+
+
+def test_an_error_that_stays_leaves_the_list(tmp_path, monkeypatch):
+    real, calls = Path.replace, []
+
+    def replace(path, target):
+        calls.append(path)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, target)
+
+    def two():
+        with Output() as output:
+            output.write(tmp_path / "a", "new")
+            output.write(tmp_path / "b", "new")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        with pytest.raises(OSError, match="Input/output error"):
+            two()
+    assert ".a.unit" in names(tmp_path)
+    settle(tmp_path / "a")
+    assert names(tmp_path) == ["a", "b"]
 
 
 def test_a_list_that_is_none_is_only_removed(tmp_path):

@@ -53,3 +53,54 @@ def test_an_interrupt_at_any_moment_shows_no_line_of_ours():
         assert code in {-signal.SIGINT, 128 + signal.SIGINT, 0, 1}
         assert not (code == 1 and f'"{SCRIPT}"' in told)
     assert codes & {-signal.SIGINT, 128 + signal.SIGINT}
+
+
+LAST = """
+import os, signal, sys
+from layout.cli import entry, main
+from layout.host import files, signals, streams
+place, name = {
+    "deafen": (signals, "deafen"), "note": (streams, "note"), "__exit__": (files.Output, "__exit__")
+}[sys.argv.pop(1)]
+real = getattr(place, name)
+def late(*given):
+    os.kill(os.getpid(), signal.SIGTERM)
+    real(*given)
+setattr(place, name, late)
+def broken():
+    raise ZeroDivisionError
+if name == "note":
+    main.main = broken
+code = entry.start()
+os.kill(os.getpid(), signal.SIGHUP)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("moment", ["deafen", "note"])
+def test_a_signal_in_the_last_moments_ends_it_without_a_traceback(moment):
+    """While it stops to listen, or says why it ends; and one more after that."""
+    done = subprocess.run(
+        [sys.executable, "-c", LAST, moment, "struct", "--list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == ""
+
+
+def test_a_signal_before_the_first_step_of_cleaning_up_leaves_no_file(tmp_path):
+    """Python looks for signals at the entry of a function, before any block in it begins."""
+    (tmp_path / "t").write_text("init 0\n")
+    done = subprocess.run(
+        [sys.executable, "-c", LAST, "__exit__", "draw", "t", "-o", "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]

@@ -1,6 +1,7 @@
 """Traces of a corpus: their files, smaller numbers for 32 bits, and what they do."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from layout.ckernel.execute import run as run_kernel
 from layout.hunt.corpus import (
     digest,
     emulated,
+    name_of,
     narrow,
     operations_of,
     read_corpus,
@@ -34,6 +36,21 @@ def test_a_corpus_is_what_was_written_last(tmp_path):
     (tmp_path / "c" / "bad.trace").write_bytes(b"\xff")
     with pytest.raises(InputError, match=r"bad\.trace is no trace"):
         read_corpus(tmp_path / "c")
+
+
+def test_what_somebody_has_put_there_stays(tmp_path):
+    """A folder of one's own traces may be given as a corpus: none of them is lost."""
+    (tmp_path / "mine.trace").write_text(TEXT)
+    (tmp_path / "0123456789ab.trace").write_text("init 3\n")
+    write_corpus(tmp_path, ["init 0\n"])
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"mine.trace", name_of("init 0\n") + ".trace"}
+
+
+def test_a_pipe_in_a_corpus_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.trace")
+    with pytest.raises(InputError, match=r"x\.trace is no file"):
+        read_corpus(tmp_path)
 
 
 def test_numbers_for_32_bits_keep_their_order_and_their_distance_from_both_ends():

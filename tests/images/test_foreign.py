@@ -154,3 +154,21 @@ def test_a_reader_that_crashes_takes_nobody_with_it(monkeypatch):
     monkeypatch.setattr(bydrgn.subprocess, "run", run)
     with pytest.raises(InputError, match=r"^f: libkdumpfile.* ends with signal 7 .*fetch it again"):
         bydrgn.try_out(0, None, None, "f")
+
+
+@pytest.mark.parametrize("qemu", [False, True])
+def test_a_full_temporary_directory_is_named(monkeypatch, qemu):
+    """Bytes that are no file are copied for drgn; so are QEMU's, whose header lacks a name."""
+    from layout.images import bydrgn
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    data = bytearray(4096)
+    if qemu:
+        data[:8] = bydrgn.KDUMP[0]
+        at = bydrgn._UTSNAME + 4 * bydrgn._NAME
+        data[at : at + 6] = b"x86_64"
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(InputError, match=r"^f has no room in .* for a copy \(No space left"):
+        bydrgn.dump_file(bytes(data), "f")

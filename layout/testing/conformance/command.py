@@ -16,7 +16,7 @@ from layout.formats import elf_core, raw_writer
 from layout.formats.export import beside, put_core, write_symbols
 from layout.formats.segments import segments
 from layout.host.children import child, listen
-from layout.host.files import Output
+from layout.host.files import Output, named
 from layout.memory.errors import UsageError
 from layout.testing.conformance.answer import Answer, parse, too_slow
 from layout.testing.conformance.result import Result
@@ -106,8 +106,9 @@ class Commands:
         with child(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe) as process:
             out, err, stopped = listen(process, _OUTPUT_MAX, late)
             seconds = time.monotonic() - start
-        core.with_suffix(".stdout").write_bytes(out)
-        core.with_suffix(".stderr").write_bytes(err)
+        for suffix, printed in ((".stdout", out), (".stderr", err)):
+            with named(core):
+                core.with_suffix(suffix).write_bytes(printed)
         shown = _STOPPED_SHOWS if stopped else _OUTPUT_MAX
         text = out[:shown].decode(errors="replace")
         rows, strange = parse(text, entries=self._judge.entries)
