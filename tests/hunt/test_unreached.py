@@ -189,7 +189,7 @@ def test_validate_ends_at_a_dense_leaf_and_at_a_check_that_fails(found, built_of
     stores = "".join(f"store {i:x} {i + 15:x} 3001\n" for i in range(0, 0x140, 0x20))
     built = built_of(kernel, toolchain.own())
     *_, tree, memory = run(built, operations_of(f"init 1\n{stores}treemem\nmemdump\n")).lines
-    order = arches.get(toolchain.own()).byte_order
+    order = arches.get(toolchain.own()).byteorder
     root = int.from_bytes(bytes.fromhex(tree["hex"])[8:], order) & ~0xFF
     [node] = [bytes.fromhex(each["hex"]) for each in memory["mem"] if each["addr"] == f"{root:x}"]
     leaf = int.from_bytes(node[80:88], order) & ~0xFF
