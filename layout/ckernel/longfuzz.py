@@ -39,7 +39,7 @@ class LongTraces(Emulator):
 
     def where(self, seed: int) -> str:
         """The machines of a seed."""
-        return ", ".join(built.arch for built in self._of(seed))
+        return "+".join(built.arch for built in self._of(seed))
 
     def _of(self, seed: int) -> list[Built]:
         """The builds that carry out the trace of a seed."""
