@@ -1,4 +1,4 @@
-"""A campaign of long traces of plain operations, twenty times as fast as the usual one.
+"""A campaign of long traces of plain operations, ten times as fast as the usual one.
 
 A trace is made without looking at the tree, and carried out by compiled code. Each operation's line
 has a checksum of all memory. Lines are compared as text; what they say is looked at where the texts
