@@ -119,9 +119,7 @@ def build(
         message = f"{mode} is for this computer's own architecture: leave it out for {arch}"
         raise UsageError(message)
     harness = {**_harness(), "table.h": _table(source)}
-    flags = [*_FLAGS, *_MODE_FLAGS[mode], *(f"-D{name}" for name in sorted(source.features))]
-    if "HAVE_MAPLE_COPY" in source.features:
-        flags += _ZEROED_STACK[mode == GUIDED]
+    flags = [*_MODE_FLAGS[mode], *flags_of(source, clang=mode == GUIDED)]
     main = _MAIN.get(mode, "main.c")
     if test is not None:
         main = "testcase.c"
@@ -142,6 +140,19 @@ def build(
     if not cached:
         _compile(source, harness, [tools.compiler, *flags], main, directory)
     return Built(arch, mode, source, directory, tools.runner, cached)
+
+
+def flags_of(source: KernelSource, *, clang: bool = False) -> list[str]:
+    """The compiler's options that change what a kernel's code means."""
+    flags = [*_FLAGS, *(f"-D{name}" for name in sorted(source.features))]
+    if "HAVE_MAPLE_COPY" in source.features:
+        flags += _ZEROED_STACK[clang]
+    return flags
+
+
+def around_code(code: str) -> list[str]:
+    """The options that put a file of code into the harness, in a directory of a build."""
+    return ["-idirafter", "include", f'-DMAPLE_TREE_C="{code}"']
 
 
 def _harness() -> dict[str, str]:
@@ -178,7 +189,7 @@ def _compile(
     try:
         with named(work):
             _fill(work, source, harness)
-        around = ["-idirafter", "include", '-DMAPLE_TREE_C="maple_tree.c"']
+        around = around_code("maple_tree.c")
         for step in ([*around, "-c", main, "-o", "main.o"], ["main.o", "-o", _PROGRAM]):
             done = children.run([*compiler, *step], cwd=work)
             if done.returncode:

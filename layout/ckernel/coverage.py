@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _CODE = "maple_tree.c"
 
-_DEFINITION = re.compile(r"[a-z_][\w *]*?(\w+)\([^;]*$")
+_DEFINITION = re.compile(r"(?:[a-z_][\w *]*[ *])?([a-z_]\w*)\([^;]*$")
 """A line that begins in the first column, calls something and does not end there."""
 
 
@@ -26,13 +26,15 @@ _DEFINITION = re.compile(r"[a-z_][\w *]*?(\w+)\([^;]*$")
 class Coverage:
     """Lines of maple_tree.c with code, those of them executed, and functions never entered.
 
-    ``missed`` has the numbers of the lines that were not executed, by function.
+    ``missed`` has the numbers of the lines that were not executed, by function; ``counts`` says how
+    often each line was.
     """
 
     lines: int
     executed: int
     never: tuple[str, ...]
     missed: dict[str, list[int]] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         share = 100 * self.executed / self.lines
@@ -78,7 +80,7 @@ def coverage(built: Built) -> Coverage:
     for number in sorted(number for number, count in lines.items() if not count):
         function = starts[order[bisect_right(order, number) - 1]]
         missed.setdefault(function, []).append(number)
-    return Coverage(len(lines), sum(count > 0 for count in lines.values()), never, missed)
+    return Coverage(len(lines), sum(count > 0 for count in lines.values()), never, missed, lines)
 
 
 def _starts(code: str) -> dict[int, str]:

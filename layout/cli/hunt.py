@@ -18,6 +18,7 @@ from layout.cli.kernel.options import (
     scheduler_of,
 )
 from layout.cli.kernel.progress import Progress
+from layout.cli.kernel.summary import print_ends
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -197,12 +198,7 @@ def _print_hunt(source: KernelSource, found: Hunt) -> None:
         print(found.executed)
     on = ", ".join(f"{name} {number}" for name, number in done.on.items())
     print(f"compared: {done.operations} operations ({on or 'no trace'})")
-    if done.faults:
-        print(f"{done.faults} traces ended in the same fault on both sides")
-    if done.too_long:
-        print(f"{done.too_long} traces took too long and were given up")
-    if done.too_large:
-        print(f"{done.too_large} traces needed more nodes than there is room for")
+    print_ends(done)
     for each in done.found:
         print_found(each)
     for text in done.legs:

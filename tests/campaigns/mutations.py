@@ -2,11 +2,12 @@
 
     python tests/campaigns/mutations.py [--kernel 7.3] [--time S] [--arch A,B] [--only NAME,...]
 
-With ``--pairs`` each changed kernel is compared with itself, on the first machine and each other
-one, without the emulator. A mutation is a short rule: in which function, which pattern, what instead. It is applied to the
-user's copy of the kernel when the campaign runs. Each changed kernel is compared with the
-emulator on generated traces, on one machine after the other, until the first difference or until
-the time is up. The table goes to stdout, as docs/your-kernel.md has it; notes go to stderr.
+A mutation is a short rule: in which function, which pattern, what instead. It is applied to the
+user's copy of the kernel when the campaign runs. Each changed kernel is compared with the emulator
+on generated traces, on one machine after the other, until the first difference or until the time
+is up. With ``--pairs`` it is compared with itself, without the emulator: on the first machine and
+on each other one. The table goes to stdout, as docs/your-kernel.md has it; notes go to stderr.
+All mutants that rules can make, by hundreds, are those of mutation_score.py.
 """
 
 from __future__ import annotations

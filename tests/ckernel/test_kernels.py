@@ -93,3 +93,24 @@ def test_a_write_beyond_an_array_of_the_kernel(kernel):
     legal = [each for each in trace if str(each) != "prealloc 3ffd9 3621c 15"]
     assert len(legal) == len(trace) - 2
     assert compare(build(source, "x86_64"), legal).mismatch is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "survives"),
+    [
+        (("cnext 5", "cnext 100"), ()),
+        (("cnext_range 5", "cnext_range 100"), ()),
+        (("cnext 5", "cfind_rev 0"), ()),
+        (("cprev 5", "cfind_range_rev 0"), ()),
+        (("cprev 5", "cprev 0"), VERSIONS),
+        (("cnext 5", "cfind 100"), ("6.12", *VERSIONS)),
+    ],
+)
+def test_a_step_after_one_that_its_limit_cut_short(kernel_6_12, kernel, built_of, steps, survives):
+    lines = ["init 0", "store 0 3 5001", "store 10 20 3001", "store 30 40 4001", "cset 5", *steps]
+    for version in ("6.12", *VERSIONS):
+        built = built_of(kernel(version) if version in VERSIONS else kernel_6_12, "x86_64")
+        trace = list(parse(lines, 2**64 - 1))
+        last = run(built, trace).lines[-1]
+        assert last.get("fault", {}).get("kind") == (None if version in survives else "null")
+        assert compare(built, trace).mismatch is None

@@ -164,6 +164,11 @@ def test_a_kernel_like_no_emulator_is_held_against_itself(kernel, tmp_path, caps
         ([], "give a TRACE, or --fuzz"),
         (["t.trace", "--fuzz"], "give a TRACE, or --fuzz"),
         (["--fuzz", "--arch", "s390x"], "one source needs two machines: --arch s390x,..."),
+        (
+            ["x.trace", "--time", "5"],
+            "--time is for generated traces: leave it out, or give --fuzz",
+        ),
+        (["x.trace", "--traces", "5"], "--traces is for generated traces"),
         (["--fuzz", "--against", "/nowhere"], "has no lib/maple_tree.c"),
     ],
 )

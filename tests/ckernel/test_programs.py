@@ -22,6 +22,11 @@ TRACES = {
     "looks at a fresh machine": "memdump\ntreemem\ncset 0\ncwalk\nstore 3 4 7\nsel 3\ntreemem\n",
     "crashes": "init 0\nbulk ef ef 0 2 2 1001\nrcu on\ndestroy\nload 1\n",
     "has a byte overwritten": "init 0\nstore 10 20 3001\npoke 1000000000 3f 77\nmemdump\n",
+    "breaks the tree, and a failed check prints how many passed": (
+        "init 0\nstore 1 2 1\nstore 3 4 5\n"
+        + "".join(f"store {i:x}0 {i:x}8 {i:x}001\n" for i in range(6, 16))
+        + "bulk 102 2 50 c 5 1\nbulk 103 3 5d 8 1 1\nvalidate\n"
+    ),
     "is longer than a pipe": "init 0\n" + STORES * 100 + "dump\n" * 400,
 }
 

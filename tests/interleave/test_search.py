@@ -7,6 +7,7 @@ import arches
 from layout import defects
 from layout.interleave.programs import named
 from layout.interleave.search import Search, Setting
+from layout.interleave.story import _store
 from layout.traces.trace import Operation, parse
 
 SILENT = ("single entry", "leaf replaced", "exact fit", "leaf split", "rebalance", "erased")
@@ -154,3 +155,39 @@ def test_dependencies_are_kept_by_the_test_for_dead_nodes():
         assert last_line("leaf split", "aarch64", readers=1, without=frozenset(out)).wrong == []
     both = frozenset({"mas_root", "mt_slot", "mte_dead_node", "ma_dead_node"})
     assert last_line("leaf split", "aarch64", readers=1, without=both, enough=1).wrong
+
+
+def results(lines, **options):
+    machine = arches.get("x86_64")
+    wanted = list(parse(lines, machine.ulong_max))
+    return list(Search(Setting(machine, **options)).lines(wanted))
+
+
+def test_which_lines_are_looked_at():
+    lines = ["init 0", "store 0 5 1001", "rcu off", "store 3 9 3001"]
+    assert results(lines, readers=1) == [None] * 4
+    found = results(lines, readers=1, rcu=True)
+    assert [each is not None for each in found] == [False, True, False, True]
+    lines = ["init 2", "store 0 5 1001", "rcu_lock", "store 3 9 3001", "rcu_unlock", "load 3"]
+    found = results(lines, readers=1)
+    assert [each is not None for each in found] == [False, True, False, False, False, False]
+    found = results([*lines, "store 5 6 0"], readers=1, only=7)
+    assert [each is not None for each in found] == [*[False] * 6, True]
+
+
+def test_a_search_ends_at_its_bound_and_says_so():
+    found = last_line("exact fit", readers=1)
+    bound = last_line("exact fit", readers=1, bound=1)
+    assert (found.cut, bound.executions) == (0, bound.readers)
+    assert 0 < bound.cut < bound.readers  # the others have no choice
+
+
+def test_a_story_names_the_barriers():
+    wanted = operations("leaf replaced", arches.get("aarch64"))
+    *_, result = Search(Setting(arches.get("aarch64"), only=wanted[-1].n)).lines(wanted)
+    told = [
+        " ".join(_store(result.writing, n, "little")) for n in range(len(result.writing.stores))
+    ]
+    assert [text for text in told if "smp_store_release" in text or "rcu_assign" in text]
+    [behind] = [text for text in told if "after the" in text]
+    assert behind.endswith("after the smp_wmb of mte_set_node_dead")

@@ -149,6 +149,9 @@ static void *hand_out(void)
 		give_up("the trace needs more nodes than there is room for");
 	node = (void *)(NODE_BASE + nodes_allocated++ * NODE_BYTES);
 	permit(node);
+#ifdef OLD_BYTES	/* as in a slab: of what was there before */
+	memset(node, OLD_BYTES, NODE_BYTES);
+#endif
 	return node;
 }
 

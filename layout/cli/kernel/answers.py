@@ -10,6 +10,13 @@ from layout.cli.common import tell
 from layout.cli.findings import tell_findings
 from layout.cli.kernel.options import limits_of, machines, source_of
 from layout.cli.kernel.progress import Progress
+from layout.cli.kernel.summary import (
+    all_checked,
+    print_earlier,
+    print_ends,
+    print_work,
+    traces,
+)
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -143,12 +150,7 @@ def _checked(campaign: Campaign[Answers]) -> list[Checked]:
         detail = "\n".join(str(operation) for operation in found.shrunk)
         finding = Finding(rule, found.wrong.message, where, 0, detail)
         wrong.append(Checked(found.arch, found.wrong.kind, finding))
-    wrong += [
-        Checked("earlier", path, Finding(rule, "found by an earlier run", path))
-        for path in campaign.earlier
-    ]
-    bad = {each.group for each in wrong}
-    return wrong + [Checked(name, "no wrong answer") for name in campaign.on if name not in bad]
+    return all_checked(campaign, wrong, rule, "no wrong answer")
 
 
 def _campaign_json(source: KernelSource, campaign: Campaign[Answers]) -> dict[str, Any]:
@@ -179,25 +181,14 @@ def _campaign_json(source: KernelSource, campaign: Campaign[Answers]) -> dict[st
 
 
 def _print(source: KernelSource, campaign: Campaign[Answers]) -> None:
-    on = ", ".join(f"{name} {number}" for name, number in campaign.on.items())
     print(f"{source}; held against a model of ranges")
-    print(
-        f"{campaign.traces} traces ({on}), {campaign.operations} operations "
-        f"of {len(campaign.counts)} kinds in {campaign.seconds:.0f} s"
-    )
+    print_work(campaign)
     for name, times in campaign.forgiven.most_common():
         print(f"forgiven {times} times: {name}")
-    if campaign.faults:
-        print(f"{campaign.faults} traces ended in a known fault")
-    if campaign.too_long:
-        print(f"{campaign.too_long} traces took too long and were given up")
-    if campaign.too_large:
-        print(f"{campaign.too_large} traces needed more nodes than there is room for")
+    print_ends(campaign, "a known fault")
     for found in campaign.found:
-        traces = "1 trace" if found.times == 1 else f"{found.times} traces"
-        print(f"{found.arch}: {traces}: {found.wrong.message}")
+        print(f"{found.arch}: {traces(found.times)}: {found.wrong.message}")
         print(f"  shortest trace {len(found.shrunk)} lines: {found.path}")
-    for path in campaign.earlier:
-        print(f"found by an earlier run: {path}")
+    print_earlier(campaign)
     if not campaign.found and not campaign.earlier:
         print("no wrong answer")

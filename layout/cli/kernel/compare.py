@@ -15,9 +15,17 @@ from layout.cli.kernel.options import (
     add_machines,
     add_results_only,
     limits_of,
+    refuse_campaign,
     source_of,
 )
 from layout.cli.kernel.progress import Progress
+from layout.cli.kernel.summary import (
+    all_checked,
+    print_earlier,
+    print_ends,
+    print_work,
+    traces,
+)
 from layout.memory.errors import TraceError, UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +80,8 @@ def _act(args: argparse.Namespace) -> int:
     if (args.trace is None) != args.fuzz:
         message = "give a TRACE, or --fuzz for generated ones"
         raise UsageError(message)
+    if not args.fuzz:
+        refuse_campaign(args)
     source = source_of(args)
     return compare_builds(args, source, _against(args))
 
@@ -224,28 +234,12 @@ def _fuzz(args: argparse.Namespace, pairs: list[Pair]) -> int:
         print(json.dumps(_campaign_json(pairs, campaign)))
         return 1 if wrong else 0
     _tell_sources(pairs)
-    machines = ", ".join(f"{name} {number}" for name, number in campaign.on.items())
-    print(
-        f"{campaign.traces} traces ({machines}), {campaign.operations} operations of "
-        f"{len(campaign.counts)} kinds in {campaign.seconds:.0f} s"
-    )
-    if campaign.faults:
-        print(f"{campaign.faults} traces ended in the same fault on both sides")
-    if campaign.refused:
-        print(
-            f"{campaign.refused} traces parted where refused allocations hit the two otherwise, "
-            "because they ask for other numbers of nodes"
-        )
-    if campaign.too_long:
-        print(f"{campaign.too_long} traces took too long and were given up")
-    if campaign.too_large:
-        print(f"{campaign.too_large} traces needed more nodes than there is room for")
+    print_work(campaign)
+    print_ends(campaign)
     for found in campaign.found:
-        traces = "1 trace" if found.times == 1 else f"{found.times} traces"
-        print(f"{found.pair} differ in {traces}: {found.parting}")
+        print(f"{found.pair} differ in {traces(found.times)}: {found.parting}")
         print(f"  shortest trace {len(found.shrunk)} lines: {found.path}")
-    for path in campaign.earlier:
-        print(f"found by an earlier run: {path}")
+    print_earlier(campaign)
     if not wrong:
         print("no difference")
     return 1 if wrong else 0
@@ -262,11 +256,7 @@ def _campaign_checked(campaign: Campaign[Differs]) -> list[Checked]:
         message = f"{found.pair} differ in {found.times} traces: {found.parting}"
         finding = Finding("kernel compare", message, str(found.path), 0, detail)
         wrong.append(Checked(str(found.pair), name, finding))
-    for path in campaign.earlier:
-        finding = Finding("kernel compare", "found by an earlier run", path)
-        wrong.append(Checked("earlier", path, finding))
-    bad = {each.group for each in wrong}
-    return wrong + [Checked(name, "no difference") for name in campaign.on if name not in bad]
+    return all_checked(campaign, wrong, "kernel compare")
 
 
 def _line(campaign: Campaign[Differs]) -> str:

@@ -21,6 +21,13 @@ from layout.cli.kernel.options import (
     machines,
 )
 from layout.cli.kernel.progress import Progress
+from layout.cli.kernel.summary import (
+    all_checked,
+    print_earlier,
+    print_ends,
+    print_work,
+    traces,
+)
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -176,11 +183,7 @@ def checked(campaign: Campaign[Found], rule: str = "kernel fuzz") -> list[Checke
         message = f"{found.cause}: {found.times} traces on {', '.join(found.arches)}"
         detail = "\n".join(str(operation) for operation in found.shrunk)
         wrong.append(Checked(found.arch, name, Finding(rule, message, where, 0, detail)))
-    for path in campaign.earlier:
-        finding = Finding(rule, "found by an earlier run", path)
-        wrong.append(Checked("earlier", path, finding))
-    bad = {each.group for each in wrong}
-    return wrong + [Checked(name, "no difference") for name in campaign.on if name not in bad]
+    return all_checked(campaign, wrong, rule)
 
 
 def found_json(found: Found) -> dict[str, Any]:
@@ -202,35 +205,24 @@ def found_json(found: Found) -> dict[str, Any]:
 def _print_campaign(
     source: KernelSource, campaign: Campaign[Found], executed: Coverage | None
 ) -> None:
-    machines = ", ".join(f"{name} {number}" for name, number in campaign.on.items())
     print(f"{source}; the emulator is {source.emulator}")
-    print(
-        f"{campaign.traces} traces ({machines}), {campaign.operations} operations "
-        f"of {len(campaign.counts)} kinds in {campaign.seconds:.0f} s"
-    )
+    print_work(campaign)
     if left_out := sorted(source.missing_fields | source.missing_operations):
         print(f"left out, because this kernel has it otherwise or not: {', '.join(left_out)}")
-    if campaign.faults:
-        print(f"{campaign.faults} traces ended in the same fault on both sides")
-    if campaign.too_long:
-        print(f"{campaign.too_long} traces took too long and were given up")
-    if campaign.too_large:
-        print(f"{campaign.too_large} traces needed more nodes than there is room for")
+    print_ends(campaign)
     if executed:
         print(executed)
         print(f"functions never entered: {', '.join(executed.never) or 'none'}")
     for found in campaign.found:
         print_found(found)
-    for path in campaign.earlier:
-        print(f"found by an earlier run: {path}")
+    print_earlier(campaign)
     if not campaign.found and not campaign.earlier:
         print("no difference" + (f" in {executed}" if executed else ""))
 
 
 def print_found(found: Found) -> None:
     """Two lines about a difference."""
-    traces = "1 trace" if found.times == 1 else f"{found.times} traces"
-    print(f"{found.cause}: {traces} on {', '.join(found.arches)}")
+    print(f"{found.cause}: {traces(found.times)} on {', '.join(found.arches)}")
     print(
         f"  {found.mismatch.operation.op} differs in {', '.join(found.mismatch.fields)}, "
         f"shortest trace {len(found.shrunk)} lines: {found.path}"

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from layout.ckernel.source import KernelSource
 
 
+_TIME = 60
+"""Seconds of a search, if nothing else is asked for."""
+
+
 def add_action(actions: Any, name: str, act: Any, **texts: str) -> argparse.ArgumentParser:
     """Register an action; ``act`` carries it out."""
     parser: argparse.ArgumentParser = actions.add_parser(name, allow_abbrev=False, **texts)
@@ -93,7 +97,7 @@ def machines(text: str | None) -> list[str]:
 def add_search(parser: argparse.ArgumentParser, time: str) -> None:
     """Add the options of any search; ``time`` is what is timed."""
     parser.add_argument(
-        "--time", metavar="S", type=count, default=60, help=f"{time}; the default is 60"
+        "--time", metavar="S", type=count, default=_TIME, help=f"{time}; the default is {_TIME}"
     )
     parser.add_argument(
         "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
@@ -116,6 +120,15 @@ def add_campaign(parser: argparse.ArgumentParser, time: str) -> None:
     parser.add_argument(
         "--traces", metavar="N", type=positive, default=0, help="end after so many traces"
     )
+
+
+def refuse_campaign(args: argparse.Namespace) -> None:
+    """Raise UsageError for an option of generated traces where there are none."""
+    usual = {"time": _TIME, "seed": 0, "jobs": 1, "traces": 0, "scheduler": ""}
+    for name, value in usual.items():
+        if getattr(args, name) != value:
+            message = f"--{name} is for generated traces: leave it out, or give --fuzz"
+            raise UsageError(message)
 
 
 def limits_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""What an answer may be: of the old tree or the new one, and never older than one before."""
+
+import pytest
+
+from layout.interleave.judge import Contents, Judge
+from layout.interleave.programs import Answer
+
+TOP = 2**64 - 1
+OLD = [(0x10, 0x1F, 0x1001), (0x30, 0x3F, 0x3001)]
+NEW = [(0x10, 0x17, 0x1001), (0x18, 0x1F, 0x9001), (0x30, 0x3F, 0x3001)]
+
+
+@pytest.fixture
+def judge():
+    return Judge(Contents(OLD, TOP), Contents(NEW, TOP))
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        (Answer("walk", 0x1001, 0x10, 0x1F, 0x12), ""),
+        (Answer("walk", 0x1001, 0x10, 0x17, 0x12), ""),
+        (Answer("walk", 0x9001, 0x18, 0x1F, 0x18), ""),
+        (Answer("walk", 0, 0x20, 0x2F, 0x20), ""),
+        (
+            Answer("walk", 0x9001, 0x10, 0x1F, 0x12),
+            "walk = 9001 over 10-1f, but 10-17 held 1001 all the time",
+        ),
+        (
+            Answer("walk", 0x3001, 0x18, 0x1F, 0x18),
+            "walk = 3001 over 18-1f, but 18-1f held 1001 before and holds 9001 after",
+        ),
+        (
+            Answer("walk", 0x1001, 0x18, 0x18, 0x18, late=True),
+            "walk = 1001 over 18-18, but 18 held 9001 since before it began",
+        ),
+        (
+            Answer("walk", 0x1001, 0x1F, 0x10, 0x12),
+            "walk = 1001 over 1f-10: the range is upside down",
+        ),
+        (
+            Answer("walk", 0x3001, 0x30, 0x3F, 0x12),
+            "walk = 3001 over 30-3f: 30-3f does not hold 12",
+        ),
+        (Answer("find", 0, 5, 4), ""),
+        (
+            Answer("find", 0x3001, 0x30, 0x3F, None, (0x12, 0x2F)),
+            "find = 3001 over 30-3f passes over 12-17, but 12-17 held 1001 all the time",
+        ),
+        # who went on from the old entry has had all of it, unless the new tree was there already
+        (Answer("next", 0x3001, 0x30, 0x3F, None, (0x18, 0x2F), 0x17), ""),
+        (
+            Answer("next", 0x3001, 0x30, 0x3F, None, (0x18, 0x2F), 0x17, late=True),
+            "next = 3001 over 30-3f passes over 18-1f, but 18-1f held 9001 since before it began",
+        ),
+        (Answer("next", 0x3001, 0x30, 0x3F, None, (0x20, 0x2F), 0x1F, late=True), ""),
+    ],
+)
+def test_an_answer_is_of_one_of_the_trees(judge, answer, wrong):
+    assert judge.wrong(answer) == wrong
+
+
+def test_a_reader_sees_nothing_older_than_readers_before(judge):
+    of_both = Answer("walk", 0x1001, 0x10, 0x17, 0x12)
+    of_new = Answer("walk", 0x9001, 0x18, 0x1F, 0x18)
+    of_old = Answer("walk", 0x1001, 0x10, 0x1F, 0x12)
+    nothing = Answer("find", 0, 0, TOP)
+    assert list(judge.news(of_both)) == list(judge.news(of_old)) == list(judge.news(nothing)) == []
+    news = list(judge.news(of_new))
+    assert news == [(0x18, 0x1F)]
+    assert judge.older(of_old, news) == (
+        "walk = 1001 over 10-1f, but an earlier reader saw the new tree there: "
+        "18-1f held 1001 before and holds 9001 after"
+    )
+    assert judge.older(of_old, []) == judge.older(of_both, news) == judge.older(of_new, news) == ""
+    assert judge.older(nothing, news) == ""
