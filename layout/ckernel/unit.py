@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 import time
-from importlib import metadata
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from layout.ckernel.attempt import SECONDS_FOR_TRACE, attempt, begin
 from layout.ckernel.build import Built, build
 from layout.ckernel.source import CODE, HEADER, KernelSource, cache_directory, receive_source
 from layout.host import children
+from layout.host.version import version
 from layout.memory.errors import InputError, MapleLayoutError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class _Packer(pickle.Pickler):
 def pack(oracle: Oracle[Any, Any]) -> bytes:
     """An oracle as bytes from which another computer makes its own. Raises OSError."""
     stream = io.BytesIO()
-    pickle.dump(_version(), stream)
+    pickle.dump(version(), stream)
     _Packer(stream).dump(oracle)
     return stream.getvalue()
 
@@ -64,18 +64,11 @@ def pack(oracle: Oracle[Any, Any]) -> bytes:
 def unpack(packed: bytes) -> Oracle[Any, Any]:
     """The oracle, with builds of this computer. Raises MapleLayoutError, OSError."""
     stream = io.BytesIO(packed)
-    version = pickle.load(stream)  # noqa: S301 - a worker executes what its client sends
-    if version != _version():
-        message = f"has maple-layout {_version()}, the campaign {version}: install that one there"
+    theirs = pickle.load(stream)  # noqa: S301 - a worker executes what its client sends
+    if theirs != version():
+        message = f"has maple-layout {version()}, the campaign {theirs}: install that one there"
         raise InputError(message)
     return pickle.load(stream)  # type: ignore[no-any-return] # noqa: S301 - the same
-
-
-def _version() -> str:
-    try:
-        return metadata.version("maple-layout")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 # -- in the worker

@@ -8,7 +8,6 @@ import importlib
 import os
 import signal
 import sys
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from arches import UnknownArchError
@@ -140,10 +139,7 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from layout import compiled
+        from layout.host.version import version
 
-        try:
-            version = metadata.version("maple-layout")
-        except metadata.PackageNotFoundError:
-            version = "(not installed)"
-        print(f"maple-layout {version} ({compiled.leg()})")
+        print(f"maple-layout {version()} ({compiled.leg()})")
         parser.exit()

@@ -61,34 +61,43 @@ _PLUS_UCONST = 0x23
 _Found = TypeVar("_Found")
 
 
-def read_dwarf(
-    dwarf: DWARFInfo, source: str, word_size: int, needed: Iterable[str], welcome: Iterable[str]
+def read_dwarf(  # noqa: PLR0913 - what is looked for, where and how long
+    dwarf: DWARFInfo,
+    source: str,
+    word_size: int,
+    needed: Iterable[str],
+    welcome: Iterable[str],
+    steps: Steps,
 ) -> TypeInfo:
     """The structs, unions and enums of these names; reading goes on until all ``needed`` are found.
 
-    Raises InputError for debug information that is damaged.
+    Raises InputError for debug information that is damaged, or takes more ``steps`` than there are.
     """
     from elftools.common.exceptions import DWARFError, ELFError  # noqa: PLC0415 - slow to import
     from elftools.construct import ConstructError  # noqa: PLC0415
 
     try:
-        return _read(dwarf, source, word_size, set(needed), set(welcome))
+        return _read(dwarf, source, word_size, set(needed), set(welcome), steps)
     except (ELFError, DWARFError, ConstructError, *_PARSE_ERRORS) as error:
         why = " ".join(str(error).split()) or type(error).__name__
         message = f"{source}: the debug information is damaged ({why}): build it again"
         raise InputError(message) from None
 
 
-def _read(
-    dwarf: DWARFInfo, source: str, word_size: int, needed: set[str], welcome: set[str]
+def _read(  # noqa: PLR0913 - the same
+    dwarf: DWARFInfo,
+    source: str,
+    word_size: int,
+    needed: set[str],
+    welcome: set[str],
+    steps: Steps,
 ) -> TypeInfo:
     little = dwarf.config.little_endian
     info = TypeInfo(f"{source} (DWARF)", "little" if little else "big", word_size)
     wanted = needed | welcome
-    section = dwarf.debug_info_sec
-    steps = Steps(0 if section is None else section.size)
     for unit in _units(dwarf):
-        for die in _children(unit.get_top_DIE()):
+        steps.begin_unit()
+        for die in _children(unit.get_top_DIE(), steps):
             name = _text(die, "DW_AT_name")
             if name not in wanted or "DW_AT_declaration" in die.attributes:
                 continue
@@ -96,10 +105,17 @@ def _read(
                 found = FoundStruct(_number(die, "DW_AT_byte_size"), tuple(_members(die, 0, steps)))
                 _add(info.structs, name, found)
             elif die.tag == _ENUM:
-                _add(info.enums, name, _enum(die))
+                _add(info.enums, name, _enum(die, steps))
         if needed <= info.structs.keys() | info.enums.keys():
             break
+        _forget(unit)
     return info
+
+
+def _forget(unit: CompileUnit) -> None:
+    """Let go of a unit's entries: pyelftools would keep those of all units."""
+    unit._dielist.clear()  # noqa: SLF001 - it has no other way
+    unit._diemap.clear()  # noqa: SLF001
 
 
 def _units(dwarf: DWARFInfo) -> Iterator[CompileUnit]:
@@ -145,20 +161,21 @@ def _add(found: dict[str, list[_Found]], name: str, one: _Found) -> None:
         same.append(one)
 
 
-def _children(of: DIE) -> Iterator[DIE]:
+def _children(of: DIE, steps: Steps) -> Iterator[DIE]:
     """The entries right below one. Raises ValueError where these come round in a circle.
 
     An entry may say where the next one begins. pyelftools follows that, even back.
     """
     last = of.offset
     for die in of.iter_children():
+        steps.take()
         if die.offset <= last:
             message = f"the entry at {last:#x} is followed by one at {die.offset:#x}"
             raise ValueError(message)
         last = die.offset
         yield die
         if die.has_children and "DW_AT_sibling" not in die.attributes:
-            for _ in _children(die):  # or pyelftools does so, without this check
+            for _ in _children(die, steps):  # or pyelftools does so, without this check
                 pass
 
 
@@ -181,8 +198,7 @@ def _members(of: DIE, base: int, steps: Steps, depth: int = 0) -> Iterator[Found
     """The members of a struct or union at byte ``base``, unnamed ones taken apart."""
     if depth > _MOST_DEEP:
         raise ValueError("structs nest without end")
-    for die in _children(of):
-        steps.take()
+    for die in _children(of, steps):
         if die.tag != "DW_TAG_member":
             continue
         name, kind = _text(die, "DW_AT_name"), _target(die)
@@ -190,13 +206,13 @@ def _members(of: DIE, base: int, steps: Steps, depth: int = 0) -> Iterator[Found
         if not name and kind is not None and kind.tag in _STRUCTS:
             yield from _members(kind, offset, steps, depth + 1)
             continue
-        size = _size(kind)
+        size = _size(kind, steps)
         bits = _bits(die, base, offset, size)
         if bits:  # the storage unit is not always told, the bits are
             offset = bits[0] // 8
         yield FoundMember(name, offset, size, _spell(kind, steps), bits)
         while kind is not None and kind.tag == "DW_TAG_array_type":
-            name += "[0]" * len(_counts(kind))
+            name += "[0]" * len(_counts(kind, steps))
             kind = _target(kind)
         if kind is not None and kind.tag in _STRUCTS and not _text(kind, "DW_AT_name"):
             for inner in _members(kind, offset, steps, depth + 1):
@@ -229,37 +245,37 @@ def _bits(die: DIE, base: int, offset: int, size: int) -> tuple[int, int] | None
     return 8 * offset + start, width
 
 
-def _enum(die: DIE) -> FoundEnum:
+def _enum(die: DIE, steps: Steps) -> FoundEnum:
     values = {
         _text(child, "DW_AT_name"): _number(child, "DW_AT_const_value")
-        for child in _children(die)
+        for child in _children(die, steps)
         if child.tag == "DW_TAG_enumerator"
     }
     return FoundEnum(_number(die, "DW_AT_byte_size"), values)
 
 
-def _counts(array: DIE) -> list[int]:
+def _counts(array: DIE, steps: Steps) -> list[int]:
     """How many elements an array has in each dimension; 0 where C leaves it open."""
     return [
         _number(child, "DW_AT_count", _number(child, "DW_AT_upper_bound", -1) + 1)
-        for child in _children(array)
+        for child in _children(array, steps)
         if child.tag == "DW_TAG_subrange_type"
     ]
 
 
-def _size(die: DIE | None, depth: int = 0) -> int:
+def _size(die: DIE | None, steps: Steps, depth: int = 0) -> int:
     """The size of a type in bytes."""
     if die is None:
         return 0
     if depth > _MOST_DEEP:
         raise ValueError("a type is made of itself")
     if die.tag == "DW_TAG_array_type":
-        size = _size(_target(die), depth + 1)
-        for count in _counts(die):
+        size = _size(_target(die), steps, depth + 1)
+        for count in _counts(die, steps):
             size *= count
         return size
     if die.tag == "DW_TAG_typedef" or die.tag in _QUALIFIERS:
-        return _size(_target(die), depth + 1)
+        return _size(_target(die), steps, depth + 1)
     missing = die.cu.header.address_size if die.tag == "DW_TAG_pointer_type" else 0
     return _number(die, "DW_AT_byte_size", missing)
 
@@ -280,13 +296,13 @@ def _spelled(die: DIE | None, steps: Steps, depth: int) -> str:
     if die.tag == "DW_TAG_pointer_type":
         return pointer_to(target)
     if die.tag == "DW_TAG_array_type":
-        for count in reversed(_counts(die)):
+        for count in reversed(_counts(die, steps)):
             target = array_of(target, count)
         return target
     if die.tag == "DW_TAG_subroutine_type":
         parameters = [
             _spell(_target(child), steps, depth + 1)
-            for child in _children(die)
+            for child in _children(die, steps)
             if child.tag == "DW_TAG_formal_parameter"
         ]
         return function_pointer(target, parameters)

@@ -7,9 +7,10 @@ import os
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
+
+from layout.host.version import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,7 +93,7 @@ def sarif(findings: Iterable[Finding]) -> bytes:
         )
     driver = {
         "name": "maple-layout",
-        "version": metadata.version("maple-layout"),
+        "version": version(),
         "rules": list(rules.values()),
     }
     log = {

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 _POINTER_TO_FUNCTION = "(*)"
 _FEW = 1 << 16
 """Types that may be looked at in a file of any size."""
+_MOST_IN_UNIT = 1 << 20
+"""And in a unit of DWARF, which takes 300 bytes for each."""
 _CHARACTERS = 6
 """A name of 1 << _CHARACTERS characters counts as two types."""
 
@@ -66,19 +68,26 @@ class TypeInfo:
 
 
 class Steps:
-    """How many types may be looked at in type information of so many bytes.
+    """How many entries may be looked at in type information of a file of so many bytes.
 
-    Damaged types may refer to each other so that the ways through them are without number.
+    Damaged types may refer to each other so that the ways through them are without number, and
+    packed ones may be as many as a small file unpacks to.
     """
 
     def __init__(self, size: int) -> None:
         self._left = _FEW + size
+        self._in_unit = self._left
+
+    def begin_unit(self) -> None:
+        """From here on entries are of another unit, whose entries are all kept."""
+        self._in_unit = _MOST_IN_UNIT
 
     def take(self, text: str = "") -> str:
         """One step more, for a type whose name is ``text``; returns it. Raises ValueError."""
         self._left -= 1 + (len(text) >> _CHARACTERS)
-        if self._left < 0:
-            message = "types refer to each other without end"
+        self._in_unit -= 1
+        if min(self._left, self._in_unit) < 0:
+            message = "more entries than a file of this size has, or types without end"
             raise ValueError(message)
         return text
 

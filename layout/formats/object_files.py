@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import arches
 from layout.formats.btf import is_btf, read_btf
 from layout.formats.dwarf_reader import read_dwarf
+from layout.formats.found import Steps
 from layout.images.elf import elf_machine
 from layout.images.packed import read_bytes
 from layout.memory.errors import InputError, UsageError
@@ -126,7 +127,8 @@ def _read_elf(
 
         elf = ELFFile(file)
         machine = elf_machine(elf, source, arch, "a file")
-        _check_packed(elf, source, file.seek(0, os.SEEK_END))
+        size = file.seek(0, os.SEEK_END)
+        _check_packed(elf, source, size)
         section = elf.get_section_by_name(".BTF")
         if section is not None:
             names = {*needed, *welcome}
@@ -146,7 +148,7 @@ def _read_elf(
         why = " ".join(str(error).split()) or type(error).__name__
         message = f"{source}: its headers or sections can't be read ({why}): fetch it again"
         raise InputError(message) from None
-    return machine, read_dwarf(dwarf, source, machine.word_size, needed, welcome)
+    return machine, read_dwarf(dwarf, source, machine.word_size, needed, welcome, Steps(size))
 
 
 def _check_packed(elf: ELFFile, source: str, size: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,10 +86,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """One line: the version, the selected machines and, if they are named, the kernels."""
+    from layout.host.version import version
+
     kernels: list[str] | None = config.getoption("maple_kernel")
     named = f", kernel {','.join(kernels)}" if kernels else ""
     machines = ",".join(_wanted(config))
-    return f"maple-layout: {metadata.version('maple-layout')}, on {machines}{named}"
+    return f"maple-layout: {version()}, on {machines}{named}"
 
 
 def _wanted(config: pytest.Config) -> list[str]:

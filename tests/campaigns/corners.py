@@ -30,6 +30,12 @@ def _limits(index: int) -> list[int]:
     return sorted(limit for limit in near if 0 <= limit <= _LAST)
 
 
+def _at(states: list[str], indexes: tuple[int, ...]) -> Iterator[tuple[int, str]]:
+    for index in indexes:
+        for state in dict.fromkeys(state.format(i=index) for state in states):
+            yield index, state
+
+
 def cursor_traces() -> Iterator[tuple[str, str]]:
     """Name and text of traces that take two steps with a cursor, the first into a state."""
     # a step that begins at its limit leaves the tree before it has a node, the next one crashes:
@@ -45,12 +51,11 @@ def cursor_traces() -> Iterator[tuple[str, str]]:
         f"cfind_range {_LAST:x}\ncnext {_LAST:x}",
     ]
     for name, tree in _TREES.items():
-        for index, state in product((0, 1, 2, 9, 0x20, _LAST), states):
+        for index, state in _at(states, (0, 1, 2, 9, 0x20, _LAST)):
             lines = ["init 1", *tree]
             for step, limit in product((*_UP, *_DOWN), _limits(index)):
-                lines += [f"cset {index:x}", *state.format(i=index).splitlines()]
-                lines.append(f"{step} {limit:x}")
-            how = state.format(i=index).replace("\n", ", ")
+                lines += [f"cset {index:x}", *state.splitlines(), f"{step} {limit:x}"]
+            how = state.replace("\n", ", ")
             yield f"{name}, cursor at {index:x} {how}", "\n".join(lines)
         lines = []
         for index, state in product((0, 1, 9, 0x5E, _LAST), states):

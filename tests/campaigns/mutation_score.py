@@ -149,7 +149,10 @@ class Suite:
 
     def __init__(self, traces: Mapping[str, Sequence[Operation]]) -> None:
         self.traces = traces
-        self.given = {name: _encode(list(operations)) for name, operations in traces.items()}
+        self.given = {
+            name: "".join(f"{each.n} {_encode(each)}\n" for each in operations).encode()
+            for name, operations in traces.items()
+        }
         self.transcripts: dict[str, bytes] = {}
 
     def _carry_out(self, program: Built, name: str, programs: Programs) -> bytes:

@@ -122,12 +122,12 @@ def test_types_that_refer_to_others_twice_end():
         *functions,
         *(0, kind(2), 0),
     )
-    with pytest.raises(InputError, match="without end"):
+    with pytest.raises(InputError, match="types without end"):
         read_btf(data, "f")
 
 
 def test_unnamed_structs_with_others_twice_end():
     nested = [word for i in range(2, 42) for word in (0, kind(4, 2), 8, 0, i + 1, 0, 0, i + 1, 0)]
     data = types(*(1, kind(4, 1), 8, 0, 2, 0), *nested, *(0, kind(4), 8))
-    with pytest.raises(InputError, match="without end"):
+    with pytest.raises(InputError, match="types without end"):
         read_btf(data, "f")

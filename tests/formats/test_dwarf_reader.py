@@ -10,7 +10,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 import arches
-from layout.formats import dwarf_reader
+from layout.formats import dwarf_reader, found
 from layout.formats.found import FoundEnum, FoundMember
 from layout.formats.layout_diff import check, names_of
 from layout.formats.object_files import read_types
@@ -129,3 +129,15 @@ def test_units_without_number_are_not_kept(monkeypatch):
     monkeypatch.setattr(dwarf_reader, "_MOST_UNITS", 1)
     with pytest.raises(InputError, match="more than 1 units"):
         read_types(path, None, ["maple_metadata"])
+
+
+def test_entries_of_a_unit_have_a_limit_and_are_not_kept(monkeypatch):
+    path = str(PROOF / "two-units-x86_64.o.xz")
+    seen = []
+    real = dwarf_reader._forget
+    monkeypatch.setattr(dwarf_reader, "_forget", lambda unit: (real(unit), seen.append(unit)))
+    read_types(path, None, ["maple_metadata", "nowhere"])
+    assert [len(unit._dielist) for unit in seen] == [0, 0]
+    monkeypatch.setattr(found, "_MOST_IN_UNIT", 3)
+    with pytest.raises(InputError, match="more entries than a file of this size has"):
+        read_types(path, None, ["maple_metadata", "nowhere"])
