@@ -126,7 +126,7 @@ def table(heading):
 def test_the_documentation_lists_them(found):
     version, _, _, executed, why = found
     column = VERSIONS.index(version)
-    listed = table("| why ")
+    listed = table("| why | ")
     assert list(listed)[2:] == list(REASONS)
     for each in REASONS:
         names = ", ".join(f"`{name}` {lines}" for name, lines in sorted(why[each].items()))
