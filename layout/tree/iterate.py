@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layout.memory.pointers import Word, mte_node_type, mte_to_node
+from layout.memory.pointers import DENSE, Word, mte_node_type, mte_to_node
 from layout.tree.state import (
     MA_ACTIVE,
     MA_ERROR,
@@ -111,7 +111,8 @@ def mas_next_node(k: Kernel, mas: MaState, node: Word, limit: Word) -> bool:
         mas.node = enode
         node = mte_to_node(mas.node)
         mt = mte_node_type(mas.node)
-        mem.check_pivots(node, mt)
+        if mt != DENSE:  # its only pivot is the limit above
+            mem.check_pivots(node, mt)
         enode = mem.slot(node, mt, 0)
         if k.ma_dead_node(node):
             return True

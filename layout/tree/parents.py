@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from layout.memory.pointers import (
     ARANGE_64,
+    DENSE,
     LEAF_64,
     MT_FLAGS_ALLOC_RANGE,
     NODE_MASK,
@@ -106,8 +107,13 @@ def mte_set_node_dead(k: Kernel, enode: Word) -> None:
 
 @peeks("read past data end", holds=is_zero, why="the last pivot is 0 where there is metadata")
 def ma_data_end(k: Kernel, node: Word, mt: int, limit: Word) -> int:
-    """The offset of the last slot in use; ``limit`` is the node's largest index."""
+    """The offset of the last slot in use; ``limit`` is the node's largest index.
+
+    It is 0 for a dense node, which has no pivots.
+    """
     mem = k.mem
+    if mt == DENSE:
+        return 0
     if mt == ARANGE_64:
         return mem.meta_end(node, mt)
     offset = k.mt_pivots[mt] - 1

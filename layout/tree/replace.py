@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from layout.memory.pointers import (
     ARANGE_64,
-    DENSE,
     PARENT_RANGE64,
     RANGE_64,
     ROOT_PARENT,
@@ -67,7 +66,7 @@ def mas_find_child(k: Kernel, mas: MaState, child: MaState) -> bool:
     mem = k.mem
     mt = mte_node_type(mas.node)
     node = mte_to_node(mas.node)
-    end = k.ma_data_end(node, mt, mas.max) if mt != DENSE else 0
+    end = k.ma_data_end(node, mt, mas.max)
     slots = mem.slots(node, mt, end + 1)
     for offset in range(mas.offset, end + 1):
         enode = slots[offset]

@@ -179,6 +179,37 @@ def test_no_writer_makes_a_dense_node(found):
 
 
 @pytest.mark.kernel
+def test_validate_ends_at_a_dense_leaf_and_at_a_check_that_fails(found, built_of):
+    _, kernel, source, _, _ = found
+    body = source.text("mt_validate")
+    assert body.index("mas_data_end(") < body.index("mas_validate_gaps(")
+    ends = source.text("mas_data_end")
+    assert "!pivots[offset]" in ends
+    assert "!pivots)" not in ends
+    stores = "".join(f"store {i:x} {i + 15:x} 3001\n" for i in range(0, 0x140, 0x20))
+    built = built_of(kernel, toolchain.own())
+    *_, tree, memory = run(built, operations_of(f"init 1\n{stores}treemem\nmemdump\n")).lines
+    order = arches.get(toolchain.own()).byteorder
+    root = int.from_bytes(bytes.fromhex(tree["hex"])[8:], order) & ~0xFF
+    [node] = [bytes.fromhex(each["hex"]) for each in memory["mem"] if each["addr"] == f"{root:x}"]
+    leaf = int.from_bytes(node[80:88], order) & ~0xFF
+    at = {"little": 80, "big": 87}[order]
+
+    def validate(damage):
+        return run(built, operations_of(f"init 1\n{stores}{damage}validate\n")).lines[-1]
+
+    assert validate("")["ok"]
+    dense = validate(f"poke {root:x} {at:x} 4\n")
+    assert dense["fault"]["kind"] == "null"
+    short = validate(f"poke {leaf:x} f8 2\n")
+    assert (short["ok"], short["printk"][:19]) == (False, "WARN at mt_validate")
+    assert "Invalid size" not in short["printk"]
+    harness = "\n".join(others(kernel)[1:])
+    assert re.search(r"#define dump_stack\(\) check_failed\(", harness)
+    assert re.search(r"if \(checks_may_fail\)\s+siglongjmp\(check_exit, 1\);", harness)
+
+
+@pytest.mark.kernel
 def test_who_calls_what_no_operation_calls_so(found):
     version, kernel, source, _, _ = found
     harness = Source("\n".join(others(kernel)[1:]))

@@ -13,11 +13,13 @@ UNCALLED = "No operation of a trace calls it"
 FRESH = "The harness calls it with new states alone"
 DECIMAL = "`mt_dump()` in decimal; `mtdump` asks for hexadecimal"
 TESTS = "For the kernel's own tests in user space: no operation calls it"
+NO_PIVOTS = "`validate` stops before: it has read the pivots of a dense node, which are at NULL"
+STOPPED = "The harness ends `validate` at the first check that fails"
 CHECK = "Belief: a check of this code itself would have to fail first"
 ASKED = "Belief: the same was asked before, or cannot come to be"
 OPEN = "Not reached yet"
 
-SHOWN = (DEAD, TYPE, UNCALLED, FRESH, DECIMAL, TESTS)
+SHOWN = (DEAD, TYPE, UNCALLED, FRESH, DECIMAL, TESTS, NO_PIVOTS, STOPPED)
 BELIEVED = (CHECK, ASKED)
 REASONS = (*SHOWN, *BELIEVED, OPEN)
 
@@ -56,16 +58,14 @@ BELIEF = {
         "mas_set_parent": "case maple_leaf_64:",
         "mt_clear_meta": "if ",
         "mt_find": r"if \(MT_WARN_ON\(",
-        "mte_parent_shift": "",
         "mte_parent_slot": r"if \(unlikely\(val & MA_ROOT_PARENT\)\)",
-        "mte_parent_slot_mask": "",
     },
 }
 """Functions, and conditions in them, of lines that are believed to be out of reach."""
 
 
 def damaged(source):
-    """What a ``poke`` is seen by: after one a trace has nothing but ``validate`` and ``mtdump``."""
+    """What is there to look at damage: traces call ``validate`` and ``mtdump`` after a ``poke``."""
     return source.reached_from("mt_validate", "mt_dump")
 
 
@@ -93,6 +93,8 @@ def reason(source, name, number, uncalled):
         (name in uncalled, TESTS if source.is_for_tests(name) else UNCALLED),
         (any("mt_dump_dec" in each for each in around), DECIMAL),
         (dead, OPEN if WRITERS & source.reached_from(name) else DEAD),
+        (name == "mas_validate_gaps" and (dense or text == "counted:"), NO_PIVOTS),
+        (name == "mt_validate" and first.startswith("if (MAS_WARN_ON("), STOPPED),
         (dense or untyped, OPEN if name in damaged(source) else TYPE),
         (started or source.is_else_of(number, "mas_is_start(mas)") or prepared, FRESH),
         (believed and not activates, (*believed, OPEN)[0]),

@@ -268,7 +268,8 @@ def mas_empty_area(k: Kernel72, mas: MaState, low: Word, high: Word, size: Word)
         return k.xa_err(mas.node)
     mt = mte_node_type(mas.node)
     node = mte_to_node(mas.node)
-    k.mem.check_pivots(node, mt)
+    if mas.offset:
+        k.mem.check_pivots(node, mt)
     mas.index = max(mas.index, k.mas_safe_min(mas, node, mas.offset))
     mas.last = mas.index + size - 1 & k.ulong_max
     mas.end = k.ma_data_end(node, mt, mas.max)
