@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,11 @@ _programs: Programs
 
 
 def start_worker() -> None:
-    """Begin a process: an interrupt is for its parent, an alarm raises TooLong."""
-    signals.listen()
+    """Begin a process: an interrupt is for its parent, an alarm raises TooLong.
+
+    Between two traces SIGTERM ends it at once; its programs end where nobody writes to them.
+    """
+    signals.unlisten()
     signals.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _on_alarm)
@@ -53,8 +57,9 @@ def attempt(seed: int, end: float) -> Trial[Any]:
     taken. So it is for traces that hang.)
     """
     where = _oracle.where(seed)
-    signal.alarm(SECONDS_FOR_TRACE)
     try:
+        signals.listen()
+        signal.alarm(SECONDS_FOR_TRACE)
         return _oracle.attempt(seed, end, _programs)
     except TraceError:
         return Trial(seed, where, too_large=True)
@@ -62,5 +67,10 @@ def attempt(seed: int, end: float) -> Trial[Any]:
         raise InputError(f"seed {seed} on {where}: {error}") from None
     except TooLong:
         return Trial(seed, where, too_long=True)
+    except signals.Stopped as stop:
+        # raised any further it would become a result of the pool, and the process would go on
+        _programs.close()
+        os._exit(128 + stop.number)
     finally:
         signal.alarm(0)
+        signals.unlisten()

@@ -49,6 +49,13 @@ def listen() -> None:
             signal.signal(number, _came)
 
 
+def unlisten() -> None:
+    """From here on SIGTERM and SIGHUP end the process at once, unless they are ignored."""
+    for number in _STOPPING:
+        if signal.getsignal(number) is _came:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def end_with_parent() -> None:
     """Ask Linux for a SIGTERM when the parent process is gone, killed or not."""
     import ctypes  # noqa: PLC0415 - seldom needed
