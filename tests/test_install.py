@@ -19,7 +19,7 @@ BUILT = {".pyx", ".pyc", ".so", "_core.c"}
 
 def test_each_data_file_is_installed():
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    installed = set()
+    installed = {ROOT / name for name in setuptools["script-files"]}
     for name, patterns in setuptools["package-data"].items():
         folders = PACKAGES if name == "*" else [ROOT.joinpath(*name.split("."))]
         installed |= {path for folder in folders for each in patterns for path in folder.glob(each)}
