@@ -8,6 +8,7 @@ differ. Every seed is one trace, on all machines of a word size.
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from dataclasses import replace
 from operator import ne
@@ -47,14 +48,20 @@ class LongTraces(Emulator):
         top = tops[seed % len(tops)]
         return [built for built in self._builds if arches.get(built.arch).ulong_max == top]
 
-    def attempt(self, seed: int, end: float, programs: Programs) -> Trial[Mismatch]:  # noqa: ARG002 - takes less than a second
-        """Make a trace, carry it out on both sides on each machine, compare."""
+    def attempt(self, seed: int, end: float, programs: Programs) -> Trial[Mismatch]:
+        """Make a trace, carry it out on both sides on each machine, compare.
+
+        On one machine it is carried out to its end; after ``end`` no other machine follows.
+        """
         builds = self._of(seed)
         top = arches.get(builds[0].arch).ulong_max
         lines = long_trace(seed, top, builds[0].source.missing_operations)
         names = [line.split(" ", 1)[0] for line in lines]
-        trial: Trial[Mismatch] = Trial(seed, self.where(seed))
+        trial: Trial[Mismatch] = Trial(seed)
         for built in builds:
+            if trial.on and time.monotonic() > end:
+                break
+            trial.on += f"+{built.arch}" if trial.on else built.arch
             verdict = self._compare(built, lines, programs)
             trial.compared += verdict.operations
             trial.counts += Counter(names[: verdict.operations])

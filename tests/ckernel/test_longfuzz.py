@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -37,9 +38,11 @@ def test_6_12_equals_the_emulator(built, tmp_path):
 def test_machines_of_one_word_size_share_a_trace(built, programs):
     judge = LongTraces([built("x86_64"), built("s390x"), built("mips")], Options(), None)
     assert [judge.where(seed) for seed in (4, 5)] == ["mips", "x86_64+s390x"]
-    trial = judge.attempt(5, 0, programs)
-    assert trial.wrong is None
+    trial = judge.attempt(5, math.inf, programs)
+    assert (trial.wrong, trial.on) == (None, "x86_64+s390x")
     assert trial.compared > 2 * LINES
+    cut_off = judge.attempt(5, 0, programs)
+    assert (cut_off.on, cut_off.compared) == ("x86_64", trial.compared // 2)
 
 
 def test_a_difference_is_found_and_made_short(changed_6_12, tmp_path):
