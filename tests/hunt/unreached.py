@@ -47,6 +47,7 @@ BELIEF = {
         "mas_ascend": r"if \(ma_is_root\(a_node\)\)",
         "mas_empty_area": r"if \(unlikely\(offset == MAPLE_NODE_SLOTS\)\)",
         "mas_empty_area_rev": "if ",
+        "mas_extend_spanning_null": "",
         "mas_next_entry": r"if \(mas->last >= limit\)",
         "mas_next_setup": r"after switch \(mas->status\)",
         "mas_next_slot": r"if \((mas->last >= max|WARN_ON_ONCE\(mas_is_overflow)",
@@ -56,8 +57,10 @@ BELIEF = {
         "mas_prev_slot": r"if \((mas->index <= min|WARN_ON_ONCE\(mas_is_underflow)",
         "mas_push_node": r"if \(requested > 1\)",
         "mas_set_parent": "case maple_leaf_64:",
+        "mast_overflow": "if ",
         "mt_clear_meta": "if ",
         "mt_find": r"if \(MT_WARN_ON\(",
+        "mte_mid_split_check": "",
         "mte_parent_slot": r"if \(unlikely\(val & MA_ROOT_PARENT\)\)",
     },
 }
