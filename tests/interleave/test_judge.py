@@ -67,7 +67,7 @@ def test_a_reader_sees_nothing_older_than_readers_before(judge):
     nothing = Answer("find", 0, 0, TOP)
     assert list(judge.news(of_both)) == list(judge.news(of_old)) == list(judge.news(nothing)) == []
     news = list(judge.news(of_new))
-    assert news == [(0x18, 0x1F)]
+    assert news == [(0x18, 0x1F, 1)]
     assert judge.older(of_old, news) == (
         "walk = 1001 over 10-1f, but an earlier reader saw the new tree there: "
         "18-1f held 1001 before and holds 9001 after"
