@@ -8,6 +8,7 @@ tree after one of them.
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.memory.pointers import xa_is_zero
@@ -189,13 +190,14 @@ def _with_entry(entries: tuple[int, ...], answer: Answer) -> list[int]:
 
 def _held(first: int, last: int, entries: tuple[int, ...], *, late: bool) -> str:
     where = f"{first:x}" if first == last else f"{first:x}-{last:x}"
-    old, *between, new = map(_entry, entries)
+    old, *later = (_entry(entry) for entry, _ in groupby(entries))
     if late:
-        return f"{where} held {new} since before it began"
-    if len(set(entries)) == 1:
+        return f"{where} held {_entry(entries[-1])} since before it began"
+    if not later:
         return f"{where} held {old} all the time"
-    then = "".join(f", then {entry}," for entry in between)
-    return f"{where} held {old} before{then} and holds {new} after"
+    *between, new = later
+    then = "".join(f", then {entry}" for entry in between)
+    return f"{where} held {old} before{then}{',' * bool(between)} and holds {new} after"
 
 
 def _entry(entry: int) -> str:

@@ -28,7 +28,7 @@ FREED = "freed"
 """The field of a store that stands for a node given back at once: its bytes are anybody's."""
 
 HANDED_OUT = "handed out"
-"""The field of a store that stands for a node which was freed and is somebody's again."""
+"""The field of a store that stands for a node which had an owner before and gets another one."""
 
 POISON = 0x6B
 """What a node holds that was handed out and not written yet: slab's byte for freed objects."""
@@ -219,7 +219,7 @@ class Writer:
             entry = entries[number]
             if entry.kind != ALLOC:
                 _put(writing, self._stores(entry))
-            elif (entry.address, FREED) in {(each.address, each.field) for each in writing.stores}:
+            elif entry.address in writing.taken or self._in_use(writing, entry.address):
                 data = bytes([POISON]) * NODE_SIZE
                 _put(writing, [Store(entry.address, data, entry.function, HANDED_OUT)])
             else:
@@ -229,6 +229,12 @@ class Writer:
             writing.operations.append(operation)
             writing.starts.append(start)
         return line
+
+    def _in_use(self, writing: Writing, node: int) -> bool:
+        """Whether somebody had a node when recording began."""
+        number = (node - self.machine.node_base) // NODE_SIZE
+        known = writing.before.freed_map
+        return number < len(known) and not known[number]
 
     def _stores(self, entry: Entry) -> Iterator[Store]:
         if entry.kind == FREE:

@@ -25,12 +25,30 @@ TRACES = {
 """Name to lines, without the first, which makes the tree."""
 
 
+TOGETHER = {
+    "first node": ["store 2000 2fff 2001", "store 1800 27ff 3001"],
+    "single entry": ["store 1000 1fff 2001", "erase 0"],
+    "root replaced": ["store 1000 1fff 2001", "store 1400 17ff 3001"],
+    "leaf replaced": ["store 2800 2bff 89001", "store 3000 3fff 79001"],
+    "exact fit": ["store 2400 27ff 89001", "store 2000 2fff 79001"],
+    "border moved": ["store 3000 3fff 89001", "store 2000 2fff 79001"],
+    "leaf split": ["store 9800 9bff 89001", "store 9000 e7ff 79001"],
+    "rebalance": ["store f000 f7ff 0", "store f000 107ff 89001"],
+    "span": ["store 9000 9fff 89001", "store 7000 8fff 79001"],
+    "erased": ["store 2000 2fff 89001", "store 1000 2fff 79001"],
+    "emptied": ["store 1000 1fff 1001", "store 1800 27ff 2001"],
+    "destroyed": ["store 1000 1fff 1001", "store 1800 27ff 2001"],
+}
+"""Lines behind those of TRACES, which change the same leaf or its parent."""
+
+
 def text(name, flags=2, top=2**64 - 1):
     """A trace as text."""
     lines = [f"init {flags:x}", *TRACES[name]]
     return "\n".join(lines).replace("TOP", f"{top:x}") + "\n"
 
 
-def operations(name, arch, flags=2):
-    """A trace for a machine."""
-    return list(parse(text(name, flags, arch.ulong_max).splitlines(), arch.ulong_max))
+def operations(name, arch, flags=2, more=0):
+    """A trace for a machine, with ``more`` lines of TOGETHER behind it."""
+    lines = [*text(name, flags, arch.ulong_max).splitlines(), *TOGETHER[name][:more]]
+    return list(parse(lines, arch.ulong_max))
