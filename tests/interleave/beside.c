@@ -152,6 +152,14 @@ int main(int count, char **words)
 		side = (__typeof__(side)){ "to dereference", "mt_slot",
 					   name[1] == 'o' ? replace : erase, 1 };
 		printf("mtree_load = %lx\n", (unsigned long)mtree_load(&tree, 0x3400));
+	} else if (!strcmp(name, "crossed")) {
+		for (unsigned long i = 0; i < 8; i++)
+			store(i << 12, (i << 12) + 0xfff, (i << 12) + 0x1001);
+		mas_set(&mas, 0x3000);
+		mas_walk(&mas);
+		store(0x2000, 0x3bff, 0x99001);
+		store(0x1000, 0x39ff, 0x89001);
+		told("mas_prev", mas_prev(&mas, 0));
 	} else if (!strcmp(name, "span")) {
 		for (unsigned long i = 0; i < 60; i++)
 			store(i << 12, (i << 12) + 0x7ff, (i << 12) + 0x1001);
