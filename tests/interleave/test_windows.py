@@ -9,6 +9,7 @@ from layout.interleave.search import Search, Setting
 from layout.interleave.stores import FREED, HANDED_OUT, Writer
 from layout.traces.trace import parse
 from layout.tree.kernel import Kernel
+from layout.tree.state import WR_NODE_STORE, WR_SLOT_STORE
 
 
 def together(name, more=1, arch="s390x", reader="", **options):
@@ -80,6 +81,29 @@ def test_a_step_between_borders_that_moved_is_upside_down(version, name, reader,
     assert together(name, 0, version=version, reader=reader).wrong == []
     wrong = together(name, 1, version=version, reader=reader).wrong
     assert {each.what for each in wrong} == {f"{what}: the range is upside down"}
+
+
+class StillBorders(Kernel):
+    """The change of docs/found.md: in RCU mode no border moves in a node of the tree."""
+
+    def seam_store_type_in_leaf(self, wr):
+        """The way to store; a new node where the border would move."""
+        found = super().seam_store_type_in_leaf(wr)
+        moves = found == WR_SLOT_STORE and self.mt_in_rcu(wr.mas.tree)
+        return WR_NODE_STORE if moves else found
+
+
+@pytest.mark.parametrize("version", ["6.12", "7.3"])
+def test_borders_that_stay_show_nothing_wrong(version):
+    cases = (
+        ("border moved", 2, "load 3000"),
+        ("border moved up", 1, "prev 3c00"),
+        ("border moved down", 1, "next 13ff"),
+    )
+    for name, more, reader in cases:
+        for kernels in ((), (StillBorders,)):
+            options = {"version": version, "reader": reader, "order": "weak", "kernels": kernels}
+            assert bool(together(name, more, **options).wrong) == (not kernels), name
 
 
 def windows(lines, beside, **options):
