@@ -96,13 +96,14 @@ class StillBorders(Kernel):
 @pytest.mark.parametrize("version", ["6.12", "7.3"])
 def test_borders_that_stay_show_nothing_wrong(version):
     cases = (
-        ("border moved", 2, "load 3000"),
-        ("border moved up", 1, "prev 3c00"),
-        ("border moved down", 1, "next 13ff"),
+        ("border moved", 0, "load 3000", "weak"),
+        ("border moved", 2, "load 3000", "tso"),
+        ("border moved up", 1, "prev 3c00", "tso"),
+        ("border moved down", 1, "next 13ff", "tso"),
     )
-    for name, more, reader in cases:
+    for name, more, reader, order in cases:
         for kernels in ((), (StillBorders,)):
-            options = {"version": version, "reader": reader, "order": "weak", "kernels": kernels}
+            options = {"version": version, "reader": reader, "order": order, "kernels": kernels}
             assert bool(together(name, more, **options).wrong) == (not kernels), name
 
 
