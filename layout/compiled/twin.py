@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arches import Arch
+    from layout.memory.node import Pivots
     from layout.memory.structs import Profile
 
 
@@ -112,8 +113,9 @@ class CoreMemory(Fixed, NodeMemory):
     def replace_near(self, cells: Sequence[bytes]) -> None:  # noqa: D102
         self.core.replace(cells)
 
-    def pivots(self, node: int, mt: int, count: int) -> tuple[int, ...]:  # noqa: D102
-        self.check_pivots(node, mt)
+    def pivots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
+        if not 0 < mt < 4:
+            return super().pivots(node, mt, count)
         return self.core.read_words(node + self.word_size, count, "pivot")
 
     def slots(self, node: int, mt: int, count: int) -> tuple[int, ...]:  # noqa: D102

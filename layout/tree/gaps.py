@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from layout.memory.pointers import (
     ARANGE_64,
+    DENSE,
     ROOT_PARENT,
     Word,
     ma_is_leaf,
@@ -32,6 +33,8 @@ def ma_leaf_max_gap(k: Kernel, node: Word, mt: int, low: Word, high: Word) -> Wo
     """The longest run of NULLs in a leaf that covers [low, high]; 6.12: mas_leaf_max_gap()."""
     mem = k.mem
     top = k.ulong_max
+    if mt == DENSE:
+        return _dense_max_gap(k, node)
     mem.check_pivots(node, mt)
     largest = 0
     i = 1
@@ -53,6 +56,15 @@ def ma_leaf_max_gap(k: Kernel, node: Word, mt: int, low: Word, high: Word) -> Wo
             largest = max(largest, gap)
             i += 1  # two gaps never meet
         i += 1
+    return largest
+
+
+def _dense_max_gap(k: Kernel, node: Word) -> Word:
+    """The same of a dense leaf, which a broken tree may have: each slot is an index."""
+    largest = gap = 0
+    for i in range(k.mt_slots[DENSE]):
+        gap = 0 if k.mem.slot(node, DENSE, i) else gap + 1
+        largest = max(largest, gap)
     return largest
 
 

@@ -324,6 +324,7 @@ class Kernel:
     seam_says_empty = printing.seam_says_empty
     mas_dump = printing.mas_dump
     seam_reserve_of = printing.seam_reserve_of
+    seam_flags_of = printing.seam_flags_of
     reserved_nodes = printing.reserved_nodes
     report_failure = printing.report_failure
     report_childless = printing.report_childless

@@ -182,7 +182,7 @@ def mas_dump(k: Kernel, mas: MaState) -> None:
     k.printk(
         f"[{mas.offset}/{mas.end}] index={mas.index:x} last={mas.last:x}\n"
         f"     min={mas.min:x} max={mas.max:x} {k.seam_reserve_of(mas)}"
-        f"depth={mas.depth}, flags={mas.mas_flags:x}\n"
+        f"depth={mas.depth}, flags={k.seam_flags_of(mas):x}\n"
     )
     if mas.index > mas.last:
         k.printk("Check index & last\n")
@@ -191,6 +191,11 @@ def mas_dump(k: Kernel, mas: MaState) -> None:
 def seam_reserve_of(k: Kernel, mas: MaState) -> str:
     """What mas_dump() prints of the nodes that a state holds."""
     return f"alloc={k.mem.arch.hex_pointer(mas.alloc)}, "
+
+
+def seam_flags_of(k: Kernel, mas: MaState) -> int:
+    """The state's flags as mas_dump() prints them."""
+    return mas.mas_flags
 
 
 def reserved_nodes(k: Kernel, mas: MaState) -> list[Word]:

@@ -172,8 +172,10 @@ def mtree_lookup_walk(k: Kernel, mas: MaState) -> Word:
         end = k.mt_pivots[mt]
         pivots = mem.pivots(node, mt, end)
         offset = 0
-        while offset < end and pivots[offset] < index:
+        while pivots[offset] < index:
             offset += 1
+            if offset >= end:
+                break
         enode = mem.slot(node, mt, offset)
         if k.ma_dead_node(node):
             mas.reset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.node import PIVOT
-from layout.memory.pointers import mt_mk_node, mte_to_node
+from layout.memory.pointers import DENSE, LEAF_64, mt_mk_node, mte_to_node
 from layout.tree.state import (
     MA_NONE,
     MA_ROOT,
@@ -58,7 +58,8 @@ def mas_wr_end_piv(k: Kernel, wr: WrState) -> None:
     mas = wr.mas
     offset = wr.offset_end
     if offset < mas.end:
-        pivots = mem.pivots(wr.node, wr.mt, mas.end)
+        # the walk left a dense leaf alone: node and pivots are its parent's then, NULL for a root
+        pivots = mem.pivots(wr.node, LEAF_64 if wr.node else DENSE, mas.end)
         while offset < mas.end and mas.last > pivots[offset]:
             offset += 1
         wr.offset_end = offset
@@ -155,11 +156,13 @@ def mas_wr_node_store(k: Kernel, wr: WrState, new_end: int) -> None:
     elif wr.r_max == k.ulong_max:
         k.mas_bulk_rebalance(mas, mas.end, mt)
 
-    node = mte_to_node(mas.node)
+    node = wr.node  # a dense leaf's parent: the walk did not come to the leaf
     target = k.mas_pop_node(mas) if in_rcu else node
     offset = mas.offset
     new = k.new_words()  # a struct maple_node on the stack
-    new[0] = mem.parent(node)
+    new[0] = mem.parent(mte_to_node(mas.node))
+    if mt == DENSE and (offset or wr.r_min < mas.index or offset_end < mas.end):
+        mem.check_pivots(target, mt)  # a pivot would be written to NULL
     mem.load_pivots(new, PIVOT, node, 0, offset)
     mem.load_slots(new, slot0, node, mt, 0, offset)
     if wr.r_min < mas.index:

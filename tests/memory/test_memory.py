@@ -242,8 +242,12 @@ def test_runs_between_nodes_and_local_words(nodes):
 
 
 def test_types_without_pivots_follow_null(nodes):
+    for mt in (0, 4, 15):
+        pivots = nodes.pivots(BASE, mt, 3)  # not followed yet
+        with pytest.raises(MachineFault) as caught:
+            pivots[2]
+        assert (caught.value.kind, caught.value.address) == ("null", 2 * nodes.word_size)
     for read in (
-        lambda mt: nodes.pivots(BASE, mt, 1),
         lambda mt: nodes.ma_pivot(BASE, mt, 0),
         lambda mt: nodes.read_node(BASE, mt),
     ):

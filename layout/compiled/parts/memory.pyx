@@ -143,8 +143,7 @@ cdef inline int mem_check_pivots(Core k, u64 node, i64 mt) except -1:
     return 0
 
 cdef inline u64 mem_pivots(Core k, u64 node, i64 mt, i64 count) except? 0xDEAD0BAD0BAD0BAD:
-    mem_check_pivots(k, node, mt)
-    return node + k.word
+    return node + k.word if LIKELY(0 < mt and mt < 4) else 0
 
 cdef inline u64 mem_slots(Core k, u64 node, i64 mt, i64 count) except? 0xDEAD0BAD0BAD0BAD:
     return node + k.mem_slot_offset[index_of(mt, 4)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layout.tree.state import MA_STATE_PREALLOC
+
 if TYPE_CHECKING:
     from layout.memory.pointers import Word
     from layout.tree.state import MaState
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
 def seam_reserve_of(k: Kernel72, mas: MaState) -> str:
     """What mas_dump() prints of the nodes that a state holds."""
     return f"sheaf={k.mem.arch.hex_pointer(mas.sheaf)}, request {mas.node_request} "
+
+
+def seam_flags_of(k: Kernel72, mas: MaState) -> int:
+    """The state's flags as mas_dump() prints them: MA_STATE_PREALLOC alone is left, and is 1."""
+    return 1 if mas.mas_flags & MA_STATE_PREALLOC else 0
 
 
 def reserved_nodes(k: Kernel72, mas: MaState) -> list[Word]:

@@ -227,6 +227,8 @@ def node_copy(
     src = cp.src_node[s]
     s_mt = _type(cp, s)
     last = start + size - 1
+    if size > 1:
+        mem.check_pivots(dst, d_mt)
     if s_mt == MAPLE_COPY:
         for i in range(size):
             mem.set_slot(dst, d_mt, d_start + i, cp.slot[start + i])
@@ -244,6 +246,7 @@ def node_copy(
             mem.load_gaps(words, 0, src, start, size)
             mem.store_gaps(dst, d_start, words, 0, size)
         if size > 1:
+            mem.check_pivots(src, s_mt)
             mem.load_pivots(words, 0, src, start, size - 1)
             mem.store_pivots(dst, d_start, words, 0, size - 1)
         d_max = mem.pivot(src, last) if last < k.mt_pivots[s_mt] else cp.src_max[s]
@@ -265,6 +268,7 @@ def node_finalise(k: Kernel72, node: Word, mt: int, count: int) -> None:
         mem.clear_slots(node, mt, count, slots - count)
         if mt == ARANGE_64:
             mem.clear_gaps(node, count, slots - count)
+        mem.check_pivots(node, mt)
         mem.clear_pivots(node, count, slots - count - 1)
     gap_slot = 0
     if mt == ARANGE_64:
@@ -318,7 +322,7 @@ def cp_data_write(k: Kernel72, cp: MapleCopy, mas: MaState) -> None:
             split += 1
             data_offset -= 1
             dst_offset -= 1
-            cp.dst_max[d] = mem.pivot(dst, dst_offset - 1)
+            cp.dst_max[d] = mem.ma_pivot(dst, d_mt, dst_offset - 1)
         k.node_finalise(dst, d_mt, dst_offset)
     if data_offset < cp.data:
         k.warn_on("cp_data_write: data is left over")

@@ -124,6 +124,7 @@ class Kernel72(Kernel):
 
     # -- checks
     seam_reserve_of = checks.seam_reserve_of
+    seam_flags_of = checks.seam_flags_of
     reserved_nodes = checks.reserved_nodes
     seam_says_empty = checks.seam_says_empty
     seam_may_be_small = checks.seam_may_be_small

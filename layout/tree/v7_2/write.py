@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.memory.node import PIVOT
-from layout.memory.pointers import Word, ma_is_leaf, mt_mk_node, mte_to_node, xa_is_internal
+from layout.memory.pointers import (
+    DENSE,
+    Word,
+    ma_is_leaf,
+    mt_mk_node,
+    mte_to_node,
+    xa_is_internal,
+)
 from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT
 from layout.tree.state import (
     MA_ERROR,
@@ -177,10 +184,12 @@ def mas_wr_node_store(k: Kernel72, wr: WrState) -> None:
     if mas.last == wr.end_piv:
         offset_end += 1
         new_end -= 1
-    node = mte_to_node(mas.node)
+    node = wr.node  # a dense leaf's parent: the walk did not come to the leaf
     target = k.mas_pop_node(mas) if in_rcu else node
     new = k.new_words()  # a struct maple_node on the stack
-    new[0] = mem.parent(node)
+    new[0] = mem.parent(mte_to_node(mas.node))
+    if mt == DENSE and (offset or wr.r_min < mas.index or offset_end < mas.end):
+        mem.check_pivots(target, mt)  # a pivot would be written to NULL
     mem.load_pivots(new, PIVOT, node, 0, offset)
     mem.load_slots(new, slot0, node, mt, 0, offset)
     if wr.r_min < mas.index:
