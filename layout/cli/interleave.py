@@ -175,12 +175,13 @@ def _once(setting: Setting, wanted: list[Operation], args: argparse.Namespace) -
     from layout.interleave.story import as_json, story
 
     bad = 0
-    lines = executions = pruned = 0
+    lines = executions = pruned = cut = 0
     orders = 1
     for result in _results(setting, wanted, setting.arch.name):
         lines += 1
         executions += result.executions
         pruned += result.pruned
+        cut += result.cut
         orders = max(orders, result.orders)
         bad += bool(result.wrong)
         if args.json:
@@ -195,6 +196,7 @@ def _once(setting: Setting, wanted: list[Operation], args: argparse.Namespace) -
         what, allowed = f"line{many}", "the old or the new tree"
         if setting.beside > 1:
             what = f"run{many} of up to {setting.beside} lines"
+            what += f", {cut} readers left at the bound" if cut else ""
             allowed = "the old tree, the new one or one between"
         verdict = f"wrong answers beside {bad}" if bad else f"each answer is of {allowed}"
         print(

@@ -71,6 +71,10 @@ def test_lines_together(run, leaf):
     assert (code, err) == (0, "")
     assert out.startswith("x86_64, 6.12, tso: 1 run of up to 2 lines, ")
     assert out.endswith(": each answer is of the old tree, the new one or one between\n")
+    out = run("interleave", leaf, *words, "--bound", "1")[1]
+    assert out.startswith(
+        "x86_64, 6.12, tso: 1 run of up to 2 lines, 2 readers left at the bound, "
+    )
     [line] = map(json.loads, run("interleave", leaf, *words, "--json")[1].splitlines())
     assert [each["line"] for each in line["together"]] == [10, 11]
     assert line["together"][1]["operation"] == "store 2000 2fff 89001"
