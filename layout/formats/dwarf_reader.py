@@ -6,6 +6,7 @@ Reading ends when every wanted name has been found.
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -56,6 +57,12 @@ _MOST_DEEP = 64
 _MOST_UNITS = 1 << 16
 """A kernel has some thousand; each takes 1.5 KB and 70 us."""
 
+_LONGEST_TABLE = 1 << 18
+"""Bytes of one unit's table of abbreviations, which takes 400 times as many in memory.
+
+Those of kernels have some thousand.
+"""
+
 _PLUS_UCONST = 0x23
 
 _Found = TypeVar("_Found")
@@ -93,6 +100,10 @@ def _read(  # noqa: PLR0913 - the same
     steps: Steps,
 ) -> TypeInfo:
     little = dwarf.config.little_endian
+    section = dwarf.debug_abbrev_sec
+    if section is not None:
+        section.stream.seek(0)
+        dwarf.debug_abbrev_sec = section._replace(stream=_Tables(section.stream.read()))
     info = TypeInfo(f"{source} (DWARF)", "little" if little else "big", word_size)
     wanted = needed | welcome
     for unit in _units(dwarf):
@@ -112,13 +123,36 @@ def _read(  # noqa: PLR0913 - the same
     return info
 
 
+class _Tables(io.BytesIO):
+    """The section of abbreviations; raises ValueError where one table does not end."""
+
+    _start = 0
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """BytesIO.seek(): a table begins here."""
+        self._start = super().seek(offset, whence)
+        return self._start
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """BytesIO.read(), as long as the table may be."""
+        if self.tell() - self._start > _LONGEST_TABLE:
+            message = (
+                f"the abbreviations at {self._start:#x} are longer than {_LONGEST_TABLE} bytes"
+            )
+            raise ValueError(message)
+        return super().read(size)
+
+
 def _forget(unit: CompileUnit) -> None:
-    """Let go of a unit's entries: pyelftools would keep those of all units.
+    """Let go of a unit's entries and abbreviations: pyelftools would keep those of all units.
 
     It has no other way. A version that keeps them elsewhere takes more memory, and works.
     """
-    for kept in ("_dielist", "_diemap"):
-        getattr(unit, kept, []).clear()
+    for holder, kept in (
+        *((unit, "_dielist"), (unit, "_diemap")),
+        (unit.dwarfinfo, "_abbrevtable_cache"),
+    ):
+        getattr(holder, kept, []).clear()
 
 
 def _units(dwarf: DWARFInfo) -> Iterator[CompileUnit]:

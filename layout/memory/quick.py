@@ -1,8 +1,8 @@
 """Fast node memory for the Python code: the most frequent accessors, unrolled.
 
 They return the same as those of :class:`layout.memory.node.NodeMemory`, with fewer calls: a node
-that was written to is found by its address. All other accesses use the general methods. Watches
-subclass NodeMemory, not this class.
+that was written to is found by its address. All other accesses use the general methods. A watch
+subclasses NodeMemory, so that it sees every access.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _NOT_HERE = (KeyError, struct.error)
 """No such node, or a field behind its end."""
 
 
-class QuickMemory(NodeMemory):
-    """Memory of a plain machine."""
+class QuickReads(NodeMemory):
+    """Memory that is read quickly: of a plain machine, and of watches that look at writes alone."""
 
     def __init__(self, arch: Arch, profile: Profile) -> None:
         super().__init__(arch, profile)
@@ -34,25 +34,12 @@ class QuickMemory(NodeMemory):
         except KeyError:
             return super().parent(node)
 
-    def set_parent(self, node: int, parent: int) -> None:  # noqa: D102
-        try:
-            self._pack_word(self._cells[node], 0, parent)
-        except KeyError:
-            super().set_parent(node, parent)
-
     def slot(self, node: int, mt: int, i: int) -> int:  # noqa: D102
         at = self.slot_offset[mt] + i * self.word_size
         try:
             return self._unpack_word(self._cells[node], at)[0]
         except _NOT_HERE:
             return super().slot(node, mt, i)
-
-    def set_slot(self, node: int, mt: int, i: int, value: int) -> None:  # noqa: D102
-        at = self.slot_offset[mt] + i * self.word_size
-        try:
-            self._pack_word(self._cells[node], at, value)
-        except _NOT_HERE:
-            super().set_slot(node, mt, i, value)
 
     def pivot(self, node: int, i: int) -> int:  # noqa: D102
         try:
@@ -67,12 +54,6 @@ class QuickMemory(NodeMemory):
             except _NOT_HERE:
                 pass
         return super().ma_pivot(node, mt, i)
-
-    def set_pivot(self, node: int, i: int, value: int) -> None:  # noqa: D102
-        try:
-            self._pack_word(self._cells[node], self._pivot0 + i * self.word_size, value)
-        except _NOT_HERE:
-            super().set_pivot(node, i, value)
 
     def pivots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
         if 0 < mt < 4:
@@ -101,17 +82,52 @@ class QuickMemory(NodeMemory):
             return self._unpack_u32(arena.data, at)[0]
         return super().ma_flags(tree)
 
-    def zero(self, address: int, count: int) -> None:  # noqa: D102
-        if count == CELL and address in self._cells:
-            self._cells[address][:] = bytes(CELL)
-        else:
-            super().zero(address, count)
-
     def read_u32(self, address: int, doing: str = "an int") -> int:  # noqa: D102
         offset = address & 255
         if address - offset in self._cells and not offset & 3:
             return self._unpack_u32(self._cells[address - offset], offset)[0]
         return super().read_u32(address, doing)
+
+    def read_word(self, address: int, doing: str = "a word") -> int:  # noqa: D102
+        offset = address & 255
+        if address - offset in self._cells and not offset & self._align:
+            return self._unpack_word(self._cells[address - offset], offset)[0]
+        return super().read_word(address, doing)
+
+    def read_u8(self, address: int, doing: str = "a byte") -> int:  # noqa: D102
+        offset = address & 255
+        if address - offset in self._cells:
+            return self._cells[address - offset][offset]
+        return super().read_u8(address, doing)
+
+
+class QuickMemory(QuickReads):
+    """Memory of a plain machine."""
+
+    def set_parent(self, node: int, parent: int) -> None:  # noqa: D102
+        try:
+            self._pack_word(self._cells[node], 0, parent)
+        except KeyError:
+            super().set_parent(node, parent)
+
+    def set_slot(self, node: int, mt: int, i: int, value: int) -> None:  # noqa: D102
+        at = self.slot_offset[mt] + i * self.word_size
+        try:
+            self._pack_word(self._cells[node], at, value)
+        except _NOT_HERE:
+            super().set_slot(node, mt, i, value)
+
+    def set_pivot(self, node: int, i: int, value: int) -> None:  # noqa: D102
+        try:
+            self._pack_word(self._cells[node], self._pivot0 + i * self.word_size, value)
+        except _NOT_HERE:
+            super().set_pivot(node, i, value)
+
+    def zero(self, address: int, count: int) -> None:  # noqa: D102
+        if count == CELL and address in self._cells:
+            self._cells[address][:] = bytes(CELL)
+        else:
+            super().zero(address, count)
 
     def write_u32(self, address: int, value: int, doing: str = "an int") -> None:  # noqa: D102
         offset = address & 255
@@ -119,12 +135,6 @@ class QuickMemory(NodeMemory):
             self._pack_u32(self._cells[address - offset], offset, value)
         else:
             super().write_u32(address, value, doing)
-
-    def read_word(self, address: int, doing: str = "a word") -> int:  # noqa: D102
-        offset = address & 255
-        if address - offset in self._cells and not offset & self._align:
-            return self._unpack_word(self._cells[address - offset], offset)[0]
-        return super().read_word(address, doing)
 
     def write_word(self, address: int, value: int, doing: str = "a word") -> None:  # noqa: D102
         offset = address & 255
@@ -139,12 +149,6 @@ class QuickMemory(NodeMemory):
             self._cells[node][at : at + 2] = bytes((end, gap))
         else:
             super().set_meta(node, mt, gap, end)
-
-    def read_u8(self, address: int, doing: str = "a byte") -> int:  # noqa: D102
-        offset = address & 255
-        if address - offset in self._cells:
-            return self._cells[address - offset][offset]
-        return super().read_u8(address, doing)
 
     def write_u8(self, address: int, value: int, doing: str = "a byte") -> None:  # noqa: D102
         offset = address & 255

@@ -138,6 +138,14 @@ def test_entries_of_a_unit_have_a_limit_and_are_not_kept(monkeypatch):
     monkeypatch.setattr(dwarf_reader, "_forget", lambda unit: (real(unit), seen.append(unit)))
     read_types(path, None, ["maple_metadata", "nowhere"])
     assert [len(unit._dielist) for unit in seen] == [0, 0]
+    assert seen[0].dwarfinfo._abbrevtable_cache == {}
     monkeypatch.setattr(found, "_MOST_IN_UNIT", 3)
     with pytest.raises(InputError, match="more entries than a file of this size has"):
         read_types(path, None, ["maple_metadata", "nowhere"])
+
+
+def test_a_table_of_abbreviations_ends_soon(monkeypatch):
+    path = str(PROOF / "two-units-x86_64.o.xz")
+    monkeypatch.setattr(dwarf_reader, "_LONGEST_TABLE", 20)
+    with pytest.raises(InputError, match=r"the abbreviations at 0x\w+ are longer than 20 bytes"):
+        read_types(path, None, ["maple_metadata"])
