@@ -20,6 +20,9 @@ SHOWN = {
     "first": "mas_find_rev = a node 0-0",
     "emptied": "SIGSEGV",
     "destroyed": "SIGSEGV",
+    "crossed": "mas_prev = an entry 3a00-2fff",
+    "moved": "mtree_load = 79001",
+    "missed": "mtree_load = 0",
     "passed": "mas_find = an entry 3000-3fff",
     "span": "WARN mas_prev_slot: mas_is_underflow(mas)\nmas_prev = NULL 7800-7fff",
 }
