@@ -28,7 +28,7 @@ SHOWN = {
 }
 
 
-@pytest.fixture(scope="module", params=["6.12", "7.3"])
+@pytest.fixture(scope="module", params=["6.12", "7.2", "7.3"])
 def program(request, tmp_path_factory):
     compiler = shutil.which("gcc")
     if compiler is None:
@@ -60,6 +60,6 @@ def test_the_kernels_own_code_shows_it(program, name):
     version, path = program
     out = subprocess.run([path, name], capture_output=True, text=True, check=True).stdout
     expected = SHOWN[name]
-    if name == "span" and version == "7.3":
+    if name == "span" and version != "6.12":
         expected = "mas_prev = an entry 7000-77ff"
     assert out.strip() == expected
