@@ -34,7 +34,8 @@ def add(verbs: Any) -> None:
         description=(
             "Run a trace. Beside each line that changes a tree in RCU mode, readers without a lock "
             "run in every order of single loads and stores that the machine allows. Each of their "
-            "answers must be that of the tree before the line or after it."
+            "answers must be that of the tree before the line or after it. Readers may also stay "
+            "while several lines change the tree."
         ),
         allow_abbrev=False,
     )
@@ -44,6 +45,20 @@ def add(verbs: Any) -> None:
     add_defect(parser)
     parser.add_argument(
         "--line", metavar="N", type=positive, help="let readers run beside this line alone"
+    )
+    parser.add_argument(
+        "--beside",
+        metavar="N",
+        type=positive,
+        default=1,
+        help="let readers run beside N lines together, 1 to 8, from each line or from --line on: "
+        "they may be in the tree while all N change it; the default is 1",
+    )
+    parser.add_argument(
+        "--one-lock",
+        action="store_true",
+        help="with --beside: the writer holds its lock over these lines, so that it does not order "
+        "the stores of one behind those of the line before",
     )
     parser.add_argument(
         "--readers",
@@ -118,6 +133,8 @@ def run(args: argparse.Namespace) -> int:
         rcu=args.rcu,
         fresh=args.fresh,
         only=args.line,
+        beside=args.beside,
+        one_lock=args.one_lock,
         wanted=tuple(named(words, arch.ulong_max) for words in args.reader),
     )
     check_setting(setting)
@@ -158,12 +175,13 @@ def _once(setting: Setting, wanted: list[Operation], args: argparse.Namespace) -
     from layout.interleave.story import as_json, story
 
     bad = 0
-    lines = executions = pruned = 0
+    lines = executions = pruned = cut = 0
     orders = 1
     for result in _results(setting, wanted, setting.arch.name):
         lines += 1
         executions += result.executions
         pruned += result.pruned
+        cut += result.cut
         orders = max(orders, result.orders)
         bad += bool(result.wrong)
         if args.json:
@@ -174,23 +192,29 @@ def _once(setting: Setting, wanted: list[Operation], args: argparse.Namespace) -
             print(*story(result, result.shortest, setting.arch.byteorder), sep="\n")
     if not args.json:
         out = f", without {', '.join(sorted(setting.without))}" if setting.without else ""
-        verdict = (
-            f"wrong answers beside {bad}" if bad else "each answer is of the old or the new tree"
-        )
+        many = "s" * (lines != 1)
+        what, allowed = f"line{many}", "the old or the new tree"
+        if setting.beside > 1:
+            what = f"run{many} of up to {setting.beside} lines"
+            what += f", {cut} readers left at the bound" if cut else ""
+            allowed = "the old tree, the new one or one between"
+        verdict = f"wrong answers beside {bad}" if bad else f"each answer is of {allowed}"
         print(
             f"{setting.arch.name}, {setting.version}, {setting.memory_order}{out}: "
-            f"{lines} line{'s' * (lines != 1)}, {executions} executions, {pruned} more pruned, "
+            f"{lines} {what}, {executions} executions, {pruned} more pruned, "
             f"10^{len(str(orders)) - 1} orders of one reader's loads: {verdict}"
         )
     return 1 if bad else 0
 
 
 def _head(result: Beside) -> str:
-    operation = result.writing.operation
+    writing = result.writing
+    operations = "; ".join(map(str, writing.operations))
     cut = f", {result.cut} readers left at the bound" if result.cut else ""
+    many = "s" * (len(writing.operations) > 1)
     return (
-        f"line {operation.n}: {operation}: {len(result.wrong)} wrong in {result.executions} "
-        f"executions{cut}, the shortest:"
+        f"line{many} {writing.lines}: {operations}: {len(result.wrong)} wrong in "
+        f"{result.executions} executions{cut}, the shortest:"
     )
 
 
@@ -200,13 +224,13 @@ def _each(setting: Setting, wanted: list[Operation], args: argparse.Namespace) -
 
     alone = replace(setting, readers=1)
     plain = list(_results(replace(alone, enough=1 << 30), wanted, "all barriers"))
-    known = {result.writing.operation.n: _wrong(result) for result in plain}
+    known = {result.writing.first: _wrong(result) for result in plain}
     alone = replace(alone, enough=1, known=known)
-    rows = [("barrier", "kind", *(str(line) for line in known))]
+    rows = [("barrier", "kind", *(result.writing.lines for result in plain))]
     rows.append(("all there", "", *("wrong" if found else "-" for found in known.values())))
     for name, kind, *_ in barriers_of(setting.version):
         results = list(_results(replace(alone, without=frozenset({name})), wanted, name))
-        needed = [result.writing.operation.n for result in results if result.wrong]
+        needed = [result.writing.first for result in results if result.wrong]
         rows.append((name, kind, *("needed" if n in needed else "-" for n in known)))
         if args.json:
             print(json.dumps({"without": name, "kind": kind, "needed_by": needed}))

@@ -1,7 +1,9 @@
 """DWARF in object files and kernels, read with pyelftools.
 
-A kernel has thousands of compilation units. Those of the maple tree's own source are read first.
-Reading ends when every wanted name has been found.
+A kernel has thousands of compilation units, which take minutes. Those of the maple tree's own
+source are read first. Reading ends when every wanted name has been found, or with the kernel's
+own lib/maple_tree.c: it declares all that there is. A name that is no string of the file is not
+looked for.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 _FIRST = b"maple_tree.c\0"
 """Units of a source of this name are read before all others."""
+
+_OWN = "lib/maple_tree.c"
+"""The end of the name of the kernel's own."""
 
 _NAMED_WITHIN = 48
 """How many bytes from its start a unit has referred to its name, generously."""
@@ -105,10 +110,14 @@ def _read(  # noqa: PLR0913 - the same
         section.stream.seek(0)
         dwarf.debug_abbrev_sec = section._replace(stream=_Tables(section.stream.read()))
     info = TypeInfo(f"{source} (DWARF)", "little" if little else "big", word_size)
-    wanted = needed | welcome
+    wanted = set(_in_strings(dwarf, needed | welcome))
+    needed = needed & wanted
     for unit in _units(dwarf):
+        if needed <= info.structs.keys() | info.enums.keys():
+            break
         steps.begin_unit()
-        for die in _children(unit.get_top_DIE(), steps):
+        top = unit.get_top_DIE()
+        for die in _children(top, steps):
             name = _text(die, "DW_AT_name")
             if name not in wanted or "DW_AT_declaration" in die.attributes:
                 continue
@@ -117,7 +126,7 @@ def _read(  # noqa: PLR0913 - the same
                 _add(info.structs, name, found)
             elif die.tag == _ENUM:
                 _add(info.enums, name, _enum(die, steps))
-        if needed <= info.structs.keys() | info.enums.keys():
+        if _text(top, "DW_AT_name").endswith(_OWN):
             break
         _forget(unit)
     return info
@@ -153,6 +162,17 @@ def _forget(unit: CompileUnit) -> None:
         (unit.dwarfinfo, "_abbrevtable_cache"),
     ):
         getattr(holder, kept, []).clear()
+
+
+def _in_strings(dwarf: DWARFInfo, names: set[str]) -> Iterator[str]:
+    """Those of the names that the file has as a string, or as the end of one."""
+    sections = [s.stream for s in (dwarf.debug_str_sec, dwarf.debug_info_sec) if s is not None]
+    for section in sections:
+        section.seek(0)
+    texts = [section.read() for section in sections]
+    for name in names:
+        if any(f"{name}\0".encode() in text for text in texts):
+            yield name
 
 
 def _units(dwarf: DWARFInfo) -> Iterator[CompileUnit]:

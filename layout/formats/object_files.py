@@ -139,11 +139,12 @@ def _read_elf(
                 "with CONFIG_DEBUG_INFO"
             )
             raise InputError(message)
-        if elf["e_type"] == "ET_REL" and elf["e_machine"] in _ABSOLUTE:
+        # a vmlinux may keep its relocations, millions of them, which the linker has applied
+        apply = elf["e_type"] == "ET_REL"
+        if apply and elf["e_machine"] in _ABSOLUTE:
             elf = ELFFile(io.BytesIO(_relocated(elf, file)))
-            dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
-        else:
-            dwarf = elf.get_dwarf_info()
+            apply = False
+        dwarf = elf.get_dwarf_info(relocate_dwarf_sections=apply)
     except (ELFError, DWARFError, ConstructError, *_PARSE_ERRORS) as error:
         why = " ".join(str(error).split()) or type(error).__name__
         message = f"{source}: its headers or sections can't be read ({why}): fetch it again"

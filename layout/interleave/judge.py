@@ -1,13 +1,14 @@
-"""What a reader may see: the old tree or the new one, at each index.
+"""What a reader may see: the old tree, the new one, or one between, at each index.
 
 The specification is include/linux/maple_tree.h: a removed node is marked, and readers test the mark
-before they rely on what they loaded. So what they rely on is the tree before the operation or the
-tree after it.
+before they rely on what they loaded. So what they rely on is the tree before the operations, or the
+tree after one of them.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.memory.pointers import xa_is_zero
@@ -67,33 +68,39 @@ def contents(kernel: Kernel, tree: int) -> Contents:
 
 
 class Segment(NamedTuple):
-    """Indexes that have one entry before the operation and one after it."""
+    """Indexes that have one entry before the operations, and one after each of them."""
 
     first: int
     last: int
-    old: int
-    new: int
+    entries: tuple[int, ...]
+
+
+class Known(NamedTuple):
+    """Indexes at which a reader saw a tree no older than that after ``number`` operations."""
+
+    first: int
+    last: int
+    number: int
 
 
 class Judge:
-    """The trees before and after an operation. :meth:`wrong` says what is wrong with an answer."""
+    """The trees before operations and after each of them; :meth:`wrong` judges an answer."""
 
-    def __init__(self, old: Contents, new: Contents) -> None:
-        self.old = old
-        self.new = new
+    def __init__(self, *trees: Contents) -> None:
+        self.trees = trees
 
     def segments(self, first: int, last: int) -> Iterator[Segment]:
         """The segments of a range, cut to it."""
-        for was in self.old.between(first, last):
-            low, high = max(first, was.first), min(last, was.last)
-            for now in self.new.between(low, high):
-                start, end = max(low, now.first), min(high, now.last)
-                yield Segment(start, end, was.entry, now.entry)
+        while first <= last:
+            homes = [tree.at(first) for tree in self.trees]
+            end = min(last, *(home.last for home in homes))
+            yield Segment(first, end, tuple(home.entry for home in homes))
+            first = end + 1
 
     def changed(self) -> list[Segment]:
-        """The segments whose entry the operation changes."""
-        top = self.old.ranges[-1].last
-        return [each for each in self.segments(0, top) if each.old != each.new]
+        """The segments whose entry the operations change."""
+        top = self.trees[0].ranges[-1].last
+        return [each for each in self.segments(0, top) if len(set(each.entries)) > 1]
 
     def wrong(self, answer: Answer) -> str:
         """What is wrong with an answer; "" if nothing is."""
@@ -109,62 +116,88 @@ class Judge:
             return f"{answer}: the range is upside down"
         if answer.asked is not None and not answer.first <= answer.asked <= answer.last:
             return f"{answer}: {answer.first:x}-{answer.last:x} does not hold {answer.asked:x}"
-        hides = answer.call.startswith("mtree_load")
-        for first, last, *entries in self.segments(answer.first, answer.last):
-            old, new = (0 if hides and xa_is_zero(entry) else entry for entry in entries)
-            if answer.entry == new or (answer.entry == old and not answer.late):
-                continue
-            return f"{answer}, but {_held(first, last, old, new, late=answer.late)}"
+        for first, last, entries in self._shown(answer, answer.first, answer.last):
+            if answer.entry not in _possible(entries, answer):
+                return f"{answer}, but {_held(first, last, entries, late=answer.late)}"
         return ""
 
+    def _shown(self, answer: Answer, first: int, last: int) -> Iterator[Segment]:
+        """The segments of a range with the entries that the answer's operation returns."""
+        hides = answer.call.startswith("mtree_load")
+        for each in self.segments(first, last):
+            if hides and any(map(xa_is_zero, each.entries)):
+                entries = tuple(0 if xa_is_zero(entry) else entry for entry in each.entries)
+                yield each._replace(entries=entries)
+            else:
+                yield each
+
     def _wrong_passage(self, answer: Answer, first: int, last: int) -> str:
-        for low, high, old, new in self.segments(first, last):
-            if not new or (not old and not answer.late):
+        for low, high, entries in self.segments(first, last):
+            if not all(_possible(entries, answer)):
                 continue
             if answer.beside is not None and self._with(answer, low, high):
                 continue
-            held = _held(low, high, old, new, late=answer.late)
+            held = _held(low, high, entries, late=answer.late)
             return f"{answer} passes over {low:x}-{high:x}, but {held}"
         return ""
 
     def _with(self, answer: Answer, low: int, high: int) -> bool:
         """Whether indexes belong to the entry from which the operation went on."""
         assert answer.beside is not None
-        trees = (self.new,) if answer.late else (self.old, self.new)
+        trees = self.trees[-1:] if answer.late else self.trees
         homes = [tree.at(answer.beside) for tree in trees]
         return any(home.first <= low and high <= home.last for home in homes)
 
     # -- one reader after another
 
-    def news(self, answer: Answer) -> Iterator[tuple[int, int]]:
-        """Ranges in which an answer is that of the new tree and not of the old one."""
-        if answer.entry or answer.asked is not None:
-            for first, last, old, new in self.segments(answer.first, answer.last):
-                if answer.entry == new != old:
-                    yield first, last
+    def news(self, answer: Answer, known: Iterable[Known] = ()) -> Iterator[Known]:
+        """Where an answer is of a newer tree than the first, by what readers have ``known``.
 
-    def older(self, answer: Answer, known: Iterable[tuple[int, int]]) -> str:
+        That is the oldest tree with this answer which is no older than what was known there.
+        """
+        if answer.entry or answer.asked is not None:
+            for first, last, entries in self._shown(answer, answer.first, answer.last):
+                covering = (at for low, high, at in known if low <= first and last <= high)
+                least = max(covering, default=0)
+                fits = [at for at in _with_entry(entries, answer) if at >= least]
+                if fits and fits[0]:
+                    yield Known(first, last, fits[0])
+
+    def older(self, answer: Answer, known: Iterable[Known]) -> str:
         """How an answer is older than what earlier readers saw, as news() gave it; else ""."""
         if not answer.entry and answer.asked is None:
             return ""
-        for low, high in known:
+        for low, high, least in known:
             first, last = max(low, answer.first), min(high, answer.last)
-            if first > last:
-                continue
-            for start, end, old, new in self.segments(first, last):
-                if answer.entry == old != new:
-                    where = _held(start, end, old, new, late=False)
-                    return f"{answer}, but an earlier reader saw the new tree there: {where}"
+            for start, end, entries in self._shown(answer, first, last):
+                fits = _with_entry(entries, answer)
+                if fits and fits[-1] < least:
+                    where = _held(start, end, entries, late=False)
+                    tree = "the new tree" if least == len(self.trees) - 1 else "a newer tree"
+                    return f"{answer}, but an earlier reader saw {tree} there: {where}"
         return ""
 
 
-def _held(first: int, last: int, old: int, new: int, *, late: bool) -> str:
+def _possible(entries: tuple[int, ...], answer: Answer) -> tuple[int, ...]:
+    """The entries that an answer may show."""
+    return entries[-1:] if answer.late else entries
+
+
+def _with_entry(entries: tuple[int, ...], answer: Answer) -> list[int]:
+    """After how many operations there was an answer's entry."""
+    return [number for number, entry in enumerate(entries) if entry == answer.entry]
+
+
+def _held(first: int, last: int, entries: tuple[int, ...], *, late: bool) -> str:
     where = f"{first:x}" if first == last else f"{first:x}-{last:x}"
+    old, *later = (_entry(entry) for entry, _ in groupby(entries))
     if late:
-        return f"{where} held {_entry(new)} since before it began"
-    if old == new:
-        return f"{where} held {_entry(old)} all the time"
-    return f"{where} held {_entry(old)} before and holds {_entry(new)} after"
+        return f"{where} held {_entry(entries[-1])} since before it began"
+    if not later:
+        return f"{where} held {old} all the time"
+    *between, new = later
+    then = "".join(f", then {entry}" for entry in between)
+    return f"{where} held {old} before{then}{',' * bool(between)} and holds {new} after"
 
 
 def _entry(entry: int) -> str:

@@ -1,4 +1,4 @@
-"""Readers beside each line of a trace that changes a tree in RCU mode."""
+"""Readers beside the lines of a trace that change a tree in RCU mode."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.interleave.barriers import order_of
-from layout.interleave.judge import Contents, Judge, contents
+from layout.interleave.judge import Contents, Judge, Known, contents
 from layout.interleave.programs import POINTS, programs
 from layout.interleave.readers import ReaderKernel
 from layout.interleave.schedule import executions
-from layout.interleave.stores import POISON, Store, Writer
+from layout.interleave.stores import POISON, Store, Writer, entry_of
 from layout.interleave.view import OBJECT, Plan, ViewMemory
+from layout.interleave.windows import Windows
 from layout.machine.equip import in_front
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault, UsageError
 from layout.memory.node import NODE_SIZE
 from layout.memory.pointers import MT_FLAGS_USE_RCU
 from layout.memory.structs import DEFAULT_VERSION
-from layout.traces.language import Group
 from layout.traces.trace import Operation
 from layout.tree.versions import kernel_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from arches import Arch
     from layout.interleave.programs import Answer, Program
@@ -34,18 +34,15 @@ if TYPE_CHECKING:
     from layout.tree.kernel import Kernel
 
 MAX_READERS = 3
+MAX_LINES = 8
+"""How many lines may be together."""
 ENOUGH = 20
 """Wrong executions beside one line after which the search leaves it."""
 BOUND = 10_000
 """Executions of one reader, from one state, beyond which the search leaves it."""
 
 _BELOW = 0x10000
-"""Bytes below the nodes that trees lie in; the object of a new entry lies below these."""
-
-_WRITES = frozenset(
-    {Group.TREES, Group.STORES, Group.ALLOCATIONS, Group.RESERVES, Group.CURSOR_STORES}
-)
-_NO_WRITES = frozenset({"init", "rcu", "sel", "rcu_lock", "rcu_unlock"})
+"""Bytes below the nodes that trees lie in; the objects of new entries lie below these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +52,9 @@ class Setting:
     ``order`` is the memory order, by default the machine's. ``without`` are barriers that are taken
     out. ``readers`` is how many come one after another. ``reload`` lets compilers load a pivot
     again. ``rcu`` turns every tree into RCU mode. ``fresh`` wants that a step which begins after
-    the operation shows the new tree. ``only`` is the number of the one line that is looked at.
-    After ``enough`` wrong executions a line is left; ``known`` has for lines the readers and
+    the operation shows the new tree. Readers run beside ``beside`` lines together; ``one_lock`` is
+    held over them all. ``only`` is the number of the line that alone is looked at, or the first of
+    these. After ``enough`` wrong executions a line is left; ``known`` has for lines the readers and
     mistakes that do not count. ``wanted`` are the readers if not those that fit the change.
     """
 
@@ -71,6 +69,8 @@ class Setting:
     rcu: bool = False
     fresh: bool = False
     only: int | None = None
+    beside: int = 1
+    one_lock: bool = False
     enough: int = ENOUGH
     known: Mapping[int, frozenset[tuple[str, str]]] = field(default_factory=dict)
     wanted: tuple[Program, ...] = ()
@@ -96,7 +96,7 @@ class Wrong(NamedTuple):
 
 @dataclass(slots=True)
 class Beside:
-    """The result for one line: its stores, how much was searched, and what was wrong.
+    """The result for one line, or lines together: their stores, what was searched and was wrong.
 
     ``executions`` ran, ``pruned`` options were left out because others do the same, ``cut`` readers
     reached the bound. ``loads`` are those of the longest reader.
@@ -126,7 +126,7 @@ class _State(NamedTuple):
     """What is so when a reader begins: what it must see, and where the new tree was seen."""
 
     view: int
-    news: frozenset[tuple[int, int]]
+    news: frozenset[Known]
 
 
 class _Ended(NamedTuple):
@@ -143,24 +143,35 @@ class Search:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         arch, version = setting.arch, setting.version
-        self.writer = Writer(arch, setting.kernels, version)
+        reuse = setting.beside > 1
+        self.windows = Windows(
+            lambda: Writer(arch, setting.kernels, version, reuse=reuse),
+            setting.beside,
+            setting.only,
+        )
         reading = in_front(kernel_of(version), [*setting.kernels, ReaderKernel])
         self._side = Machine(arch, ViewMemory, reading, in_python=True)
         memory = self._side.mem
         assert isinstance(memory, ViewMemory)
         self._mem = memory
-        self._object = self._side.node_base - 2 * _BELOW
-        memory.map(self._object, bytearray(memory.word_size), "what a new entry points to")
+        self._objects = self._side.node_base - 2 * _BELOW
+        room = bytearray(setting.beside * memory.word_size)
+        memory.map(self._objects, room, "what a new entry points to")
         self.stopped = ""
         """The fault that ended the trace, if one did."""
 
-    def lines(self, wanted: Iterable[Operation]) -> Iterator[Beside | None]:
-        """Carry out a trace: each line's result, None if it changes no tree in RCU mode.
+    def lines(self, wanted: Sequence[Operation]) -> Iterator[Beside | None]:
+        """Carry out a trace: the results, None for a line behind which there is none.
 
         Raises TraceError.
         """
-        for operation in wanted:
-            yield self._line(self._in_rcu(operation))
+        for number, operation in enumerate(wanted, 1):
+            found = self.windows.feed(self._in_rcu(operation), last=number == len(wanted))
+            self.stopped = self.windows.stopped
+            for writing in found:
+                yield self._beside(writing)
+            if not found:
+                yield None
             if self.stopped:
                 return
 
@@ -171,38 +182,11 @@ class Search:
             return Operation(operation.n, "rcu", (1,))
         return operation
 
-    def _line(self, operation: Operation) -> Beside | None:
-        machine, runner = self.writer.machine, self.writer.runner
-        declared = operation.declared
-        looked_at = (
-            declared.changes
-            and declared.group in _WRITES
-            and operation.op not in _NO_WRITES
-            and self.setting.only in (None, operation.n)
-            and machine.kernel.mt_in_rcu(runner.tree)
-            and not machine.reading
-            and not machine.kernel.rcu_queue
-        )
-        if not looked_at:
-            line = self.writer.run(operation)
-            self.stopped = line.get("fault", {}).get("message", "")
-            return None
-        line, writing = self.writer.record(operation)
-        self.stopped = line.get("fault", {}).get("message", "")
-        if not writing.stores or self.stopped:
-            return None
-        return self._beside(writing)
-
-    # -- one line
+    # -- lines that are looked at together
 
     def _beside(self, writing: Writing) -> Beside:
-        setting, mem, kernel = self.setting, self._mem, self._side.kernel
-        old = self.start(writing)
-        mem.begin(None, 0)
-        mem.see_everything()
-        new = contents(kernel, writing.tree)
-        mem.end()
-        judge = Judge(old, new)
+        setting, kernel = self.setting, self._side.kernel
+        judge = Judge(*self.start(writing))
         result = Beside(writing)
         readers = list(setting.wanted) or _programs(
             judge, writing, kernel.ulong_max, fresh=setting.fresh
@@ -224,18 +208,30 @@ class Search:
                 break
         return result
 
-    def start(self, writing: Writing) -> Contents:
-        """Let readers of an operation begin; what the tree held before. Completes the stores."""
-        mem = self._mem
+    def start(self, writing: Writing) -> list[Contents]:
+        """Let readers of operations begin; what the tree held before each and after the last.
+
+        Completes the stores.
+        """
+        mem, kernel = self._mem, self._side.kernel
         self._prepare(writing)
-        mem.begin(None, 0)
-        old = contents(self._side.kernel, writing.tree)
-        mem.end()
-        if writing.entry and all(each.entry != writing.entry for each in old.ranges):
-            made = (1).to_bytes(mem.word_size, self.setting.arch.byteorder)
-            writing.stores.insert(0, Store(self._object, made, "the writer's caller", OBJECT))
-        self._watch(writing)
-        return old
+        states: list[Contents] = []
+        for end in (*writing.starts, len(writing.stores)):
+            mem.begin(None, (1 << end) - 1)
+            states.append(contents(kernel, writing.tree))
+            mem.end()
+        known = {each.entry for each in states[0].ranges}
+        objects: dict[int, int] = {}
+        for number, operation in enumerate(writing.operations):
+            entry = entry_of(operation)
+            if entry and entry not in known:
+                place = self._objects + len(objects) * mem.word_size
+                made = (1).to_bytes(mem.word_size, self.setting.arch.byteorder)
+                writing.put_in_front(number, Store(place, made, "the writer's caller", OBJECT))
+                objects[entry] = place
+                known.add(entry)
+        self._watch(writing, objects)
+        return states
 
     def _prepare(self, writing: Writing) -> None:
         side, mem = self._side, self._mem
@@ -246,19 +242,13 @@ class Search:
             if missing > 0:
                 mem.grow_near(missing)
             mem.poison(node, bytes([POISON]) * NODE_SIZE)
-        self._watch(writing)
+        self._watch(writing, {})
 
-    def _watch(self, writing: Writing) -> None:
-        setting, mem = self.setting, self._mem
-        order = setting.memory_order
-        new = writing.entry if any(each.field == OBJECT for each in writing.stores[:1]) else 0
-        closed = writing.before_each(order, setting.without)
-        mem.watch(
-            Plan(
-                *(writing.stores, closed, order, setting.without, setting.reload),
-                *(new, self._object),
-            )
-        )
+    def _watch(self, writing: Writing, objects: Mapping[int, int]) -> None:
+        setting = self.setting
+        order, without = setting.memory_order, setting.without
+        closed = writing.before_each(order, without, one_lock=setting.one_lock)
+        self._mem.watch(Plan(writing.stores, closed, order, without, setting.reload, objects))
 
     def _explore(  # noqa: PLR0913 - a reader, and all that is known when it begins
         self,
@@ -271,7 +261,7 @@ class Search:
     ) -> list[tuple[_State, tuple[str, ...]]]:
         """Carry out a reader in every way; how things are when it has ended."""
         ends: dict[_State, tuple[str, ...]] = {}
-        number = result.writing.operation.n
+        number = result.writing.first
         done = 0
         bound = self.setting.bound
         schedule: Schedule | None = None
@@ -287,10 +277,11 @@ class Search:
                 if len(result.wrong) >= self.setting.enough:
                     break
                 continue
-            news = set(state.news)
+            news = {each[:2]: each for each in state.news}
             for answer in ended.answers:
-                news.update(judge.news(answer))
-            end = _State(ended.view, frozenset(news))
+                for each in judge.news(answer, state.news):
+                    news[each[:2]] = max(each, news.get(each[:2], each))
+            end = _State(ended.view, frozenset(news.values()))
             ends.setdefault(end, (*earlier, f"{reader.name}: {'; '.join(told)}"))
         result.executions += done
         if done == bound and schedule is not None and schedule.made:
@@ -332,13 +323,15 @@ def _programs(judge: Judge, writing: Writing, top: int, *, fresh: bool) -> list[
     if changed:
         low, high = changed[0].first, changed[-1].last
     else:
-        numbers = [number for number in writing.operation.args[:2] if 0 <= number <= top] or [0]
+        given = [number for each in writing.operations for number in each.args[:2]]
+        numbers = [number for number in given if 0 <= number <= top] or [0]
         low, high = min(numbers), max(numbers)
     borders: set[int] = set()
     for first, last, *_ in judge.segments(max(low - 1, 0), min(high + 1, top)):
         borders.update((max(first, low - 1, 0), min(last, high + 1, top)))
     points = _some(sorted(borders), POINTS)
-    before, after = judge.old.at(max(low - 1, 0)), judge.old.at(min(high + 1, top))
+    old = judge.trees[0]
+    before, after = old.at(max(low - 1, 0)), old.at(min(high + 1, top))
     ends = max(before.first - 1, 0), min(after.last + 1, top)
     return programs(points, low, high, ends, top, fresh=fresh)
 
@@ -354,4 +347,7 @@ def check_setting(setting: Setting) -> None:
     """Make sure that a search can be made. Raises UsageError."""
     if not 1 <= setting.readers <= MAX_READERS:
         message = f"--readers {setting.readers}: 1 to {MAX_READERS} readers come one after another"
+        raise UsageError(message)
+    if not 1 <= setting.beside <= MAX_LINES:
+        message = f"--beside {setting.beside}: readers run beside 1 to {MAX_LINES} lines together"
         raise UsageError(message)

@@ -1,7 +1,8 @@
-"""The stores of one operation, in program order, with the barriers between them."""
+"""The stores of operations, in program order, with the barriers between them."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +16,7 @@ from layout.tree.alloc import RCU_FREE_NODE
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from arches import Arch
     from layout.machine.machine import Saved
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 FREED = "freed"
 """The field of a store that stands for a node given back at once: its bytes are anybody's."""
+
+HANDED_OUT = "handed out"
+"""The field of a store that stands for a node which had an owner before and gets another one."""
 
 POISON = 0x6B
 """What a node holds that was handed out and not written yet: slab's byte for freed objects."""
@@ -46,32 +50,57 @@ class Store(NamedTuple):
 
 @dataclass(slots=True)
 class Writing:
-    """An operation beside readers: the bytes before it, its stores, and the nodes it was given."""
+    """Operations on one tree beside readers: the bytes before them, their stores, their new nodes.
 
-    operation: Operation
+    ``starts`` has for each operation the number of its first store. ``taken`` are nodes that nobody
+    had before. ``fence`` is a barrier behind the last store.
+    """
+
     tree: int
     before: Saved
+    operations: list[Operation] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
     stores: list[Store] = field(default_factory=list)
     taken: list[int] = field(default_factory=list)
+    fence: str = ""
 
     @property
-    def entry(self) -> int:
-        """The entry that the operation stores, 0 if there is none."""
-        pairs = zip(self.operation.declared.arguments, self.operation.args, strict=False)
-        return next((value for argument, value in pairs if argument.kind is Kind.ENTRY), 0)
+    def first(self) -> int:
+        """The number of the first line."""
+        return self.operations[0].n
 
-    def before_each(self, order: str, without: frozenset[str]) -> list[int]:
+    @property
+    def lines(self) -> str:
+        """The numbers of the lines: "10", or "10-12"."""
+        first, last = self.operations[0].n, self.operations[-1].n
+        return f"{first}" if first == last else f"{first}-{last}"
+
+    def line_of(self, number: int) -> int:
+        """The line that a store is of."""
+        return self.operations[bisect_right(self.starts, number) - 1].n
+
+    def put_in_front(self, operation: int, store: Store) -> None:
+        """Let an operation, by its number from 0 on, begin with a store of the writer's caller."""
+        self.stores.insert(self.starts[operation], store)
+        for later in range(operation + 1, len(self.starts)):
+            self.starts[later] += 1
+
+    def before_each(
+        self, order: str, without: frozenset[str], *, one_lock: bool = False
+    ) -> list[int]:
         """For each store the set, as bits, of itself and those visible no later than it.
 
         In TSO these are all stores before it. Otherwise they are: all before it if it is a release,
-        all before the last smp_wmb(), those of the same bytes, and what was before these.
+        all before the last smp_wmb(), those of the same bytes, and what was before these. Those of
+        earlier operations are visible, too, unless ``one_lock`` is held over all operations.
         """
         sets: list[int] = []
         fenced = 0
         last: dict[int, int] = {}
+        locked = frozenset(() if one_lock else self.starts)
         for number, store in enumerate(self.stores):
             everything = (1 << number) - 1
-            if store.fence and store.fence not in without:
+            if number in locked or (store.fence and store.fence not in without):
                 fenced = everything
             wanted = fenced
             if order == TSO or (store.release and store.release not in without):
@@ -119,12 +148,20 @@ class WriterKernel(Kernel):
 class Writer:
     """A machine on which a trace runs; some of its lines are recorded store by store.
 
-    ``kernels`` replace operations, as for :func:`layout.machine.equip.equip`.
+    ``kernels`` replace operations, as for :func:`layout.machine.equip.equip`. With ``reuse`` nodes
+    that were freed are handed out again.
     """
 
-    def __init__(self, arch: Arch, kernels: Sequence[type[Kernel]], version: str) -> None:
-        watch = JOURNAL
-        self.machine = equip(arch, kernels=[WriterKernel, *kernels], watch=[watch], version=version)
+    def __init__(
+        self, arch: Arch, kernels: Sequence[type[Kernel]], version: str, *, reuse: bool = False
+    ) -> None:
+        self.machine = equip(
+            arch,
+            kernels=[WriterKernel, *kernels],
+            watch=[JOURNAL],
+            reuse_nodes=reuse,
+            version=version,
+        )
         self._memory = self.machine.mem
         self._reset()
         self.runner = Runner(self.machine)
@@ -145,38 +182,59 @@ class Writer:
 
         Callbacks of earlier lines must not wait.
         """
-        machine = self.machine
-        writing = Writing(operation, self.runner.tree, machine.save())
-        machine.rcu_read_lock()
-        try:
-            line = self.runner.execute(operation)
-            entries = journal_of(machine).take_entries()
-        finally:
-            if not self.runner.faulted:
-                machine.rcu_read_unlock()
-        fences = dict(self._memory.fences)  # type: ignore[attr-defined]
-        beside = list(self._memory.beside)  # type: ignore[attr-defined]
-        fence = ""
-        for number, entry in enumerate(entries):
-            fence = fences.get(number, fence)
-            for at, store in beside:
-                if at == number:
-                    writing.stores.append(store._replace(fence=fence))
-                    fence = ""
-            if entry.kind == ALLOC:
-                writing.taken.append(entry.address)
-                continue
-            for store in self._stores(entry):
-                writing.stores.append(store._replace(fence=fence))
-                fence = ""
-        fence = fences.get(len(entries), fence)
-        for at, store in beside:
-            if at >= len(entries):
-                writing.stores.append(store._replace(fence=fence))
-                fence = ""
-        journal_of(machine).take_entries()
-        self._reset()
+        writing = self.open()
+        line = self.add(writing, operation)
+        self.close()
         return line, writing
+
+    def open(self) -> Writing:
+        """Enter a read section: what lines replace is not freed before :meth:`close`.
+
+        Callbacks of earlier lines must not wait.
+        """
+        machine = self.machine
+        writing = Writing(self.runner.tree, machine.save())
+        machine.rcu_read_lock()
+        return writing
+
+    def close(self) -> None:
+        """Leave the read section; what lines replaced in it is freed."""
+        if not self.runner.faulted:
+            self.machine.rcu_read_unlock()
+        journal_of(self.machine).take_entries()
+        self._reset()
+
+    def add(self, writing: Writing, operation: Operation) -> Line:
+        """Carry out a line inside the read section. Without a store it is no operation of it."""
+        start = len(writing.stores)
+        line = self.runner.execute(operation)
+        entries = journal_of(self.machine).take_entries()
+        fences = dict(self._memory.fences)  # type: ignore[attr-defined]
+        beside: list[tuple[int, Store]] = self._memory.beside  # type: ignore[attr-defined]
+        for number in range(len(entries) + 1):
+            writing.fence = fences.get(number, writing.fence)
+            _put(writing, (store for at, store in beside if at == number))
+            if number == len(entries):
+                break
+            entry = entries[number]
+            if entry.kind != ALLOC:
+                _put(writing, self._stores(entry))
+            elif entry.address in writing.taken or self._in_use(writing, entry.address):
+                data = bytes([POISON]) * NODE_SIZE
+                _put(writing, [Store(entry.address, data, entry.function, HANDED_OUT)])
+            else:
+                writing.taken.append(entry.address)
+        self._reset()
+        if len(writing.stores) > start:
+            writing.operations.append(operation)
+            writing.starts.append(start)
+        return line
+
+    def _in_use(self, writing: Writing, node: int) -> bool:
+        """Whether somebody had a node when recording began."""
+        number = (node - self.machine.node_base) // NODE_SIZE
+        known = writing.before.freed_map
+        return number < len(known) and not known[number]
 
     def _stores(self, entry: Entry) -> Iterator[Store]:
         if entry.kind == FREE:
@@ -191,3 +249,16 @@ class Writer:
             name = field_name(entry.field_at(address)) if entry.tag else "bytes"
             release = release_of(entry.function, name)
             yield Store(address, entry.data[at : at + width], entry.function, name, release)
+
+
+def _put(writing: Writing, stores: Iterable[Store]) -> None:
+    """Append stores, the first of them behind the barrier that waits for one."""
+    for store in stores:
+        writing.stores.append(store._replace(fence=writing.fence))
+        writing.fence = ""
+
+
+def entry_of(operation: Operation) -> int:
+    """The entry that an operation stores, 0 if there is none."""
+    pairs = zip(operation.declared.arguments, operation.args, strict=False)
+    return next((value for argument, value in pairs if argument.kind is Kind.ENTRY), 0)

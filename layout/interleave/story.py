@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from layout.interleave.barriers import BARRIERS
-from layout.interleave.stores import FREED
+from layout.interleave.stores import FREED, HANDED_OUT
 from layout.interleave.view import OBJECT
 from layout.memory.node import NODE_SIZE
 
@@ -18,9 +18,18 @@ if TYPE_CHECKING:
 def story(result: Beside, wrong: Wrong, byteorder: str) -> list[str]:
     """The lines of a story. Stores are numbered from 1, in the writer's order."""
     writing = result.writing
+    several = len(writing.operations) > 1
+    whose = "their" if several else "its"
     met = sorted({n for load in wrong.loads for n in (*load.visible, *load.hidden)})
-    lines = [f"  writer: {len(met)} of its {len(writing.stores)} stores are met"]
-    told = [(f"{number + 1}", *_store(writing, number, byteorder)) for number in met]
+    lines = [f"  writer: {len(met)} of {whose} {len(writing.stores)} stores are met"]
+    told = [
+        (
+            f"{number + 1}",
+            *([f"line {writing.line_of(number)}"] if several else []),
+            *_store(writing, number, byteorder),
+        )
+        for number in met
+    ]
     widths = [max(map(len, column)) for column in zip(*told, strict=True)] if told else []
     for words in told:
         cells = [word.ljust(width) for word, width in zip(words, widths, strict=True)]
@@ -41,7 +50,7 @@ def story(result: Beside, wrong: Wrong, byteorder: str) -> list[str]:
 
 def place(writing: Writing, address: int) -> str:
     """What an address lies in: the tree, or a node by its address."""
-    if any(each.field == OBJECT and each.address == address for each in writing.stores[:1]):
+    if any(each.field == OBJECT and each.address == address for each in writing.stores):
         return "the new entry"
     if writing.tree <= address < writing.tree + 0x40:
         return "the tree"
@@ -57,6 +66,8 @@ def _store(writing: Writing, number: int, byteorder: str) -> tuple[str, str, str
     where = place(writing, store.address)
     if store.field == FREED:
         return f"{where} is freed", store.function, ""
+    if store.field == HANDED_OUT:
+        return f"{where} is handed out again", store.function, ""
     value = int.from_bytes(store.data, "big" if byteorder == "big" else "little")
     barriers = [BARRIERS[store.release].kind] if store.release else []
     if store.fence:
@@ -65,11 +76,20 @@ def _store(writing: Writing, number: int, byteorder: str) -> tuple[str, str, str
 
 
 def as_json(result: Beside) -> dict[str, Any]:
-    """The result of a line as JSON has it: numbers of stores count from 0, addresses are hex."""
+    """The result as JSON has it: numbers of stores count from 0, addresses are hex.
+
+    Several lines have their first stores' numbers.
+    """
+    writing = result.writing
+    several = [
+        {"line": operation.n, "operation": str(operation), "first_store": start}
+        for operation, start in zip(writing.operations, writing.starts, strict=True)
+    ]
     return {
-        "line": result.writing.operation.n,
-        "operation": str(result.writing.operation),
-        "stores": len(result.writing.stores),
+        "line": writing.first,
+        "operation": str(writing.operations[0]),
+        **({"together": several} if len(several) > 1 else {}),
+        "stores": len(writing.stores),
         "readers": result.readers,
         "executions": result.executions,
         "pruned": result.pruned,

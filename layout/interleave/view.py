@@ -1,4 +1,4 @@
-"""The memory of a reader: the bytes before an operation, and those of its stores that are visible.
+"""The memory of a reader: the bytes before operations, and those of their stores that are visible.
 
 Sets of stores are numbers with one bit for each. A *view* is such a set, closed under what must be
 visible earlier. A load has a view that contains all that earlier loads force on it:
@@ -15,6 +15,7 @@ values out of thin air, and branches order nothing.
 from __future__ import annotations
 
 import functools
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layout.interleave.barriers import TSO
@@ -23,7 +24,7 @@ from layout.memory.errors import MachineFault
 from layout.memory.node import NodeMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from arches import Arch
     from layout.interleave.schedule import Schedule
@@ -78,12 +79,12 @@ for _name in ("invert", "neg", *_TWO, *(f"r{name}" for name in _TWO)):
 
 
 class Plan(NamedTuple):
-    """What readers of one operation have in common.
+    """What readers beside the same operations have in common.
 
     ``closed`` has a view for each store: itself and what is visible no later. ``order`` and
     ``without`` are those of :mod:`layout.interleave.barriers`. With ``reload`` a pivot that the C
-    code names twice in one function is loaded twice. ``entry`` is the entry that the operation
-    stores, ``object`` the address of the word that a store before made not 0; 0 is none.
+    code names twice in one function is loaded twice. ``objects`` has for each new entry the address
+    of the word that a store before made not 0.
     """
 
     stores: Sequence[Store]
@@ -91,8 +92,7 @@ class Plan(NamedTuple):
     order: str
     without: frozenset[str]
     reload: bool = False
-    entry: int = 0
-    object: int = 0
+    objects: Mapping[int, int] = MappingProxyType({})
 
     @property
     def everything(self) -> int:
@@ -148,7 +148,7 @@ class ViewMemory(NodeMemory):
     # -- what is read
 
     def watch(self, plan: Plan) -> None:
-        """Take the stores of an operation; the bytes before it are in memory."""
+        """Take the stores of operations; the bytes before them are in memory."""
         self._plan = plan
         self._hits = {}
         self._places = {}
@@ -190,11 +190,8 @@ class ViewMemory(NodeMemory):
         Raises MachineFault where that is not written yet.
         """
         plain = int(entry)
-        if (
-            plain
-            and plain == self._plan.entry
-            and not self._load(entry - plain + self._plan.object, self.word_size, OBJECT)
-        ):
+        made = self._plan.objects.get(plain)
+        if made is not None and not self._load(entry - plain + made, self.word_size, OBJECT):
             message = "an entry is seen before what it points to"
             raise MachineFault("unwritten", plain, message, arch=self.arch.name, doing="its caller")
         return plain

@@ -157,8 +157,12 @@ def _interleave(r, path, out):  # noqa: ARG001 - nothing is written
         more += ["--reader", r.choice(READERS)]
     if r.random() < 0.2:
         more += ["--line", str(r.choice((0, 1, count + 2, count + 3, number(r))))]
+    bound = r.choice(("0", "1", "1", "2"))
+    if r.random() < 0.3:
+        more += ["--beside", r.choice(("1", "2", "2", "3", "8", "9", "0"))]
+        bound = "1"
     more += ["--readers", r.choice(("1",) * 9 + ("2", "0"))]
-    return ["interleave", str(path), *more, "--bound", r.choice(("0", "1", "1", "2"))]
+    return ["interleave", str(path), *more, "--bound", bound]
 
 
 # -- folders of kernels

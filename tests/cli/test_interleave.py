@@ -64,6 +64,50 @@ def test_each_barrier(run, leaf):
     assert found["mas_put_in_tree"] == []
 
 
+def test_lines_together(run, leaf):
+    leaf.write_text(f"{leaf.read_text()}store 2000 2fff 89001\n")
+    words = ("--line", "10", "--beside", "2", "--reader", "load 2000")
+    code, out, err = run("interleave", leaf, *words)
+    assert (code, err) == (0, "")
+    assert out.startswith("x86_64, 6.12, tso: 1 run of up to 2 lines, ")
+    assert out.endswith(": each answer is of the old tree, the new one or one between\n")
+    out = run("interleave", leaf, *words, "--bound", "1")[1]
+    assert out.startswith(
+        "x86_64, 6.12, tso: 1 run of up to 2 lines, 2 readers left at the bound, "
+    )
+    [line] = map(json.loads, run("interleave", leaf, *words, "--json")[1].splitlines())
+    assert [each["line"] for each in line["together"]] == [10, 11]
+    assert line["together"][1]["operation"] == "store 2000 2fff 89001"
+    assert line["together"][1]["first_store"] == 2  # what the entry points to, then the entry
+    code, out, _ = run("interleave", leaf, *words, "--arch", "aarch64", "--each")
+    assert code == 0
+    rows = [row.split() for row in out.splitlines()]
+    assert rows[0] == ["barrier", "kind", "10-11"]
+    assert [row[0] for row in rows if row[-1] == "needed"] == ["mas_wr_store_entry"]
+
+
+def test_a_story_of_lines_together_names_each(run, leaf):
+    moves = ("store 2000 37ff 99001", "store 3000 3fff 89001", "store 2000 2fff 0")
+    lines = [*leaf.read_text().splitlines()[:-1], *moves]
+    leaf.write_text("\n".join([*lines, ""]))
+    words = ("--line", "11", "--arch", "s390x", "--reader", "load 3400")
+    assert run("interleave", leaf, *words)[0] == 0
+    code, out, _ = run("interleave", leaf, *words, "--beside", "2")
+    assert code == 1
+    lines = out.splitlines()
+    assert lines[0].startswith("lines 11-12: store 3000 3fff 89001; store 2000 2fff 0: 1 wrong in ")
+    assert lines[1] == "  writer: 2 of their 4 stores are met"
+    assert [line.split()[1:5] for line in lines[2:4]] == [
+        ["line", "11", "pivot[2]", "of"],
+        ["line", "12", "slot[2]", "of"],
+    ]
+    assert lines[-2] == (
+        "  wrong: mtree_load(3400) = NULL, but 3400 held 99001 before and holds 89001 after"
+    )
+    # on machines of weak order one line is enough
+    assert run("interleave", leaf, "--line", "10", "--arch", "aarch64", "--reader", "load 3400")[0]
+
+
 def test_rcu_mode_is_needed(run, tmp_path):
     path = tmp_path / "plain.trace"
     path.write_text("init 0\nstore 0 0 1001\n")
@@ -77,6 +121,7 @@ def test_rcu_mode_is_needed(run, tmp_path):
     (("--without", "smp_mb"), "there is no barrier 'smp_mb': choose one of mas_put_in_tree"),
     (("--readers", "4"), "--readers 4: 1 to 3 readers come one after another"),
     (("--reader", "load"), "--reader 'load' is none of 'load I'"),
+    (("--beside", "9"), "--beside 9: readers run beside 1 to 8 lines together"),
     (("--line", "7"), "has no operation in that line"),
 ])  # fmt: skip
 def test_wrong_usage(run, first, words, error):

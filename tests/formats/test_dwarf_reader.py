@@ -80,6 +80,22 @@ def test_the_maple_trees_own_unit_is_read_first(name):
     assert info.structs["decoy"][0].size == 8
 
 
+@pytest.mark.parametrize("name", ["nowhere", "gap"])
+def test_the_search_ends_with_the_kernels_own_source_or_a_name_in_no_string(monkeypatch, name):
+    path = str(PROOF / "two-units-x86_64.o.xz")
+    read = []
+    real = dwarf_reader._children
+    monkeypatch.setattr(
+        dwarf_reader, "_children", lambda die, steps: [read.append(die), *real(die, steps)][1:]
+    )
+    read_types(path, None, [name])
+    assert len({die.cu for die in read}) == (2 if name == "gap" else 0)
+    read.clear()
+    monkeypatch.setattr(dwarf_reader, "_OWN", "maple_tree.c")
+    read_types(path, None, ["gap"])
+    assert len({die.cu for die in read}) == 1
+
+
 def test_cut_files_are_told(tmp_path):
     whole = lzma.decompress((PROOF / "maple-sparc64.o.xz").read_bytes())
     assert len(whole) > 6000
@@ -120,7 +136,7 @@ def test_entries_that_come_round_in_a_circle_are_damage(tmp_path, machine):
     path = tmp_path / "bad.o"
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"the entry at 0x\w+ is followed by one at 0x\w+"):
-        read_types(str(path), None, ["nowhere"])
+        read_types(str(path), None, ["ma_flags"])  # a member
 
 
 def test_units_without_number_are_not_kept(monkeypatch):
@@ -136,12 +152,12 @@ def test_entries_of_a_unit_have_a_limit_and_are_not_kept(monkeypatch):
     seen = []
     real = dwarf_reader._forget
     monkeypatch.setattr(dwarf_reader, "_forget", lambda unit: (real(unit), seen.append(unit)))
-    read_types(path, None, ["maple_metadata", "nowhere"])
+    read_types(path, None, ["maple_metadata", "gap"])
     assert [len(unit._dielist) for unit in seen] == [0, 0]
     assert seen[0].dwarfinfo._abbrevtable_cache == {}
     monkeypatch.setattr(found, "_MOST_IN_UNIT", 3)
     with pytest.raises(InputError, match="more entries than a file of this size has"):
-        read_types(path, None, ["maple_metadata", "nowhere"])
+        read_types(path, None, ["maple_metadata", "gap"])
 
 
 def test_a_table_of_abbreviations_ends_soon(monkeypatch):

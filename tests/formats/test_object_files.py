@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from elftools.elf.relocation import RelocationHandler
 
 import arches
 from layout.formats import object_files
@@ -131,3 +132,12 @@ def test_packed_debug_information_that_is_none(how, tmp_path):
     path.write_bytes(_packed(how, 4096, 4096)[:-40] + bytes(40))
     with pytest.raises(InputError, match=r"zeros\.o: "):
         read_types(str(path), None, ["maple_node"])
+
+
+def test_relocations_that_a_linked_file_keeps_are_not_applied_again(monkeypatch):
+    """A vmlinux keeps millions: 10^7 took pyelftools more than five minutes."""
+    monkeypatch.delattr(RelocationHandler, "apply_section_relocations")
+    _, info = read_types(str(PROOF / "linked-x86_64.xz"), None, ["maple_node"])
+    assert [node.size for node in info.structs["maple_node"]] == [256]
+    with pytest.raises(InputError, match="apply_section_relocations"):
+        read_types(str(PROOF / "maple-x86_64.o.xz"), None, ["maple_node"])

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The kernel's own maple_tree.c, in which the other side runs at a barrier: a writer where a reader
- * has an smp_rmb() or loads the root, a reader where a writer has an smp_wmb(). One thread, so what
- * it shows holds on every machine. Nodes are never reused, callbacks never run.
+ * has an smp_rmb() or loads the root or a slot, a reader where a writer has an smp_wmb(). One
+ * thread, so what it shows holds on every machine. Nodes are never reused, callbacks never run.
  */
 #include "kernel.h"
 #include <signal.h>
@@ -15,7 +15,8 @@ static void at(const char *what, const char *function);
 #define smp_rmb() at("rmb", __func__)
 #define smp_wmb() at("wmb", __func__)
 #define rcu_dereference_check(p, cond) \
-	({ __auto_type p_ = READ_ONCE(p); at("dereference", __func__); p_; })
+	({ at("to dereference", __func__); \
+	   __auto_type p_ = READ_ONCE(p); at("dereference", __func__); p_; })
 #include "maple_tree.c"
 
 static struct kmem_cache node_cache;
@@ -95,6 +96,13 @@ static void told(const char *call, void *entry)
 	       mas.index, mas.last);
 }
 static void first_node(void) { store(0, 0xfff, 0x1001); }
+static void shrink(unsigned long entry)
+{
+	store(0x3000, 0x3fff, 0x89001);
+	store(0x2000, 0x2fff, entry);
+}
+static void replace(void) { shrink(0x79001); }
+static void erase(void) { shrink(0); }
 static void cover(void) { store(0, 0x1fff, 0x9001); }
 static void back(void)
 {
@@ -136,6 +144,22 @@ int main(int count, char **words)
 		/* behind the walk, which has tested the root and the leaf */
 		side = (__typeof__(side)){ "rmb", "ma_dead_node", cover, 2 };
 		told("mas_find", mas_find(&mas, ULONG_MAX));
+	} else if (!strcmp(name, "moved") || !strcmp(name, "missed")) {
+		for (unsigned long i = 0; i < 20; i++)
+			store(i << 12, (i << 12) + 0xfff, (i << 12) + 0x1001);
+		store(0x2000, 0x37ff, 0x99001);
+		/* in the leaf, behind the pivots */
+		side = (__typeof__(side)){ "to dereference", "mt_slot",
+					   name[1] == 'o' ? replace : erase, 1 };
+		printf("mtree_load = %lx\n", (unsigned long)mtree_load(&tree, 0x3400));
+	} else if (!strcmp(name, "crossed")) {
+		for (unsigned long i = 0; i < 8; i++)
+			store(i << 12, (i << 12) + 0xfff, (i << 12) + 0x1001);
+		mas_set(&mas, 0x3000);
+		mas_walk(&mas);
+		store(0x2000, 0x3bff, 0x99001);
+		store(0x1000, 0x39ff, 0x89001);
+		told("mas_prev", mas_prev(&mas, 0));
 	} else if (!strcmp(name, "span")) {
 		for (unsigned long i = 0; i < 60; i++)
 			store(i << 12, (i << 12) + 0x7ff, (i << 12) + 0x1001);

@@ -57,8 +57,8 @@ def test_the_reduced_search_gives_all_answers(name, words, order, without):
     for memory in (ViewMemory, Naive):
         search = Search(Setting(machine, order=order, without=frozenset(without)))
         for operation in wanted[:-1]:
-            search.writer.run(operation)
-        _, writing = search.writer.record(wanted[-1])
+            search.windows.windows[0].writer.run(operation)
+        _, writing = search.windows.windows[0].writer.record(wanted[-1])
         search._mem.__class__ = memory
         search.start(writing)
         if memory is Naive:
