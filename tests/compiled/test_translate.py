@@ -43,7 +43,7 @@ PYTHON = {
     *("printk", "warn_on", "livelock", "bug", "mt_dump", "mas_dump", "report_failure"),
     *("mt_validate", "seam_store_backwards", "report_index_not_increased"),
     "report_childless",
-    *("seam_may_be_small", "seam_says_empty", "seam_reserve_of", "reserved_nodes"),
+    *("seam_may_be_small", "seam_says_empty", "seam_reserve_of", "seam_flags_of", "reserved_nodes"),
 }
 """Operations that stay in Python, or whose compiled form calls the Python one."""
 

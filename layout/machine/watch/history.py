@@ -151,14 +151,21 @@ class HistoryMemory(NodeMemory):
         return 0 <= node - self.near_base < len(self.freed_map) * NODE_SIZE
 
     def _in_order(self, node: int, offset: int, a_tag: int, count: int, width: int = 0) -> bool:
-        """Whether fields of a watched node in use were written as such, up to its data end."""
+        """Whether fields of a node in use were written as such, up to its data end.
+
+        So are those of memory that is not watched. Each read of a field comes here, so this has no
+        calls of :meth:`_watched`, :meth:`is_freed` and :meth:`is_dead`.
+        """
         at = node - self.near_base
+        number = at // NODE_SIZE
+        if not 0 <= number < len(self.freed_map):
+            return True
         run, last = _expected(a_tag, width or self.word_size, count)
         tags = self.shadow.tags.cell(at)
         if (
             tags[offset : offset + len(run)] != run
-            or self.freed_map[at // NODE_SIZE]
-            or self.is_dead(node)
+            or self.freed_map[number]
+            or self._unpack_word(self._cells.get(node, ZEROS), 0)[0] & ~NODE_MASK == node
         ):
             return False
         if last < 0:
@@ -184,22 +191,21 @@ class HistoryMemory(NodeMemory):
 
     def _note_read(self, node: int, offset: int, expected: int, value: int, width: int = 0) -> int:
         """Look at a field read just now; returns its value."""
-        if self._watched(node) and not self._in_order(node, offset, expected, 1, width):
-            width = width or self.word_size
-            return self.judge(View(self, node), offset, width, expected, value)
-        return value
+        if self._in_order(node, offset, expected, 1, width):
+            return value
+        return self.judge(View(self, node), offset, width or self.word_size, expected, value)
 
     def _note_run(self, node: int, offset: int, a_tag: int, values: Sequence[int]) -> Sequence[int]:
         """Look at words read just now, ``a_tag`` the first; returns them."""
-        if not self._watched(node) or self._in_order(node, offset, a_tag, len(values)):
+        if self._in_order(node, offset, a_tag, len(values)):
             return values
         return self.look(View(self, node), offset, a_tag, values)
 
     def _later(self, node: int, offset: int, a_tag: int, plain: Pivots) -> Pivots:
         """Fields to be looked at when they are used, unless all of them are in order."""
-        if not self._watched(node):
-            return plain
         if isinstance(plain, tuple) and self._in_order(node, offset, a_tag, len(plain)):
+            return plain
+        if not self._watched(node):
             return plain
         return WatchedRun(self, node, offset, a_tag, plain)
 

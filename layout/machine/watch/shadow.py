@@ -138,11 +138,10 @@ class Cells:
 
     def cell(self, at: int) -> array[int]:
         """256 numbers from ``at`` on, to be looked at; not copied where a cell begins there."""
-        number, first = divmod(at, _CELL)
-        if first:
+        if at % _CELL:
             return self[at : at + _CELL]
-        found = self._hot.get(number)
-        return self._cell(number) if found is None else found
+        found = self._hot.get(at // _CELL)
+        return self._cell(at // _CELL) if found is None else found
 
     def _cell(self, number: int) -> array[int]:
         """The numbers of a cell, for reading; for writing if it is hot."""
