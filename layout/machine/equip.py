@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import arches
 from layout.machine.machine import Machine
 from layout.memory.node import NodeMemory
+from layout.memory.quick import QuickReads
 from layout.memory.slab import NodeCache
 from layout.memory.structs import DEFAULT_VERSION
 from layout.tree.versions import kernel_of
@@ -57,12 +58,19 @@ def equip(  # noqa: PLR0913 - what a machine is made of
     machine = in_front(Machine, [each.machine for each in watch])
     return machine(
         found,
-        in_front(NodeMemory, [each.memory for each in watch]),
+        _memory(watch),
         in_front(plain, [*(each.kernel for each in watch), *kernels]),
         cache=in_front(NodeCache, [each.cache for each in watch]),
         reuse_nodes=reuse_nodes,
         in_python=in_python,
     )
+
+
+def _memory(watch: Sequence[Watch]) -> type[NodeMemory]:
+    """The memory of these watches: read quickly where none of them looks at reads."""
+    watching = [each for each in watch if each.memory is not NodeMemory]
+    quick = watching and not any(each.sees_reads for each in watching)
+    return in_front(QuickReads if quick else NodeMemory, [each.memory for each in watching])
 
 
 def in_front(plain: type[T], layers: Sequence[type[T]]) -> type[T]:

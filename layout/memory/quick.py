@@ -2,7 +2,8 @@
 
 They return the same as those of :class:`layout.memory.node.NodeMemory`, with fewer calls: a node
 that was written to is found by its address. All other accesses use the general methods. A watch
-subclasses NodeMemory, so that it sees every access.
+subclasses NodeMemory, so that it sees every access; :func:`layout.machine.equip.equip` puts
+QuickReads behind watches that look at writes alone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _NOT_HERE = (KeyError, struct.error)
 
 
 class QuickReads(NodeMemory):
-    """Memory that is read quickly: of a plain machine, and of watches that look at writes alone."""
+    """Memory that is read quickly, and written to by the general methods."""
 
     def __init__(self, arch: Arch, profile: Profile) -> None:
         super().__init__(arch, profile)

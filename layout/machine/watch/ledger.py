@@ -14,7 +14,7 @@ from layout.machine.machine import Machine
 from layout.machine.watch.watch import Watch
 from layout.machine.watch.watched_state import Reserve, StateKernel, Stored, WatchedState
 from layout.memory.errors import UsageError
-from layout.memory.quick import QuickReads
+from layout.memory.node import NodeMemory
 from layout.memory.slab import NodeCache
 from layout.tree.kernel import Kernel
 from layout.tree.state import MA_ERROR
@@ -235,7 +235,7 @@ def units(spans: Iterable[Span], unit: int) -> int:
 # -- what takes the notes
 
 
-class LedgerMemory(QuickReads):
+class LedgerMemory(NodeMemory):
     """Memory that records which bytes of nodes are written."""
 
     def __init__(self, arch: Arch, profile: Profile) -> None:
@@ -455,7 +455,7 @@ class LedgerMachine(Machine):
         return {**super().finish(), "ledger": self.ledger.close().to_json()}
 
 
-LEDGER = Watch(LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel)
+LEDGER = Watch(LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel, sees_reads=False)
 """The ledger, for :func:`layout.machine.equip.equip`."""
 
 

@@ -405,8 +405,13 @@ class Peeking(Kernel):
 
 
 @pytest.fixture(params=["x86_64", "s390x", "mips"])
-def peeking(request):
-    machine = checked(request.param, kernels=[Peeking])
+def peeking_on(request):
+    return request.param
+
+
+@pytest.fixture(params=[[CHECK], [CHECK, LEDGER], [LEDGER, CHECK]], ids=["alone", "first", "last"])
+def peeking(peeking_on, request):
+    machine = equip(peeking_on, watch=request.param, kernels=[Peeking])
     machine.kernel.mtree_store_range(machine.tree(0), 0x10, 0x1F, 0x3001)
     return machine
 
