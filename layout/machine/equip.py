@@ -56,6 +56,9 @@ def equip(  # noqa: PLR0913 - what a machine is made of
     plain = kernel_of(version)
     found = arches.get(arch) if isinstance(arch, str) else arch
     machine = in_front(Machine, [each.machine for each in watch])
+    parts = None
+    if len(watch) == 1 and watch[0].compiled and not kernels and not in_python:
+        parts = watch[0].compiled(plain)
     return machine(
         found,
         _memory(watch),
@@ -63,6 +66,7 @@ def equip(  # noqa: PLR0913 - what a machine is made of
         cache=in_front(NodeCache, [each.cache for each in watch]),
         reuse_nodes=reuse_nodes,
         in_python=in_python,
+        parts=parts,
     )
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from layout import compiled
 from layout.machine.machine import Machine
 from layout.machine.watch.watch import Watch
-from layout.machine.watch.watched_state import Reserve, StateKernel, Stored, WatchedState
+from layout.machine.watch.watched_state import Records, Reserve, StateKernel, Stored
 from layout.memory.errors import UsageError
 from layout.memory.node import NodeMemory
 from layout.memory.slab import NodeCache
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from arches import Arch
+    from layout.compiled._core import Core
+    from layout.machine.machine import Compiled
     from layout.memory.structs import Profile
     from layout.tree.state import MaState
 
@@ -69,30 +72,30 @@ class Account:
         return {**figures, "warnings": list(self.warnings)}
 
 
-class _Nodes(NamedTuple):
-    requested: int = 0
-    refused: int = 0
-    used: int = 0
-    given_back: int = 0
-    freed: int = 0
-
-
 OVERWRITTEN = "completely overwritten by the next store of the same state before any read"
 SPENT = "preallocation spent by another write"
 NEVER_USED = "preallocation never used"
 
 
 class Ledger:
-    """The accounts of all operations so far, and that of the current operation."""
+    """The accounts of all operations so far, and that of the current operation.
+
+    Over compiled operations ``core`` has what it was not told yet.
+    """
+
+    core: Core | None = None
 
     def __init__(self, arch: Arch) -> None:
         self.accounts: list[Account] = []
         self._spans: list[Span] = []
         self._limit = _SPANS
         self.reserving = False
+        self.inside = False
+        """Whether an outermost call is under way."""
         self.reads: dict[int, int] = {}
         self._word, self._line = arch.word_size, arch.cache_line
-        self._nodes = self._before = _Nodes()
+        self._requested = self._refused = self._used = self._given_back = self._freed = 0
+        self._before = self._nodes
         self._unused: set[int] = set()
         self._open: tuple[int, str] | None = None
         self._unit = "line"
@@ -102,6 +105,7 @@ class Ledger:
 
     def open(self, number: int, name: str, unit: str = "line") -> None:
         """Start an operation."""
+        self.catch_up()
         self._open, self._unit = (number, name), unit
         self._before = self._nodes
         self._warnings = []
@@ -118,17 +122,13 @@ class Ledger:
     def close(self, *, drop_idle: bool = False) -> Account:
         """End the operation; with ``drop_idle`` it is forgotten if it did nothing."""
         assert self._open is not None
+        self.catch_up()
         number, name = self._open
-        now, was = self._nodes, self._before
         spans = merged(self._spans)
         account = Account(
             number,
             name,
-            requested=now.requested - was.requested,
-            refused=now.refused - was.refused,
-            used=now.used - was.used,
-            given_back=now.given_back - was.given_back,
-            freed=now.freed - was.freed,
+            *(now - was for now, was in zip(self._nodes, self._before, strict=True)),
             bytes_written=units(spans, 1),
             words_written=units(spans, self._word),
             cache_lines=units(spans, self._line),
@@ -153,53 +153,75 @@ class Ledger:
     def wrote(self, address: int, width: int) -> None:
         """Bytes of a node were written."""
         self._spans.append((address, address + width))
-        if len(self._spans) > self._limit:  # as in bulk loads
-            self._spans = merged(self._spans)
-            self._limit = max(_SPANS, 2 * len(self._spans))
+        if len(self._spans) > self._limit:
+            self._merge()
+
+    def _merge(self) -> None:
+        """Keep no more spans than there must be: in bulk loads there are many."""
+        self._spans = merged(self._spans)
+        self._limit = max(_SPANS, 2 * len(self._spans))
+
+    def catch_up(self) -> None:
+        """Take over what compiled operations have noted, if there are any."""
+        if self.core is None:
+            return
+        for what, number in self.core.take_notes():
+            getattr(self, what)(number)
+        while spans := self.core.take_spans():
+            self._spans += spans
+            if len(self._spans) > self._limit:
+                self._merge()
 
     # -- nodes
 
-    def hand_out(self, nodes: list[int]) -> None:
-        """The node cache hands out nodes: for a state's reserve, or to be used at once."""
-        was = self._nodes
-        if self.reserving:
-            self._unused.update(nodes)
-            self._nodes = was._replace(requested=was.requested + len(nodes))
-        else:
-            self._nodes = was._replace(
-                requested=was.requested + len(nodes), used=was.used + len(nodes)
-            )
+    @property
+    def _nodes(self) -> tuple[int, int, int, int, int]:
+        """The figures of nodes up to now, as an Account has them."""
+        return self._requested, self._refused, self._used, self._given_back, self._freed
+
+    def reserve(self, node: int) -> None:
+        """The node cache hands out a node for a state's reserve."""
+        self._requested += 1
+        self._unused.add(node)
+
+    def hand_out(self, node: int) -> None:
+        """The node cache hands out a node to be used at once."""
+        self._requested += 1
+        self._used += 1
 
     def refuse(self, count: int) -> None:
         """The node cache refuses ``count`` nodes."""
-        self._nodes = self._nodes._replace(refused=self._nodes.refused + count)
+        self._refused += count
 
     def use(self, node: int) -> None:
         """A node is taken out of a state's reserve; one that was in the tree before is no gain."""
         if node in self._unused:
             self._unused.remove(node)
-            self._nodes = self._nodes._replace(used=self._nodes.used + 1)
+            self._used += 1
 
     def take_back(self, node: int) -> None:
         """The node cache gets a node back."""
-        was = self._nodes
-        unused = node in self._unused
-        self._unused.discard(node)
-        self._nodes = was._replace(freed=was.freed + 1, given_back=was.given_back + unused)
+        self._freed += 1
+        if node in self._unused:
+            self._unused.remove(node)
+            self._given_back += 1
 
     @property
     def used(self) -> int:
         """Nodes used so far."""
-        return self._nodes.used
+        self.catch_up()
+        return self._used
 
     @property
     def gone(self) -> int:
         """Nodes used or given back so far."""
-        return self._nodes.used + self._nodes.given_back
+        self.catch_up()
+        return self._used + self._given_back
 
     @property
     def held(self) -> int:
         """Nodes that states hold in reserve."""
+        self.catch_up()
         return len(self._unused)
 
 
@@ -238,9 +260,9 @@ def units(spans: Iterable[Span], unit: int) -> int:
 class LedgerMemory(NodeMemory):
     """Memory that records which bytes of nodes are written."""
 
-    def __init__(self, arch: Arch, profile: Profile) -> None:
+    def __init__(self, arch: Arch, profile: Profile, **options: Any) -> None:
         self.ledger = Ledger(arch)
-        super().__init__(arch, profile)
+        super().__init__(arch, profile, **options)
 
     def _wrote(self, address: int, width: int) -> None:
         if 0 <= address - self.near_base < self.near_size:
@@ -274,7 +296,10 @@ class LedgerCache(NodeCache):
 
     def _take(self, count: int) -> list[int]:
         nodes = super()._take(count)
-        self.mem.ledger.hand_out(nodes)
+        ledger = self.mem.ledger
+        note = ledger.reserve if ledger.reserving else ledger.hand_out
+        for node in nodes:
+            note(node)
         return nodes
 
     def _refuse(self, count: int, *, blocking: bool) -> bool:
@@ -289,8 +314,8 @@ class LedgerCache(NodeCache):
         self.mem.ledger.take_back(node)
 
 
-class LedgerKernel(StateKernel):
-    """Kernel code whose outermost calls are operations, and which records the use of nodes.
+class LedgerCalls(Kernel):
+    """Kernel code whose outermost calls are operations.
 
     The functions at the end of this module are wrapped. Calls from kernel code itself are not
     recorded.
@@ -298,24 +323,10 @@ class LedgerKernel(StateKernel):
 
     mem: LedgerMemory
 
-    def __init__(self, mem: LedgerMemory, cache: NodeCache) -> None:
-        super().__init__(mem, cache)
-        self.ledger = mem.ledger
-        self._inside = False
-
-    def mas_alloc_nodes(self, mas: MaState, gfp: int) -> None:
-        """Kernel.mas_alloc_nodes(): what it gets is in reserve until it is taken."""
-        self.ledger.reserving = True
-        try:
-            super().mas_alloc_nodes(mas, gfp)
-        finally:
-            self.ledger.reserving = False
-
-    def mas_pop_node(self, mas: MaState) -> int:
-        """Kernel.mas_pop_node(), noted."""
-        node = super().mas_pop_node(mas)
-        self.ledger.use(node)
-        return node
+    @property
+    def ledger(self) -> Ledger:
+        """What its memory records too."""
+        return self.mem.ledger
 
     # -- around outermost calls
 
@@ -338,7 +349,7 @@ class LedgerKernel(StateKernel):
     def _around_state(self, call: Callable[[], Any], name: str, args: tuple[Any, ...]) -> Any:
         """A call that may get, spend or give back a state's reserve."""
         mas = args[0]
-        if not isinstance(mas, WatchedState):
+        if not isinstance(mas, Records):
             return self._around_write(call, name, args)
         ledger = self.ledger
         bounds = (mas.index, mas.last)
@@ -412,18 +423,19 @@ _READS = (
 
 def _wrap(name: str, around: str) -> None:
     @functools.wraps(getattr(Kernel, name))
-    def outermost(self: LedgerKernel, *args: Any, **options: Any) -> Any:
-        inner = getattr(super(LedgerKernel, self), name)
-        if self._inside:
+    def outermost(self: LedgerCalls, *args: Any, **options: Any) -> Any:
+        inner = getattr(super(LedgerCalls, self), name)
+        ledger = self.mem.ledger
+        if ledger.inside:
             return inner(*args, **options)
-        self._inside = True
+        ledger.inside = True
         try:
             call = functools.partial(inner, *args, **options)
             return getattr(self, around)(call, name, (*args, *options.values()))
         finally:
-            self._inside = False
+            ledger.inside = False
 
-    setattr(LedgerKernel, name, outermost)
+    setattr(LedgerCalls, name, outermost)
 
 
 for _names, _around in (
@@ -433,6 +445,24 @@ for _names, _around in (
 ):
     for _name in _names:
         _wrap(_name, _around)
+
+
+class LedgerKernel(LedgerCalls, StateKernel):
+    """Kernel code that records the use of nodes, too."""
+
+    def mas_alloc_nodes(self, mas: MaState, gfp: int) -> None:
+        """Kernel.mas_alloc_nodes(): what it gets is in reserve until it is taken."""
+        self.ledger.reserving = True
+        try:
+            super().mas_alloc_nodes(mas, gfp)
+        finally:
+            self.ledger.reserving = False
+
+    def mas_pop_node(self, mas: MaState) -> int:
+        """Kernel.mas_pop_node(), noted."""
+        node = super().mas_pop_node(mas)
+        self.ledger.use(node)
+        return node
 
 
 class LedgerMachine(Machine):
@@ -445,6 +475,11 @@ class LedgerMachine(Machine):
         """The accounts of all operations."""
         return self.mem.ledger
 
+    @property
+    def core(self) -> None:
+        """None: each operation of its own is for the ledger, though they may be compiled."""
+        return
+
     def begin(self, number: int, name: str) -> None:
         """Machine.begin(), and open an account."""
         super().begin(number, name)
@@ -455,7 +490,17 @@ class LedgerMachine(Machine):
         return {**super().finish(), "ledger": self.ledger.close().to_json()}
 
 
-LEDGER = Watch(LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel, sees_reads=False)
+def _compiled(kernel: type[Kernel]) -> Compiled | None:
+    if not compiled.available():
+        return None
+    from layout.machine.watch.ledger_twin import over_compiled  # noqa: PLC0415 - where it was built
+
+    return over_compiled(kernel)
+
+
+LEDGER = Watch(
+    LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel, sees_reads=False, compiled=_compiled
+)
 """The ledger, for :func:`layout.machine.equip.equip`."""
 
 

@@ -12,6 +12,9 @@ from layout.memory.slab import NodeCache
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from layout.machine.machine import Compiled
     from layout.machine.watch.report import Report
 
 
@@ -29,6 +32,8 @@ class Watch:
     kernel: type[Kernel] = Kernel
     sees_reads: bool = True
     """Whether its memory looks at reads; the quick ones are made where no watch does."""
+    compiled: Callable[[type[Kernel]], Compiled | None] | None = None
+    """What does the same over the compiled twin of a plain kernel, where there is one."""
 
 
 class ReportingMachine(Machine):
