@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from arches import Arch
-    from layout.memory.structs import Profile
     from layout.compiled._core import Core
+    from layout.memory.structs import Profile
 
 TREES = 8
 """Trees on a machine, each with its struct maple_tree at a fixed address."""

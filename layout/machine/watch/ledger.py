@@ -10,7 +10,6 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from layout import compiled
 from layout.machine.machine import Machine
 from layout.machine.watch.watch import Watch
 from layout.machine.watch.watched_state import Records, Reserve, StateKernel, Stored
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from arches import Arch
     from layout.compiled._core import Core
-    from layout.machine.machine import Compiled
+    from layout.machine.watch.watched_state import WatchedState
     from layout.memory.structs import Profile
     from layout.tree.state import MaState
 
@@ -125,10 +124,17 @@ class Ledger:
         self.catch_up()
         number, name = self._open
         spans = merged(self._spans)
+        requested, refused, used, given_back, freed = (
+            now - was for now, was in zip(self._nodes, self._before, strict=True)
+        )
         account = Account(
             number,
             name,
-            *(now - was for now, was in zip(self._nodes, self._before, strict=True)),
+            requested=requested,
+            refused=refused,
+            used=used,
+            given_back=given_back,
+            freed=freed,
             bytes_written=units(spans, 1),
             words_written=units(spans, self._word),
             cache_lines=units(spans, self._line),
@@ -184,7 +190,7 @@ class Ledger:
         self._requested += 1
         self._unused.add(node)
 
-    def hand_out(self, node: int) -> None:
+    def hand_out(self, node: int) -> None:  # noqa: ARG002 - called as the others
         """The node cache hands out a node to be used at once."""
         self._requested += 1
         self._used += 1
@@ -248,8 +254,8 @@ def units(spans: Iterable[Span], unit: int) -> int:
     """
     count = done = 0  # the units before ``done`` are counted
     for start, end in spans:
-        behind = (end - 1) // unit + 1
-        count += behind - max(start // unit, done)
+        first, behind = start // unit, (end - 1) // unit + 1
+        count += behind - (max(done, first))
         done = behind
     return count
 
@@ -258,11 +264,18 @@ def units(spans: Iterable[Span], unit: int) -> int:
 
 
 class LedgerMemory(NodeMemory):
-    """Memory that records which bytes of nodes are written."""
+    """Memory that records which bytes of nodes are written.
+
+    In front of compiled memory it sees the writes of Python code; the core notes all others.
+    """
 
     def __init__(self, arch: Arch, profile: Profile, **options: Any) -> None:
         self.ledger = Ledger(arch)
         super().__init__(arch, profile, **options)
+        core: Core | None = getattr(self, "core", None)
+        if core is not None:
+            core.set_noting(True)
+            self.ledger.core = core
 
     def _wrote(self, address: int, width: int) -> None:
         if 0 <= address - self.near_base < self.near_size:
@@ -348,7 +361,7 @@ class LedgerCalls(Kernel):
 
     def _around_state(self, call: Callable[[], Any], name: str, args: tuple[Any, ...]) -> Any:
         """A call that may get, spend or give back a state's reserve."""
-        mas = args[0]
+        mas: WatchedState = args[0]
         if not isinstance(mas, Records):
             return self._around_write(call, name, args)
         ledger = self.ledger
@@ -490,16 +503,8 @@ class LedgerMachine(Machine):
         return {**super().finish(), "ledger": self.ledger.close().to_json()}
 
 
-def _compiled(kernel: type[Kernel]) -> Compiled | None:
-    if not compiled.available():
-        return None
-    from layout.machine.watch.ledger_twin import over_compiled  # noqa: PLC0415 - where it was built
-
-    return over_compiled(kernel)
-
-
 LEDGER = Watch(
-    LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel, sees_reads=False, compiled=_compiled
+    LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel, sees_reads=False, calls=LedgerCalls
 )
 """The ledger, for :func:`layout.machine.equip.equip`."""
 

@@ -12,9 +12,6 @@ from layout.memory.slab import NodeCache
 from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from layout.machine.machine import Compiled
     from layout.machine.watch.report import Report
 
 
@@ -32,8 +29,8 @@ class Watch:
     kernel: type[Kernel] = Kernel
     sees_reads: bool = True
     """Whether its memory looks at reads; the quick ones are made where no watch does."""
-    compiled: Callable[[type[Kernel]], Compiled | None] | None = None
-    """What does the same over the compiled twin of a plain kernel, where there is one."""
+    calls: type[Kernel] | None = None
+    """What its kernel has to wrap of compiled operations; None if they can't be watched."""
 
 
 class ReportingMachine(Machine):

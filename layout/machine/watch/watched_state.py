@@ -36,11 +36,12 @@ class Reserve(NamedTuple):
 
 
 class Records:
-    """What the ledger records of a state: the last store through it, and the preallocation that
-    it holds."""
+    """What the ledger records of a state."""
 
     stored: Stored | None = None
+    """The last store through it."""
     reserve: Reserve | None = None
+    """The preallocation that it holds."""
 
 
 class Onlooker(Protocol):
