@@ -15,17 +15,20 @@ cdef struct Note:
     u64 number  # a node's address, or how many
 
 cdef enum:
-    AT_ONCE = 1 << 12  # spans
+    AT_ONCE = 1 << 12  # spans that are handed over
+    LATELY = 8  # spans that others are added to
 
 cdef int note_span(Core k, u64 address, i64 width) except -1:
-    """Note bytes that are written to; where they follow the last ones, as one span with these."""
-    cdef Span* last
+    """Note bytes that are written to; where they touch a late span, as one with it."""
+    cdef Span* late
+    cdef i64 i
     if width <= 0:
         return 0
-    if k.span_count:
-        last = &k.spans[k.span_count - 1]
-        if last.first <= address and address <= last.behind:
-            last.behind = max_word(last.behind, address + width)
+    for i in range(k.span_count - 1, max_int(k.span_count - LATELY, 0) - 1, -1):
+        late = &k.spans[i]
+        if address <= late.behind and late.first <= address + width:
+            late.first = min_word(late.first, address)
+            late.behind = max_word(late.behind, address + width)
             return 0
     k.spans = <Span*>grown(k.spans, &k.span_room, k.span_count + 1, sizeof(Span))
     k.spans[k.span_count].first = address

@@ -246,7 +246,7 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def units(spans: Iterable[Span], unit: int) -> int:
-    """How many aligned units of ``unit`` bytes ascending spans touch.
+    """How many aligned units of ``unit`` bytes merged() spans touch.
 
     >>> spans = merged([(0, 8), (4, 12), (64, 65)])
     >>> units(spans, 1), units(spans, 64)
@@ -255,7 +255,7 @@ def units(spans: Iterable[Span], unit: int) -> int:
     count = done = 0  # the units before ``done`` are counted
     for start, end in spans:
         first, behind = start // unit, (end - 1) // unit + 1
-        count += behind - (max(done, first))
+        count += behind - first - (first < done)  # it shares no more than one with the last span
         done = behind
     return count
 
