@@ -11,10 +11,12 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from layout.memory.memory import CELL
+from layout.memory.memory import CELL, Memory
 from layout.memory.node import PIVOT, NodeMemory, Pivots
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from arches import Arch
     from layout.memory.structs import Profile
 
@@ -100,6 +102,18 @@ class QuickReads(NodeMemory):
         if address - offset in self._cells:
             return self._cells[address - offset][offset]
         return super().read_u8(address, doing)
+
+
+_READS = {name for name, value in vars(QuickReads).items() if callable(value)} - {"__init__"}
+
+
+def looks_at_reads(memory: type[NodeMemory], known: Collection[type] = ()) -> bool:
+    """Whether a class of this memory has reads of its own, which quick ones would pass by.
+
+    ``known`` are classes whose reads do not count.
+    """
+    plain = {*known, QuickReads, NodeMemory, Memory}
+    return any(_READS & vars(layer).keys() for layer in memory.__mro__ if layer not in plain)
 
 
 class QuickMemory(QuickReads):
