@@ -503,9 +503,7 @@ class LedgerMachine(Machine):
         return {**super().finish(), "ledger": self.ledger.close().to_json()}
 
 
-LEDGER = Watch(
-    LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel, sees_reads=False, calls=LedgerCalls
-)
+LEDGER = Watch(LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel, LedgerCalls)
 """The ledger, for :func:`layout.machine.equip.equip`."""
 
 

@@ -27,8 +27,6 @@ class Watch:
     memory: type[NodeMemory] = NodeMemory
     cache: type[NodeCache] = NodeCache
     kernel: type[Kernel] = Kernel
-    sees_reads: bool = True
-    """Whether its memory looks at reads; the quick ones are made where no watch does."""
     calls: type[Kernel] | None = None
     """What its kernel has to wrap of compiled operations; None if they can't be watched."""
 
