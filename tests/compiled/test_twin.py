@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import gc
+import json
 import os
 import random
 import subprocess
 import sys
 import weakref
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,16 @@ def test_damaged_trees_on_both_legs(on_both, arch, seed):
     data = damaged_trace(arch, seed)
     compiled_, python = on_both(lambda: transcript(data, arch))
     assert compiled_ == python
+
+
+def test_damaged_trees_stop_machines():
+    ends = Counter()
+    for arch in ARCHES:
+        for seed in range(8):
+            text, _ = transcript(damaged_trace(arch, seed), arch)
+            ends[json.loads(text.splitlines()[-1]).get("fault", {}).get("kind")] += 1
+    assert ends.keys() > {None, "unmapped", "null"}
+    assert ends[None] < ends.total() / 2
 
 
 def test_the_poked_pointer_is_a_fault_on_both_legs(on_both):
