@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from layout.ckernel.oracle import Oracle
+    from layout.ckernel.oracle import Work
 
 SECONDS_FOR_TRACE = 120
 """Seconds that a trace may take."""
 
-_oracle: Oracle[Any, Any]
+_oracle: Work[Any]
 _programs: Programs
 
 
@@ -43,7 +43,7 @@ def _on_alarm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a
     raise TooLong
 
 
-def begin(oracle: Oracle[Any, Any]) -> None:
+def begin(oracle: Work[Any]) -> None:
     """Begin a process that attempts seeds for this oracle."""
     global _oracle, _programs
     start_worker()

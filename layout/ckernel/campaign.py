@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from layout.ckernel.oracle import Limits, Oracle, Trial
+    from layout.ckernel.oracle import Limits, Oracle, Trial, Work
     from layout.traces.trace import Operation
 
 _SAVE_EVERY = 10
@@ -137,7 +137,7 @@ def _unfinished(campaign: Campaign[Any]) -> Iterator[int]:
     return (seed for seed in itertools.count(campaign.next_seed) if seed not in counted)
 
 
-def _pool(oracle: Oracle[W, Any], limits: Limits) -> Pool[W]:
+def _pool(oracle: Work[W], limits: Limits) -> Pool[W]:
     if not limits.scheduler:
         return _Processes(oracle, limits.jobs)
     from layout.ckernel.cluster import Cluster  # noqa: PLC0415 - an optional extra
@@ -150,7 +150,7 @@ class _Processes(Generic[W]):
 
     dashboard = ""
 
-    def __init__(self, oracle: Oracle[W, Any], jobs: int) -> None:
+    def __init__(self, oracle: Work[W], jobs: int) -> None:
         self.workers = jobs
         self._pending: set[Future[Trial[W]]] = set()
         self._executor = ProcessPoolExecutor(

@@ -20,7 +20,7 @@ from layout.memory.errors import InputError, MapleLayoutError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layout.ckernel.oracle import Oracle, Trial
+    from layout.ckernel.oracle import Trial, Work
 
 CONNECT = 4
 """Seconds for the first connection."""
@@ -34,7 +34,7 @@ _TRIES = 3
 _LOOK = 2
 """Seconds between looks at how many workers there are."""
 
-_GOES_ON = "The same command goes on with the next seed"
+_GOES_ON = "The same command goes on from there"
 
 _NOBODY = "no scheduler answers; dask scheduler starts one"
 
@@ -73,7 +73,7 @@ class Cluster(Generic[W]):
     Raises UsageError, InputError.
     """
 
-    def __init__(self, oracle: Oracle[W, Any], address: str) -> None:
+    def __init__(self, oracle: Work[W], address: str) -> None:
         self._distributed = needed()
         self._address = address
         self._packed = unit.pack(oracle)

@@ -132,13 +132,8 @@ class Campaign(Generic[X]):
         self.on[trial.on] += 1
 
 
-class Oracle(Protocol[W, X]):
-    """What traces are held against. ``identity`` is the same for runs that go on one another."""
-
-    @property
-    def identity(self) -> dict[str, object]:
-        """What the campaign is about, as JSON has it."""
-        ...
+class Work(Protocol[W]):
+    """What the processes of a pool do."""
 
     def attempt(self, seed: int, end: float, programs: Programs) -> Trial[W]:
         """Make the trace of a seed and judge it, in a process of its own.
@@ -149,6 +144,15 @@ class Oracle(Protocol[W, X]):
 
     def where(self, seed: int) -> str:
         """What carries out the trace of a seed."""
+        ...
+
+
+class Oracle(Work[W], Protocol[W, X]):
+    """What traces are held against. ``identity`` is the same for runs that go on one another."""
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What the campaign is about, as JSON has it."""
         ...
 
     def note(

@@ -11,6 +11,7 @@ import fcntl
 import io
 import pickle
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -28,7 +29,10 @@ from layout.memory.errors import InputError, MapleLayoutError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layout.ckernel.oracle import Oracle, Trial
+    from layout.ckernel.oracle import Trial, Work
+
+_ENDING = 2
+"""Seconds in which a process puts away what it was at."""
 
 _HANGS = SECONDS_FOR_TRACE + 600
 """Seconds after which a process is killed that answers nothing; it may have to compile first."""
@@ -53,7 +57,7 @@ class _Packer(pickle.Pickler):
         return NotImplemented
 
 
-def pack(oracle: Oracle[Any, Any]) -> bytes:
+def pack(oracle: Work[Any]) -> bytes:
     """An oracle as bytes from which another computer makes its own. Raises OSError."""
     stream = io.BytesIO()
     pickle.dump(version(), stream)
@@ -61,7 +65,7 @@ def pack(oracle: Oracle[Any, Any]) -> bytes:
     return stream.getvalue()
 
 
-def unpack(packed: bytes) -> Oracle[Any, Any]:
+def unpack(packed: bytes) -> Work[Any]:
     """The oracle, with builds of this computer. Raises MapleLayoutError, OSError."""
     stream = io.BytesIO(packed)
     theirs = pickle.load(stream)  # noqa: S301 - a worker executes what its client sends
@@ -123,7 +127,8 @@ class _Process:
         self._blocks.enter_context(self._connection)
         words = [sys.executable, "-P", "-m", __name__, str(there.fileno())]
         with there:
-            self._blocks.enter_context(children.child(words, pass_fds=[there.fileno()]))
+            block = children.child(words, pass_fds=[there.fileno()])
+            self._process = self._blocks.enter_context(block)
         _started.append(self)
         with contextlib.suppress(OSError):  # ask() will have it, too
             self._connection.send_bytes(_packed[name])
@@ -136,9 +141,12 @@ class _Process:
         return self._connection.recv()  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """End it, if that is not done."""
+        """End it, if that is not done; it removes its files first."""
         with contextlib.suppress(ValueError):
             _started.remove(self)
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDING)
         self._blocks.close()
 
 

@@ -2,11 +2,8 @@ import json
 import os
 import pickle
 import signal
-import socket
-import subprocess
 import sys
 import time
-from importlib.util import find_spec
 
 import pytest
 
@@ -17,57 +14,6 @@ from layout.cli.main import main
 from layout.hunt.corpus import operations_of
 from layout.hunt.replay import replay
 from layout.memory.errors import InputError
-
-REQUIRED = "MAPLE_LAYOUT_NEEDS_CLUSTER"
-
-
-@pytest.fixture
-def distributed():
-    if not find_spec("distributed"):
-        if os.environ.get(REQUIRED):
-            pytest.fail(f"{REQUIRED} is set: distributed is missing")
-        pytest.skip("distributed is missing: pip install '.[cluster]'")
-
-
-class Daemons:
-    """A scheduler on a free port and its workers, as programs."""
-
-    def __init__(self, folder):
-        self._folder = folder
-        self._running = []
-        self.workers = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-
-    def _start(self, name, *words):
-        log = (self._folder / "dask.log").open("a")
-        program = [sys.executable, "-m", f"distributed.cli.dask_{name}", *words, "--no-dashboard"]
-        process = subprocess.Popen(program, cwd=self._folder, stdout=log, stderr=log)
-        log.close()
-        self._running.append(process)
-        return process
-
-    def scheduler(self):
-        port = self.address.rpartition(":")[2]
-        return self._start("scheduler", "--host", "127.0.0.1", "--port", port)
-
-    def worker(self):
-        words = (self.address, "--no-nanny", "--nthreads", "1", "--death-timeout", "30")
-        self.workers.append(self._start("worker", *words))
-
-    def end(self):
-        for process in self._running:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def daemons(distributed, tmp_path):  # noqa: ARG001 - it skips
-    running = Daemons(tmp_path)
-    yield running
-    running.end()
-
 
 def sums(campaign):
     return (
