@@ -15,6 +15,7 @@ from layout.hunt.corpus import operations_of
 from layout.hunt.replay import replay
 from layout.memory.errors import InputError
 
+
 def sums(campaign):
     return (
         campaign.traces,

@@ -1,14 +1,16 @@
 """A search by the workers of a cluster. Needs clang, and dask.distributed."""
 
 import signal
-import time
+import socket
+from itertools import pairwise
 
 import pytest
 
+from layout.ckernel.toolchain import find_clang
 from layout.cli.main import main
 from layout.hunt import spread
 from layout.hunt.corpus import name_of, operations_of
-from layout.hunt.guided import Status
+from layout.hunt.guided import Status, fill, merge
 from layout.hunt.hunt import executed_by
 from layout.hunt.spread import Slice, Spread
 
@@ -40,6 +42,7 @@ def test_a_worker_and_the_scheduler_are_killed_in_the_middle_of_a_search(
     work.mkdir()
     monkeypatch.setattr(spread, "_FIRST", 2)
     monkeypatch.setattr(spread, "_LONGEST", 2)
+    monkeypatch.setattr(spread, "_MERGES", 1)
     scheduler = daemons.scheduler()
     daemons.worker(TMPDIR=str(work))
     kept, killed, shown = [], {}, []
@@ -60,13 +63,51 @@ def test_a_worker_and_the_scheduler_are_killed_in_the_middle_of_a_search(
         elif len(killed) == 2 and len(search.history) > killed["scheduler"]:
             raise KeyboardInterrupt
 
-    start = time.monotonic()
     search = Spread(kernel_6_12, daemons.address, kept.append, progress)
     with pytest.raises(KeyboardInterrupt):
-        search.search([ONE], 600, 0)
-    print(time.monotonic() - start, search.history, list(map(len, kept)), killed)
-    import os
-    for _ in range(5):
-        os.system(f"find {work} -maxdepth 2| grep -v dask-sc; ps aux | grep ckernel.unit | grep -v grep")
-        time.sleep(1)
-    assert 0
+        search.search([ONE, "store 1\n"], 600, 0)
+    assert killed == {"worker": 0, "scheduler": 1}
+    assert daemons.workers[0].wait() == -signal.SIGKILL
+    sets = [set(texts) for texts in kept]
+    assert sets[0] == {ONE}
+    assert all(one <= next_one or next_one <= one for one, next_one in pairwise(sets))
+    assert sets[0] < sets[1] > sets[2]  # a slice; merged
+    assert sets[-2] < sets[-1]
+    assert kept[-1] == search.texts
+    runs = [status.runs for status in search.history]
+    assert 0 < runs[0] < runs[1] == shown[-1].runs
+    assert {status.workers for status in shown} == {0, 1}
+    assert shown[-1].edges == max(status.edges for status in shown) > 0
+    # what was kept is what the same command goes on from
+    again = Spread(kernel_6_12, daemons.address, kept.append, shown.append)
+    again.search(search.texts, 1, 0)
+    assert again.texts == kept[-1]
+    assert again.clang == find_clang("x86_64").compiler_version
+    fill(tmp_path / "before", search.texts)
+    fill(tmp_path / "after", again.texts)
+    merge(guided, tmp_path / "after", [tmp_path / "before"])
+    assert len(list((tmp_path / "after").iterdir())) == len(again.texts)  # nothing was lost
+    lines = executed_by(kernel_6_12, {"": operations_of(ONE)}).executed
+    traces = {name_of(text): operations_of(text) for text in again.texts}
+    assert executed_by(kernel_6_12, traces).executed > 2 * lines
+    assert not list(work.glob("maple-layout-*"))  # not even of the killed
+
+
+@pytest.mark.kernel
+@pytest.mark.cluster
+def test_a_worker_without_clang(built, daemons, tmp_path, capsys):
+    built("x86_64")
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "one.trace").write_text(ONE)
+    daemons.scheduler()
+    daemons.worker(PATH=str(tmp_path))
+    words = ["hunt", "--arch", "x86_64", "--corpus", str(folder), "--scheduler", daemons.address]
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        f"maple-layout: worker on {socket.gethostname()}: clang with libFuzzer is missing: "
+        "apt install clang libclang-rt-14-dev\n"
+    )
+    assert [path.read_text() for path in folder.iterdir()] == [ONE]
