@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import arches
 from layout.ckernel.campaign import run_campaign, save_trace
 from layout.ckernel.cause import Cause, find_cause
+from layout.ckernel.coverage import executed_alone
 from layout.ckernel.diff import Mismatch, match, shrink_mismatch, with_sums
 from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 class Options(Limits):
     """The options of a campaign, and its ways.
 
-    Every trace is run on ``counting`` as well, a build that counts executed lines.
+    Every trace is run on ``counting`` as well, a build that counts executed lines: on this computer
+    all together, on a cluster each by itself.
     """
 
     abuse: bool = False
@@ -121,7 +123,12 @@ class Emulator:
         verdict = self._verdict(built, made, programs)
         if verdict.mismatch:  # by a program that no trace before has touched
             verdict = self._verdict(built, made, None)
-        if options.counting is not None and options.counting is not built:
+        executed = None
+        if options.counting is not None and options.scheduler:
+            executed = executed_alone(
+                options.counting, made.operations, seconds=SECONDS_FOR_OPERATION
+            )
+        elif options.counting is not None and options.counting is not built:
             run(
                 options.counting,
                 made.operations,
@@ -136,6 +143,7 @@ class Emulator:
             verdict.mismatch,
             made.operations if verdict.mismatch else [],
             verdict.fault,
+            executed=executed,
         )
 
     def _verdict(self, built: Built, made: Generated, programs: Programs | None) -> Verdict:

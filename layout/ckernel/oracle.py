@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from layout.ckernel.coverage import Executed
     from layout.ckernel.programs import Programs
     from layout.traces.trace import Operation
 
@@ -58,7 +59,8 @@ class Trial(Generic[W]):
     """The outcome of one seed; ``on`` is what carried it out. ``wrong`` is None if all is right.
 
     ``compared`` operations were, ``counts`` has them by name. ``operations`` are there where
-    something is wrong; ``fault`` is one that was expected.
+    something is wrong; ``fault`` is one that was expected. ``executed`` are lines of the kernel's
+    code, where they are counted trace by trace.
     """
 
     seed: int
@@ -71,6 +73,7 @@ class Trial(Generic[W]):
     too_long: bool = False
     too_large: bool = False
     forgiven: Counter[str] = field(default_factory=Counter)
+    executed: Executed | None = None
 
 
 @dataclass(slots=True)
@@ -103,6 +106,7 @@ class Campaign(Generic[X]):
     ahead: set[int] = field(default_factory=set)
     workers: int = 0
     dashboard: str = ""
+    executed: Executed | None = None
 
     @property
     def pace(self) -> str:
@@ -130,6 +134,8 @@ class Campaign(Generic[X]):
         self.counts += trial.counts
         self.forgiven += trial.forgiven
         self.on[trial.on] += 1
+        if trial.executed is not None:
+            self.executed = trial.executed | (self.executed or trial.executed)
 
 
 class Work(Protocol[W]):

@@ -8,6 +8,8 @@ import time
 import pytest
 
 from layout.ckernel import cluster, unit
+from layout.ckernel.build import COVERAGE
+from layout.ckernel.coverage import coverage, coverage_of, forget
 from layout.ckernel.fuzz import Emulator, Options, fuzz
 from layout.ckernel.oracle import Campaign
 from layout.cli.main import main
@@ -29,6 +31,11 @@ def sums(campaign):
     )
 
 
+def alike(lines):
+    """What is the same of a coverage wherever it was counted."""
+    return str(lines), lines.never, lines.missed
+
+
 def quiet(_campaign):
     pass
 
@@ -47,8 +54,8 @@ def at(traces, act):
 
 @pytest.mark.kernel
 @pytest.mark.cluster
-def test_a_killed_worker_loses_nothing_and_repeats_nothing(built, daemons, tmp_path):
-    builds = [built("x86_64")]
+def test_a_killed_worker_loses_nothing_and_repeats_nothing(built, daemons, tmp_path, capsys):
+    builds, counting = [built("x86_64")], built("x86_64", COVERAGE)
     daemons.scheduler()
     daemons.worker()
     shown = []
@@ -63,19 +70,28 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(built, daemons, tmp_p
         shown.append((campaign.workers, campaign.pace))
         killing(campaign)
 
-    options = Options(seconds=60, traces=40, scheduler=daemons.address)
+    options = Options(seconds=60, traces=40, scheduler=daemons.address, counting=counting)
     spread = fuzz(builds, options, tmp_path / "spread", progress)
-    local = fuzz(builds, Options(seconds=60, traces=40), tmp_path / "local", quiet)
+    forget(counting)
+    options = Options(seconds=60, traces=40, counting=counting)
+    local = fuzz(builds, options, tmp_path / "local", quiet)
     assert daemons.workers[0].wait() == -signal.SIGKILL
     assert sums(spread) == sums(local)
     assert (spread.traces, spread.next_seed) == (40, 40)
     assert (1, True) in {(workers, pace.startswith("1 worker, ")) for workers, pace in shown}
     assert any(pace.endswith(" operations/s") for _, pace in shown)
-    options = Options(seconds=60, traces=10, scheduler=daemons.address)
-    again = fuzz(builds, options, tmp_path / "spread", quiet)
-    more = fuzz(builds, Options(seconds=60, traces=10), tmp_path / "local", quiet)
-    assert sums(again) == sums(more)
-    assert (again.traces, again.next_seed) == (10, 50)
+    assert alike(coverage_of(counting, spread.executed)) == alike(coverage(counting))
+    again, more = [], []
+    for told, name, where in (
+        (again, "spread", ["--scheduler", daemons.address]),
+        (more, "local", []),
+    ):
+        words = ["--arch", "x86_64", "--traces", "10", "--out", str(tmp_path / name), "--json"]
+        assert main(["kernel", "fuzz", *words, *where]) == 0
+        told.append({**json.loads(capsys.readouterr().out), "seconds": 0})
+    assert again == more
+    assert (again[0]["traces"], again[0]["seeds"]) == ({"x86_64": 10}, [0, 50])
+    assert 2000 < again[0]["coverage"]["executed"] < again[0]["coverage"]["lines"]
 
 
 @pytest.mark.kernel
