@@ -120,7 +120,8 @@ def _line(shown: _Shown | Campaign[Found]) -> str:
     if isinstance(shown, _Shown):
         status = shown.status
         rate = status.runs / max(status.seconds, 1e-3)
-        workers = f"; {status.workers} workers" if status.workers else ""
+        number = status.workers
+        workers = f"; {number} worker{'' if number == 1 else 's'}" if number else ""
         return (
             f"{status.seconds:.0f} s: {status.runs} traces tried, {rate:.0f} a second, "
             f"{status.edges} edges executed, {status.corpus} traces kept{workers}"

@@ -31,11 +31,14 @@ if TYPE_CHECKING:
     from layout.ckernel.programs import Programs
     from layout.ckernel.source import KernelSource
 
-_FIRST, _LONGEST = 5, 60
-"""Seconds of the first round, and of later ones: each takes twice as long as the one before."""
+_FIRST, _USUAL, _LONGEST = 5, 60, 240
+"""Seconds of a round: each takes twice as long as the one before, up to the usual."""
 
 _MERGES = 8
-"""A round takes at least so many times as long as its merge: to begin takes a worker as long."""
+"""A round takes at least so many times as long as a merge, since to begin takes a worker as long.
+
+But it is never longer than the longest: a worker that gives nothing for minutes is given up.
+"""
 
 _LEAST = 1
 """Seconds that are worth beginning for."""
@@ -172,7 +175,7 @@ class Spread:
                 break
             self._merge(often=True)
             now = time.monotonic()
-            length = max(min(2 * length, _LONGEST), _MERGES * (now - before))
+            length = max(min(2 * length, _USUAL), min(_MERGES * (now - before), _LONGEST))
         self._merge(often=False)
 
     def _round(self, seconds: float, seed: int) -> None:

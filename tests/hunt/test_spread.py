@@ -41,7 +41,7 @@ def test_a_worker_and_the_scheduler_are_killed_in_the_middle_of_a_search(
     work = tmp_path / "work"  # of all workers
     work.mkdir()
     monkeypatch.setattr(spread, "_FIRST", 2)
-    monkeypatch.setattr(spread, "_LONGEST", 2)
+    monkeypatch.setattr(spread, "_USUAL", 2)
     monkeypatch.setattr(spread, "_MERGES", 1)
     scheduler = daemons.scheduler()
     daemons.worker(TMPDIR=str(work))
