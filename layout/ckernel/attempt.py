@@ -6,7 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from layout.ckernel.oracle import Trial
+from layout.ckernel.oracle import Counting, Trial
 from layout.ckernel.programs import Programs
 from layout.host import signals
 from layout.memory.errors import InputError, MapleLayoutError, TraceError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from layout.ckernel.coverage import Executed
     from layout.ckernel.oracle import Work
 
 SECONDS_FOR_TRACE = 120
@@ -48,6 +49,14 @@ def begin(oracle: Work[Any]) -> None:
     global _oracle, _programs
     start_worker()
     _oracle, _programs = oracle, Programs()
+
+
+def counted() -> Executed | None:
+    """What the seeds since the last call have executed, where that is counted.
+
+    Raises MapleLayoutError.
+    """
+    return _oracle.counted() if isinstance(_oracle, Counting) else None
 
 
 def attempt(seed: int, end: float) -> Trial[Any]:

@@ -49,6 +49,11 @@ class Pool(Protocol[W]):
         ...
 
     @property
+    def room(self) -> int:
+        """How many may be pending, so that nobody waits for work."""
+        ...
+
+    @property
     def dashboard(self) -> str:
         """The address of a page that shows it at work, or nothing."""
         ...
@@ -101,11 +106,7 @@ def run_campaign(
     try:
         while True:
             campaign.workers = pool.workers
-            while (
-                following is not None
-                and time.monotonic() < end
-                and pool.pending < 2 * max(campaign.workers, 1)
-            ):
+            while following is not None and time.monotonic() < end and pool.pending < pool.room:
                 pool.submit(following, end)
                 following = next(seeds, None)
             if not pool.pending:
@@ -152,6 +153,7 @@ class _Processes(Generic[W]):
 
     def __init__(self, oracle: Work[W], jobs: int) -> None:
         self.workers = jobs
+        self.room = 2 * jobs
         self._pending: set[Future[Trial[W]]] = set()
         self._executor = ProcessPoolExecutor(
             jobs, mp_context=get_context("fork"), initializer=begin, initargs=(oracle,)

@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from layout.ckernel.execute import run
 from layout.ckernel.toolchain import ToolMissing
 from layout.host import children
-from layout.memory.errors import InputError
+from layout.memory.errors import InputError, TraceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from layout.ckernel.build import Built
     from layout.traces.trace import Operation
@@ -68,17 +69,21 @@ class Executed(NamedTuple):
         return Executed(self.lines | other.lines, self.entered | other.entered)
 
 
-def executed_alone(built: Built, operations: Sequence[Operation], *, seconds: int) -> Executed:
-    """What one trace executes, whatever else this build carries out meanwhile.
+def executed_alone(
+    built: Built, traces: Iterable[Sequence[Operation]], *, seconds: int
+) -> Executed:
+    """What these traces execute, whatever else this build carries out meanwhile.
 
-    Raises ToolMissing, InputError, TraceError.
+    Raises ToolMissing, InputError.
     """
     with tempfile.TemporaryDirectory(prefix="maple-layout-counts-") as name:
         apart = replace(built, directory=Path(name))
         for path in built.directory.iterdir():
             if path.suffix != _COUNTS:
                 (apart.directory / path.name).symlink_to(path)
-        run(apart, operations, seconds=seconds)
+        for operations in traces:
+            with suppress(TraceError):  # more nodes than there is room for
+                run(apart, operations, seconds=seconds)
         if not any(apart.directory.glob(f"*{_COUNTS}")):  # it ended before it could write them
             return Executed()
         lines, entered = _counted(apart, f"*{_COUNTS}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ class Trial(Generic[W]):
 
     ``compared`` operations were, ``counts`` has them by name. ``operations`` are there where
     something is wrong; ``fault`` is one that was expected. ``executed`` are lines of the kernel's
-    code, where they are counted trace by trace.
+    code that this seed and others before it executed, where they come with trials.
     """
 
     seed: int
@@ -150,6 +150,20 @@ class Work(Protocol[W]):
 
     def where(self, seed: int) -> str:
         """What carries out the trace of a seed."""
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """Work that counts executed lines: those of a few seeds together, since gcov takes its time."""
+
+    @property
+    def at_once(self) -> int:
+        """How many seeds that are."""
+        ...
+
+    def counted(self) -> Executed | None:
+        """What the seeds since the last call have executed; None if it does not count."""
         ...
 
 

@@ -242,7 +242,7 @@ def test_another_version_is_refused():
 def test_a_killed_process_is_told(built):
     unit.keep("campaign", unit.pack(Emulator([built("x86_64")], Options(), None)))
     try:
-        trial = unit.carry_out("campaign", 3, 60)
+        (trial,) = unit.carry_out("campaign", [3], 60)
         local = Emulator([built("x86_64")], Options(), None)
         assert (trial.seed, trial.on, trial.wrong) == (3, "x86_64", None)
         assert trial.compared == sum(trial.counts.values()) > 0
@@ -250,8 +250,8 @@ def test_a_killed_process_is_told(built):
         (process,) = unit._started
         process._blocks.close()
         with pytest.raises(unit.Gone, match="was killed at seed 4"):
-            unit.carry_out("campaign", 4, 60)
-        assert unit.carry_out("campaign", 4, 60).seed == 4
+            unit.carry_out("campaign", [4], 60)
+        assert [trial.seed for trial in unit.carry_out("campaign", [4, 5], 60)] == [4, 5]
     finally:
         unit.forget("campaign")
     assert unit._started == []

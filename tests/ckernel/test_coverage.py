@@ -38,9 +38,10 @@ def test_what_traces_execute_alone_is_what_they_execute_together(built):
     other = operations_of("init 0\nload 10\nmtdump\n")
     forget(counting)
     run(counting, other)  # elsewhere: of that the first one has nothing
-    first = executed_alone(counting, one, seconds=5)
-    second = executed_alone(counting, other, seconds=5)
+    first = executed_alone(counting, [one], seconds=5)
+    second = executed_alone(counting, [other], seconds=5)
     assert "mt_dump_range" in second.entered - first.entered
+    assert executed_alone(counting, [one, other, one], seconds=5) == first | second
     assert first | second | first == second | first
     assert first | first == first
     assert coverage_of(counting, second).missed == coverage(counting).missed
