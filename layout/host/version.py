@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 
 def version() -> str:
     """The version; a checkout that only lies on the path has none."""
+    from importlib import metadata  # noqa: PLC0415 - slow to import, seldom asked for
+
     try:
         return metadata.version("maple-layout")
     except metadata.PackageNotFoundError:
