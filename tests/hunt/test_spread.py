@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from layout.ckernel import cluster
 from layout.ckernel.toolchain import find_clang
 from layout.cli.main import main
 from layout.hunt import spread
@@ -32,6 +33,14 @@ def test_what_comes_twice_changes_nothing():
     ]
 
 
+def new_there(guided, texts, others, folder):
+    """How many of the others execute something that the texts do not."""
+    fill(folder / "texts", texts)
+    fill(folder / "others", others)
+    merge(guided, folder / "texts", [folder / "others"])
+    return len(list((folder / "texts").iterdir())) - len(texts)
+
+
 @pytest.mark.kernel
 @pytest.mark.toolchain
 @pytest.mark.cluster
@@ -41,8 +50,9 @@ def test_a_worker_and_the_scheduler_are_killed_in_the_middle_of_a_search(
     work = tmp_path / "work"  # of all workers
     work.mkdir()
     monkeypatch.setattr(spread, "_FIRST", 2)
-    monkeypatch.setattr(spread, "_USUAL", 2)
+    monkeypatch.setattr(spread, "_USUAL", 4)
     monkeypatch.setattr(spread, "_MERGES", 1)
+    monkeypatch.setattr(cluster, "_LOOK", 0.5)
     scheduler = daemons.scheduler()
     daemons.worker(TMPDIR=str(work))
     kept, killed, shown = [], {}, []
@@ -80,13 +90,11 @@ def test_a_worker_and_the_scheduler_are_killed_in_the_middle_of_a_search(
     assert shown[-1].edges == max(status.edges for status in shown) > 0
     # what was kept is what the same command goes on from
     again = Spread(kernel_6_12, daemons.address, kept.append, shown.append)
-    again.search(search.texts, 1, 0)
+    again.search(search.texts, 0, 0)
     assert again.texts == kept[-1]
     assert again.clang == find_clang("x86_64").compiler_version
-    fill(tmp_path / "before", search.texts)
-    fill(tmp_path / "after", again.texts)
-    merge(guided, tmp_path / "after", [tmp_path / "before"])
-    assert len(list((tmp_path / "after").iterdir())) == len(again.texts)  # nothing was lost
+    assert new_there(guided, again.texts, search.texts, tmp_path) == 0  # nothing was lost
+    assert new_there(guided, [ONE], again.texts, tmp_path / "work") > 0
     lines = executed_by(kernel_6_12, {"": operations_of(ONE)}).executed
     traces = {name_of(text): operations_of(text) for text in again.texts}
     assert executed_by(kernel_6_12, traces).executed > 2 * lines
