@@ -114,8 +114,10 @@ def test_a_worker_without_clang(built, daemons, tmp_path, capsys):
     assert main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == (
+    progress = [line for line in err.splitlines() if " traces tried, " in line]
+    assert err.splitlines() == [  # the worker may take its time
+        *progress,
         f"maple-layout: worker on {socket.gethostname()}: clang with libFuzzer is missing: "
-        "apt install clang libclang-rt-14-dev\n"
-    )
+        "apt install clang libclang-rt-14-dev",
+    ]
     assert [path.read_text() for path in folder.iterdir()] == [ONE]
