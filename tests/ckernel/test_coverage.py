@@ -1,6 +1,17 @@
 """Lines of the kernel's code that were executed, and the functions that they are in."""
 
-from layout.ckernel.coverage import _starts
+import pytest
+
+from layout.ckernel.build import COVERAGE
+from layout.ckernel.coverage import (
+    _starts,
+    coverage,
+    coverage_of,
+    executed_alone,
+    forget,
+)
+from layout.ckernel.execute import run
+from layout.hunt.corpus import operations_of
 
 CODE = """\
 static __always_inline unsigned long
@@ -18,3 +29,25 @@ static void *mtree_load(struct maple_tree *mt)
 def test_functions_begin_where_their_names_are():
     """Also those whose names are at the beginning of a line."""
     assert _starts(CODE) == {2: "mas_safe_min", 9: "mtree_load"}
+
+
+@pytest.mark.kernel
+def test_what_traces_execute_alone_is_what_they_execute_together(built):
+    counting = built("x86_64", COVERAGE)
+    one = operations_of("init 0\nstore 10 20 3001\n")
+    other = operations_of("init 0\nload 10\nmtdump\n")
+    forget(counting)
+    run(counting, other)  # elsewhere: of that the first one has nothing
+    first = executed_alone(counting, [one], seconds=5)
+    second = executed_alone(counting, [other], seconds=5)
+    assert "mt_dump_range" in second.entered - first.entered
+    assert executed_alone(counting, [one, other, one], seconds=5) == first | second
+    assert first | second | first == second | first
+    assert first | first == first
+    assert coverage_of(counting, second).missed == coverage(counting).missed
+    run(counting, one)
+    both, together = coverage_of(counting, first | second), coverage(counting)
+    assert both.missed == together.missed
+    assert both.never == together.never
+    assert str(both) == str(together)
+    assert both.executed == len(first.lines | second.lines) > len(first.lines) > 0

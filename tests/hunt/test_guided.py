@@ -16,6 +16,10 @@ def test_what_a_caller_may_not_do_is_left_out(guided, tmp_path):
             "store 1 2 3\ncset 0\ncnext 9\nstore 5 5 7\ncnext 9\n",
             "store 1 2 3\ncset 0\ncnext 9\nstore 5 5 7\ncreset\ncnext 9\n",
         ),
+        "it is reset already": (
+            "store 1 2 3\ncset 0\ncnext 9\nstore 5 5 7\ncreset\ncnext 9\n",
+            "store 1 2 3\ncset 0\ncnext 9\nstore 5 5 7\ncreset\ncnext 9\n",
+        ),
         "readers see the old nodes": (
             "init 2\nstore 1 2 3\nrcu_lock\ncset 0\ncnext 9\nstore 5 5 7\ncnext 9\n",
             "init 2\nstore 1 2 3\nrcu_lock\ncset 0\ncnext 9\nstore 5 5 7\ncnext 9\n",
@@ -40,6 +44,9 @@ def test_what_a_caller_may_not_do_is_left_out(guided, tmp_path):
         paths[-1].write_text(given)
     found = dict(zip(lines, tidy(guided, paths), strict=True))
     assert found == {name: wanted for name, (_, wanted) in lines.items()}
+    for number, text in enumerate(found.values()):
+        paths[number].write_text(text)
+    assert tidy(guided, paths) == [*found.values()]
     assert tidy(guided, paths[::-1]) == [*found.values()][::-1]  # nothing is left of the last one
 
 

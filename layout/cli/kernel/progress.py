@@ -29,13 +29,18 @@ class Progress(Generic[C]):
     def __init__(self, describe: Callable[[C], str]) -> None:
         self._describe = describe
         self._terminal = sys.stderr.isatty()
-        self._next = 0.0
+        self._next = self._last = 0.0
+        self._told = ""
 
     def __call__(self, campaign: C) -> None:
-        """Tell how far the campaign is."""
+        """Tell how far the campaign is, or another one that begins when it has ended."""
+        if campaign.seconds < self._last:
+            self._next = 0.0
+        self._last = campaign.seconds
         if campaign.seconds < self._next and not (self._terminal and campaign.shrinking):
             return
-        if self._terminal and campaign.dashboard and not self._next:
+        if self._terminal and campaign.dashboard and not self._told:
+            self._told = campaign.dashboard
             note(f"dashboard: {campaign.dashboard}")
         self._next = campaign.seconds + (0.2 if self._terminal else 10)
         text = self._describe(campaign)
