@@ -125,12 +125,14 @@ class _Writer:
     def function(self, name: str) -> str:
         """The whole function."""
         others = sorted(self.trees - {0})
-        head = [f"static noinline void __init {name}(struct maple_tree *mt)", "{"]
+        whose = f"the results are those of Linux {self.version} on {self.arch.name}"
+        head = [f"/* Replays a trace: {whose}. */"]
+        head += [f"static noinline void __init {name}(struct maple_tree *mt)", "{"]
         if others:
             head.append(f"\tstruct maple_tree {', '.join(f'tree{k}' for k in others)};")
         if self.with_cursor:
             head.append("\tMA_STATE(cursor, mt, 0, 0);")
-        if len(head) > 2:
+        if len(head) > 3:
             head.append("")
         head += [f"\tmt_init_flags(&tree{k}, 0);" for k in others]
         tail = [f"\tmtree_destroy({self.tree(k)});" for k in [0, *others]]

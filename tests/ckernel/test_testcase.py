@@ -80,6 +80,7 @@ def case(text, arch="x86_64", **options):
 def test_calls_and_checks():
     found = case("init 1\nstore 10 20 3001\nload 15\nfind 0 ff\nload 99\n")
     assert found.text == (
+        "/* Replays a trace: the results are those of Linux 6.12 on x86_64. */\n"
         "static noinline void __init check_it(struct maple_tree *mt)\n"
         "{\n"
         "\tmtree_destroy(mt);\n"

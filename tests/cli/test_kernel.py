@@ -174,7 +174,10 @@ def test_wrong_use_of_fuzz(run, words):
 def test_a_test_is_printed_without_any_tool(run, trace, tmp_path):
     code, out, err = run("kernel", "test", trace)
     assert (code, err) == (0, "")
-    assert out.startswith("static noinline void __init check_trace_small(struct maple_tree *mt)\n")
+    assert out.splitlines()[:2] == [
+        "/* Replays a trace: the results are those of Linux 6.12 on x86_64. */",
+        "static noinline void __init check_trace_small(struct maple_tree *mt)",
+    ]
     assert "MT_BUG_ON(mt, mtree_load(mt, 0x15UL) != (void *)0x3001UL);" in out
     code, out, err = run("kernel", "test", trace, "--name", "no-name")
     assert (code, out) == (2, "")
@@ -184,6 +187,31 @@ def test_a_test_is_printed_without_any_tool(run, trace, tmp_path):
     code, out, err = run("kernel", "test", refused)
     assert (code, out) == (2, "")
     assert "refused.trace, line 2: fail needs an allocator that refuses" in err
+
+
+def test_a_source_says_which_results_a_test_has(run, trace, tmp_path):
+    """mas_store() over several leaves returns the first entry since 7.2; the header tells."""
+    for folder, code in (
+        ("old", "store_type"),
+        ("new", "cp_data_write( kmem_cache_prefill_sheaf("),
+    ):
+        for name in ("lib/maple_tree.c", "include/linux/maple_tree.h"):
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True)
+            path.write_text(code)
+    for words, version in (
+        (["--source", tmp_path / "new"], "7.2"),
+        (["--source", tmp_path / "new", "--kernel", "7.3"], "7.3"),
+        (["--source", tmp_path / "old"], "6.12"),
+    ):
+        code, out, err = run("kernel", "test", trace, *words)
+        assert code == 0
+        assert f"the results are those of Linux {version} on x86_64." in out
+        assert ("no emulator is like Linux of unknown version" in err) == (version == "6.12")
+    for words in ([], ["--kernel", "7.3"]):
+        code, out, err = run("kernel", "test", trace, "--source", "/nonexist", *words)
+        assert (code, out) == (2, "")
+        assert "/nonexist has no lib/maple_tree.c" in err
 
 
 @pytest.mark.kernel

@@ -35,8 +35,8 @@ def add(actions: Any) -> None:
     parser.add_argument(
         "--kernel",
         metavar="V",
-        help="the kernel whose results are checked: 6.12, 7.2 or 7.3; if left out, with --check "
-        "the one that the source looks like, else 6.12",
+        help="the kernel whose results are checked: 6.12, 7.2 or 7.3; if left out, with --check, "
+        "--source or --deb the one that the source looks like, else 6.12",
     )
     parser.add_argument("--name", metavar="NAME", help="the function's name")
     parser.add_argument(
@@ -59,10 +59,16 @@ def _act(args: argparse.Namespace) -> int:
     if not (name.isascii() and name.isidentifier()):
         message = f"--name {name!r} is no name in C: use letters, digits and _"
         raise UsageError(message)
-    if args.kernel is None:
-        version = source_of(args).emulator if args.check else DEFAULT_VERSION
-    else:
-        version = kernel_of(args.kernel).version
+    version = DEFAULT_VERSION if args.kernel is None else kernel_of(args.kernel).version
+    if args.check or args.source is not None or args.deb is not None or args.download:
+        kernel = source_of(args)  # also where --kernel says what is checked: it must be there
+        if args.kernel is None:
+            version = kernel.emulator
+            if kernel.unlike:
+                tell(
+                    f"no emulator is like Linux {kernel.version} ({kernel.unlike}): "
+                    f"the results are those of {version}"
+                )
     operations = list(open_trace(args.trace, arch))
     source = "stdin" if args.trace == "-" else args.trace
     try:
