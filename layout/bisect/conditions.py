@@ -238,6 +238,6 @@ class KernelDiffers(Condition):
             return None
         parts = []
         for field in found.fields:
-            kernel, emulator = found.values(field)
+            kernel, emulator = found.told(field)
             parts.append(f"{field}: the kernel has {kernel}, the emulator {emulator}")
         return Found(found.operation, "; ".join(parts), found.kind, self._built.arch)

@@ -34,13 +34,15 @@ class Cause(NamedTuple):
     """The field in which both sides part, and the function that writes it; "" if none does.
 
     Where no byte of a node differs, ``field`` is that of the transcript and ``function`` is the
-    operation.
+    operation. If that is a warning of the kernel's, ``function`` is its place in the C code.
     """
 
     field: str
     function: str
 
     def __str__(self) -> str:
+        if self.field == "warn":
+            return f"warning, {self.function}"
         return f"{self.field}, {self.function}" if self.function else f"{self.field}, not written"
 
 
@@ -52,7 +54,8 @@ def find_cause(built: Built, operations: Sequence[Operation], mismatch: Mismatch
     difference = explain(built, operations, mismatch)
     field = difference.field.partition("[")[0]
     if difference.node is None or difference.offset is None:
-        return Cause(field, mismatch.operation.op)
+        place = mismatch.warning if field == "warn" else ""
+        return Cause(field, place or mismatch.operation.op)
     return Cause(field, _writer(built, operations, difference))
 
 

@@ -14,6 +14,7 @@ import arches
 from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.programs import Programs
 from layout.ckernel.sums import SummingRunner
+from layout.ckernel.words import warned
 from layout.memory.errors import TraceError
 from layout.traces.language import RESULTS
 from layout.traces.shrink import shrink
@@ -46,9 +47,26 @@ class Mismatch:
 
     @property
     def kind(self) -> tuple[str, ...]:
-        """What has to stay while a trace is made shorter: the operation and the fields."""
+        """What has to stay while a trace is made shorter: see ``name``; and where a warning is."""
+        return (*self.name, self.warning) if self.warning else self.name
+
+    @property
+    def name(self) -> tuple[str, ...]:
+        """The operation and the fields."""
         shown = tuple(name for name in self.fields if name not in {"sum", "na", "nf"})
         return (self.operation.op, *(shown or self.fields))
+
+    @property
+    def warning(self) -> str:
+        """Where in the C code the last warning is, if the warnings differ; else ""."""
+        return str(self.kernel.get("warn_last", "")) if "warn" in self.fields else ""
+
+    def told(self, field: str) -> tuple[str, str]:
+        """The same in words."""
+        if field == "warn":
+            return warned(self.kernel), warned(self.emulator)
+        kernel, emulator = ("nothing" if v is None else str(v) for v in self.values(field))
+        return kernel, emulator
 
     def values(self, field: str) -> tuple[Any, Any]:
         """What the kernel and the emulator have there; None is nothing."""

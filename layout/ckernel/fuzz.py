@@ -219,7 +219,7 @@ class Emulator:
 
     def _write(self, found: Found, built: Built) -> None:
         """Save a difference's trace."""
-        kind = "-".join(found.mismatch.kind)
+        kind = "-".join(found.mismatch.name)
         notes = (
             str(built.source),
             f"on {found.arch} differs from the emulator in: {', '.join(found.mismatch.fields)}",

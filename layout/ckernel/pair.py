@@ -6,13 +6,14 @@ two sources on one machine: the results for callers, and every byte where these 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import arches
 from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.explain import looks, memory_of
 from layout.ckernel.programs import Programs
+from layout.ckernel.words import warned
 from layout.compare.difference import between_nodes
 from layout.compare.lockstep import meaning
 from layout.compare.results import Parting, Results
@@ -116,7 +117,7 @@ def compare_pair(
         one, other = (_meant(pair, line) for line in lines)
         found = results.compare(operation, one, other)
         if found is not None:
-            return PairVerdict(count, found)
+            return PairVerdict(count, _told(found, lines))
         if "fault" in one:
             return PairVerdict(count, fault=sides[0][count - 1]["fault"]["message"])
     if tail and "hex" in pair.keys | _SHOWN - pair.one.source.missing_fields:
@@ -126,6 +127,14 @@ def compare_pair(
         ]
         return PairVerdict(count, _memory_differs(given[-1], *machines))
     return PairVerdict(count)
+
+
+def _told(parting: Parting, lines: Sequence[Line]) -> Parting:
+    """The parting, with the places of warnings."""
+    if parting.field != "warn":
+        return parting
+    one, other = lines
+    return replace(parting, told=(warned(one), warned(other)))
 
 
 def _meant(pair: Pair, line: Line) -> Line:
@@ -148,7 +157,7 @@ def shrink_pair(
     pair: Pair, operations: Sequence[Operation], parting: Parting, *, seconds: float
 ) -> list[Operation]:
     """A shorter trace at whose end the two still differ in the same operation and field."""
-    kind = _kind(parting)
+    kind = kind_of(parting)
 
     def still(candidate: Sequence[Operation]) -> bool:
         try:
@@ -156,15 +165,18 @@ def shrink_pair(
         except TraceError:
             return False
         found = verdict.parting
-        return found is not None and found.refused is None and _kind(found) == kind
+        return found is not None and found.refused is None and kind_of(found) == kind
 
     upto = [operation for operation in operations if operation.n <= parting.operation.n]
     with Programs() as programs:
         return shrink(upto, still, seconds=seconds)
 
 
-def _kind(parting: Parting) -> tuple[str, str]:
-    """What has to stay while a trace is made shorter."""
+def kind_of(parting: Parting) -> tuple[str, str]:
+    """What differences of one kind have in common; it stays while a trace is made shorter."""
+    if parting.field == "warn":
+        places = [text.partition("at ")[2] for text in parting.told or ()]
+        return (" and ".join(places), parting.field)
     memory = " of node " in parting.field
     return (
         ("", parting.field.partition("[")[0]) if memory else (parting.operation.op, parting.field)

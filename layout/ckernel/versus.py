@@ -13,7 +13,7 @@ import arches
 from layout.ckernel.campaign import run_campaign, save_trace
 from layout.ckernel.generate import generate
 from layout.ckernel.oracle import SECONDS_FOR_OPERATION, Campaign, Limits, Trial
-from layout.ckernel.pair import compare_pair, shrink_pair
+from layout.ckernel.pair import compare_pair, kind_of, shrink_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +34,7 @@ class Differs:
     pair: Pair
     seed: int
     parting: Parting
+    kind: tuple[str, str]
     shrunk: list[Operation] = field(default_factory=list)
     path: Path | None = None
     times: int = 1
@@ -121,15 +122,15 @@ class Pairs:
         if parting.refused is not None:
             campaign.refused += 1
             return
-        kind = parting.operation.op, parting.field
+        kind = kind_of(parting)
         for found in campaign.found:
-            if found.pair == pair and (found.parting.operation.op, found.parting.field) == kind:
+            if found.pair == pair and found.kind == kind:
                 found.times += 1
                 return
         tell(f"{parting.operation.op} {pair}")
         seconds = self._limits.for_shrinking(end)
         shrunk = shrink_pair(pair, trial.operations, parting, seconds=seconds)
-        new = Differs(pair, trial.seed, parting, shrunk)
+        new = Differs(pair, trial.seed, parting, kind, shrunk)
         last = compare_pair(pair, shrunk).parting
         if last is not None:
             new.parting = replace(last, refused=None)

@@ -35,9 +35,11 @@ class Parting:
     """What each side has there."""
     refused: int | None = None
     """The line since which refused allocations hit the two otherwise; None if none did."""
+    told: tuple[str, str] | None = None
+    """The values in words, where a line says more of them than their key."""
 
     def __str__(self) -> str:
-        one, other = (_short(value) for value in self.values)
+        one, other = self.told or (_short(value) for value in self.values)
         text = f"line {self.operation.n} ({self.operation}): {self.field} is {one} and {other}"
         if self.refused is None:
             return text

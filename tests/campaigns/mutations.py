@@ -176,7 +176,7 @@ def cell(root: Path, arch: str, seconds: float) -> str:
     if not result.found:
         return f"not in {result.traces} traces"
     found = result.found[0]
-    shown = ", ".join(found.mismatch.kind[1:3])
+    shown = ", ".join(found.mismatch.name[1:3])
     return f"{found.seconds:.1f} s, {len(found.shrunk)} ({found.mismatch.operation.op}: {shown})"
 
 

@@ -134,7 +134,7 @@ def main():
     print(f"{options.traces} traces, {faults} end in a fault, {len(found)} differ")
     for lines, mismatch in {mismatch.kind: (lines, mismatch) for lines, mismatch in found}.values():
         options.out.mkdir(exist_ok=True)
-        path = options.out / f"{'-'.join(mismatch.kind)}.trace"
+        path = options.out / f"{'-'.join(mismatch.name)}.trace"
         path.write_text("\n".join(lines) + "\n")
         print(f"{path}: {', '.join(mismatch.fields)} at line {mismatch.operation.n}")
     return 1 if found else 0

@@ -152,8 +152,11 @@ def _show_difference(name: str, mismatch: Mismatch, difference: Difference) -> N
     fields = [field for field in mismatch.fields if field != "sum"]
     print(f"{name:12} differs at line {mismatch.operation.n}: {mismatch.operation}")
     for field in fields:
-        kernel, emulator = mismatch.values(field)
-        print(f"  {field}: kernel {_brief(kernel)}, emulator {_brief(emulator)}")
+        if field == "warn":
+            kernel, emulator = mismatch.told(field)
+        else:
+            kernel, emulator = (_brief(value) for value in mismatch.values(field))
+        print(f"  {field}: kernel {kernel}, emulator {emulator}")
     if difference.node is not None:
         print()
         print_lines(lines(difference))
