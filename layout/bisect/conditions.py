@@ -239,5 +239,8 @@ class KernelDiffers(Condition):
         parts = []
         for field in found.fields:
             kernel, emulator = found.told(field)
+            if field == "fault" and kernel != "none":
+                parts.append(f"the kernel's code stopped: {kernel}")
+                continue
             parts.append(f"{field}: the kernel has {kernel}, the emulator {emulator}")
         return Found(found.operation, "; ".join(parts), found.kind, self._built.arch)

@@ -14,7 +14,7 @@ import arches
 from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.programs import Programs
 from layout.ckernel.sums import SummingRunner
-from layout.ckernel.words import warned
+from layout.ckernel.words import stopped, warned
 from layout.memory.errors import TraceError
 from layout.traces.language import RESULTS
 from layout.traces.shrink import shrink
@@ -65,6 +65,9 @@ class Mismatch:
         """The same in words."""
         if field == "warn":
             return warned(self.kernel), warned(self.emulator)
+        if field == "fault":
+            fault = self.emulator.get("fault")
+            return stopped(self.kernel.get("fault")), fault["message"] if fault else "none"
         kernel, emulator = ("nothing" if v is None else str(v) for v in self.values(field))
         return kernel, emulator
 

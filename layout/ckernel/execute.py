@@ -8,6 +8,7 @@ import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from layout.ckernel.words import stopped
 from layout.host import children
 from layout.memory.errors import InputError, TraceError
 from layout.traces.language import NO_LIMIT
@@ -113,6 +114,10 @@ def _carry_out(
     return done
 
 
+STOPPED = "the kernel's code stopped: "
+"""What run_test() says first of a test in whose middle it ends, before stopped()."""
+
+
 def run_test(built: Built) -> str:
     """Run a program that was built with a test; what failed, or nothing."""
     done = children.run(built.command)
@@ -123,6 +128,8 @@ def run_test(built: Built) -> str:
         return f"exit status {done.returncode}: {done.stderr.decode(errors='replace').strip()}"
     line = json.loads(lines[-1])
     failed = [text for text in line.get("printk", "").splitlines() if text.startswith("BUG at")]
+    if not failed and line["fault"]["kind"] != "bug":
+        return f"{STOPPED}{stopped(line['fault'])}"
     return str((failed or [line["fault"]["message"]])[0])
 
 

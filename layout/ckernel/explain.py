@@ -42,11 +42,6 @@ def explain(built: Built, operations: Sequence[Operation], mismatch: Mismatch) -
             return _with_operation(found, last)
     field = next((name for name in mismatch.fields if name != "sum"), mismatch.fields[0])
     kernel, emulator = mismatch.told(field)
-    if field == "fault":
-        kernel, emulator = (
-            f"a fault ({value['kind']}: {value['message']})" if value else "none"
-            for value in mismatch.values(field)
-        )
     values = (_short(kernel), _short(emulator))
     return Difference(SIDES, field, values, line=last.n, op=last.op)
 

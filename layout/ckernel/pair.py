@@ -13,7 +13,7 @@ import arches
 from layout.ckernel.execute import SECONDS, run
 from layout.ckernel.explain import looks, memory_of
 from layout.ckernel.programs import Programs
-from layout.ckernel.words import warned
+from layout.ckernel.words import stopped, warned
 from layout.compare.difference import between_nodes
 from layout.compare.lockstep import meaning
 from layout.compare.results import Parting, Results
@@ -130,10 +130,12 @@ def compare_pair(
 
 
 def _told(parting: Parting, lines: Sequence[Line]) -> Parting:
-    """The parting, with the places of warnings."""
+    """The parting, with the places of warnings, and with how the code stopped."""
+    one, other = lines
+    if parting.field == "fault":
+        return replace(parting, told=(stopped(one.get("fault")), stopped(other.get("fault"))))
     if parting.field != "warn":
         return parting
-    one, other = lines
     return replace(parting, told=(warned(one), warned(other)))
 
 

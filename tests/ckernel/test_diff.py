@@ -89,5 +89,8 @@ def test_a_crash_on_one_side_is_a_mismatch(built):
         assert verdict.mismatch.fields == ("fault",)
         assert verdict.operations == 2
     difference = explain(kernel, trace, match(kernel, trace, theirs, ours).mismatch)
-    assert (difference.field, difference.values) == ("fault", ("a fault (null: signal 11)", "none"))
+    assert (difference.field, difference.values) == (
+        "fault",
+        ("signal 11 in load, address 0", "none"),
+    )
     assert match(kernel, trace, theirs, theirs).fault == "signal 11"

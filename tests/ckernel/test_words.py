@@ -1,4 +1,4 @@
-"""Warnings of the kernel's own code, as every command tells them: with their place."""
+"""Warnings and crashes of the kernel's own code, as every command tells them."""
 
 import json
 
@@ -8,7 +8,7 @@ from layout.ckernel.fuzz import Options, fuzz
 from layout.ckernel.oracle import Limits
 from layout.ckernel.pair import pair_of
 from layout.ckernel.versus import versus
-from layout.ckernel.words import warned
+from layout.ckernel.words import stopped, warned
 from layout.cli.main import main
 
 END = "ma_set_meta(node, maple_leaf_64, 0, slot);"
@@ -19,6 +19,23 @@ def test_a_warning_is_told_with_its_place():
     assert warned({"warn": 1}) == "1"
     assert warned({"warn": 1, "warn_last": "f:3 x"}) == "1, at f:3 x"
     assert warned({"warn": 2, "warn_last": "f:3 x"}) == "2, the last at f:3 x"
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "message", "told"),
+    [
+        ("null", "2b", "signal 11 (SIGSEGV)", "signal 11 (SIGSEGV) in next, address 2b"),
+        ("null", "0", "signal 11 (SIGSEGV)", "signal 11 (SIGSEGV) in next, address 0"),
+        ("unmapped", "0", "signal 11 (SIGSEGV)", "signal 11 (SIGSEGV) in next"),
+        ("livelock", "0", "still running after 10 s", "livelock: still running after 10 s in next"),
+        ("bug", "0", "signal 6 (SIGABRT)", "signal 6 (SIGABRT) in next"),
+        ("double free", "10", "of a free node", "double free: of a free node in next"),
+    ],
+)
+def test_a_crash_is_told_with_its_place(kind, address, message, told):
+    fault = {"kind": kind, "address": address, "message": message, "operation": "next"}
+    assert stopped(fault) == told
+    assert stopped(None) == "none"
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +97,26 @@ def test_one_warning_is_one_cause(warns, built, tmp_path):
     [other] = versus([pair], Limits(seconds=60, traces=20, shrink_seconds=2), None, print).found
     assert other.times > 2
     assert other.parting.field == "warn"
+
+
+@pytest.mark.kernel
+def test_a_crash_is_told_and_what_shows_its_line(change_6_12, built_of, kernel_6_12, trace, capsys):
+    source = change_6_12(END, "*(volatile char *)0x2b = slot;")
+    built_of(source, "x86_64")
+    words = ["--source", str(source.root)]
+    told = "signal 11 (SIGSEGV) in store, address 2b"
+    command = (
+        f"  the line of C code: maple-layout kernel run {trace} {' '.join(words)} --sanitize\n"
+    )
+    assert main(["kernel", "diff", trace, "--arch", "x86_64", "--shrink", "0", *words]) == 1
+    out = capsys.readouterr().out
+    assert f"  the kernel's code stopped: {told}\n{command}" in out
+    assert "{" not in out
+    assert main(["kernel", "compare", trace, "--against", str(kernel_6_12.root), *words]) == 1
+    assert f"fault is {told} and none\n{command}" in capsys.readouterr().out
+    assert main(["bisect", trace, "--until", "kernel", "--shrink", "0", *words]) == 1
+    assert f"  the kernel's code stopped: {told}\n" in capsys.readouterr().out
+    assert main(["kernel", "test", trace, "--check", *words]) == 1
+    err = capsys.readouterr().err
+    assert "fails: the kernel's code stopped: signal 11 (SIGSEGV) in test, address 2b, on " in err
+    assert f"maple-layout: {command.strip()}\n" in err

@@ -17,6 +17,7 @@ from layout.cli.kernel.options import (
     limits_of,
     refuse_campaign,
     source_of,
+    where_it_stopped,
 )
 from layout.cli.kernel.progress import Progress
 from layout.cli.kernel.summary import (
@@ -179,6 +180,9 @@ def _trace(args: argparse.Namespace, pairs: list[Pair]) -> int:
     for pair, verdict in verdicts:
         if verdict.parting is not None:
             print(f"{pair} differ: {verdict.parting}")
+            told = verdict.parting.told if verdict.parting.field == "fault" else None
+            if told and (where := where_it_stopped(args, pair.one.arch, told[0])):
+                print(f"  {where}")
         else:
             end = f"; both end in a fault: {verdict.fault}" if verdict.fault else ""
             print(f"{pair} are equal: {verdict.operations} operations{end}")

@@ -18,6 +18,7 @@ from layout.cli.kernel.options import (
     add_trace,
     compared_source,
     machines,
+    where_it_stopped,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _act(args: argparse.Namespace) -> int:
         entry["first_difference"] = difference.as_json()
         entry["fields"] = list(verdict.mismatch.fields)
         if not args.json:
-            _show_difference(name, verdict.mismatch, difference)
+            _show_difference(args, name, verdict.mismatch, difference)
         entry["shrunk"] = _shrunk(built, operations, verdict.mismatch, args)
         if not args.json:
             print(f"\nshrunk to {len(entry['shrunk'])} operations:")
@@ -146,12 +147,19 @@ def _equal(built: Built, verdict: Verdict) -> str:
     return f"{built.arch:12} equal: {verdict.operations} operations{end}"
 
 
-def _show_difference(name: str, mismatch: Mismatch, difference: Difference) -> None:
+def _show_difference(
+    args: argparse.Namespace, name: str, mismatch: Mismatch, difference: Difference
+) -> None:
     from layout.compare.side_by_side import lines
 
     fields = [field for field in mismatch.fields if field != "sum"]
     print(f"{name:12} differs at line {mismatch.operation.n}: {mismatch.operation}")
     for field in fields:
+        if field == "fault":
+            print(f"  {_stop(mismatch)}")
+            if where := where_it_stopped(args, name, mismatch.told("fault")[0]):
+                print(f"  {where}")
+            continue
         if field == "warn":
             kernel, emulator = mismatch.told(field)
         else:
@@ -160,6 +168,14 @@ def _show_difference(name: str, mismatch: Mismatch, difference: Difference) -> N
     if difference.node is not None:
         print()
         print_lines(lines(difference))
+
+
+def _stop(mismatch: Mismatch) -> str:
+    """Which side stopped, and how."""
+    kernel, emulator = mismatch.told("fault")
+    if mismatch.values("fault")[0] is None:
+        return f"the emulator stopped, the kernel's code did not: {emulator}"
+    return f"the kernel's code stopped: {kernel}"
 
 
 def _brief(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import arches
@@ -82,6 +83,33 @@ def source_of(args: argparse.Namespace) -> KernelSource:
     if version and package is None and args.source is None:
         package = f"linux-source-{kernel_of(version).version}"
     return open_source(args.source, package, download=args.download)
+
+
+def source_words(args: argparse.Namespace) -> list[str]:
+    """The options that name the same kernel to another command, as it was found or fetched."""
+    from layout.tree.versions import kernel_of
+
+    if args.source is not None:
+        return ["--source", str(args.source)]
+    package, version = args.deb, getattr(args, "kernel", None)
+    if version and package is None:
+        package = f"linux-source-{kernel_of(version).version}"
+    return ["--deb", package] if package else []
+
+
+def where_it_stopped(args: argparse.Namespace, arch: str, told: str) -> str:
+    """The command that shows the line of C code at which the kernel's code has stopped, or "".
+
+    ``told`` is of layout.ckernel.words.stopped(). Sanitizers run on this computer's own
+    architecture alone, and know nothing of a livelock.
+    """
+    from layout.ckernel import toolchain
+
+    if told == "none" or told.startswith("livelock") or not toolchain.is_native(arch):
+        return ""
+    on = [] if arch == "x86_64" else ["--arch", arch]
+    words = ["kernel", "run", args.trace, *on, *source_words(args), "--sanitize"]
+    return f"the line of C code: maple-layout {shlex.join(words)}"
 
 
 def machines(text: str | None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import add_arch, tell
-from layout.cli.kernel.options import add_action, add_trace, source_of
+from layout.cli.kernel.options import add_action, add_trace, source_of, where_it_stopped
 
 if TYPE_CHECKING:
     import argparse
@@ -95,7 +95,7 @@ def _check(
 ) -> int:
     """Print the first of the tests that fails on the kernel, the shortest if none does."""
     from layout.ckernel.build import build
-    from layout.ckernel.execute import run_test
+    from layout.ckernel.execute import STOPPED, run_test
 
     source = source_of(args)
     where = f"on {arch.name} with {source}"
@@ -104,6 +104,9 @@ def _check(
         if failed:
             _print(case)
             tell(f"fails: {failed}, {where}")
+            _, stop, told = failed.partition(STOPPED)
+            if stop and (command := where_it_stopped(args, arch.name, told)):
+                tell(command)
             return 1
     _print(cases[0])
     tell(f"passes, {where}")
