@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from layout.bisect.entry import entry_at
 from layout.ckernel.diff import compare as compare_with_kernel
+from layout.ckernel.explain import explain
 from layout.compare.lockstep import compare
 from layout.images.validator import validate
 from layout.machine.equip import equip
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from arches import Arch
     from layout.ckernel.build import Built
+    from layout.ckernel.diff import Mismatch
+    from layout.compare.difference import Difference
     from layout.machine.watch.watch import Watch
     from layout.traces.session import Line
     from layout.traces.trace import Operation
@@ -59,6 +62,14 @@ class Setting:
 
 class Condition(ABC):
     """Something that holds after an operation or does not."""
+
+    def explained(
+        self,
+        operations: Sequence[Operation],  # noqa: ARG002 - for those that look once more
+        found: Found,
+    ) -> Found:
+        """What was found in these operations, told in more detail if that takes time."""
+        return found
 
     @abstractmethod
     def first(
@@ -236,11 +247,31 @@ class KernelDiffers(Condition):
         found = verdict.mismatch
         if found is None:
             return None
-        parts = []
-        for field in found.fields:
-            kernel, emulator = found.told(field)
-            if field == "fault" and kernel != "none":
-                parts.append(f"the kernel's code stopped: {kernel}")
-                continue
-            parts.append(f"{field}: the kernel has {kernel}, the emulator {emulator}")
-        return Found(found.operation, "; ".join(parts), found.kind, self._built.arch)
+        return Found(found.operation, _in_words(found), found.kind, self._built.arch)
+
+    def explained(self, operations: Sequence[Operation], found: Found) -> Found:
+        """With the node and the byte in which both differ."""
+        verdict = compare_with_kernel(self._built, operations, seconds=_SHRINK_SECONDS)
+        if verdict.mismatch is None:
+            return found
+        difference = explain(self._built, operations, verdict.mismatch)
+        if difference.node is None or difference.offset is None:
+            return found
+        what = _in_words(verdict.mismatch, difference)
+        return replace(found, what=what, address=difference.node + difference.offset)
+
+
+def _in_words(mismatch: Mismatch, difference: Difference | None = None) -> str:
+    """What kernel and emulator have; of memory the byte of ``difference``, not the checksum."""
+    parts = []
+    for field in mismatch.fields:
+        kernel, emulator = mismatch.told(field)
+        if field == "fault" and kernel != "none":
+            parts.append(f"the kernel's code stopped: {kernel}")
+            continue
+        name = field
+        if field == "sum" and difference is not None and difference.node is not None:
+            name = f"{difference.field} of node {difference.node:x}, byte {difference.offset}"
+            kernel, emulator = difference.values
+        parts.append(f"{name}: the kernel has {kernel}, the emulator {emulator}")
+    return "; ".join(parts)

@@ -37,7 +37,7 @@ def explain(built: Built, operations: Sequence[Operation], mismatch: Mismatch) -
     done = [operation for operation in operations if operation.n <= last.n]
     if "fault" not in mismatch.fields and with_sums(built.source):
         machine = _emulated(built, done)
-        found = _node_difference(_kernel_memory(built, done), machine)
+        found = node_difference(kernel_memory(built, done), machine)
         if found is not None:
             return _with_operation(found, last)
     field = next((name for name in mismatch.fields if name != "sum"), mismatch.fields[0])
@@ -71,7 +71,7 @@ def _emulated(built: Built, operations: Sequence[Operation]) -> Machine:
     return runner.machine
 
 
-def _kernel_memory(built: Built, operations: Sequence[Operation]) -> Machine:
+def kernel_memory(built: Built, operations: Sequence[Operation]) -> Machine:
     """A machine with the bytes that the kernel's code left behind."""
     lines = run(built, [*operations, *looks(operations[-1].n)]).lines
     return memory_of(built, lines[len(operations) :])
@@ -107,8 +107,11 @@ def memory_of(built: Built, lines: Sequence[Line]) -> Machine:
     return machine
 
 
-def _node_difference(kernel: Machine, emulator: Machine) -> Difference | None:
-    """The first node that differs; one that is in a tree comes before one that is not."""
+def node_difference(kernel: Machine, emulator: Machine) -> Difference | None:
+    """The first node that differs; one that is in a tree comes before one that is not.
+
+    The second machine may have the memory of another kernel, too.
+    """
     count = min(kernel.cache.allocated, emulator.cache.allocated)
     differing = [
         address

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import arches
 from layout.ckernel.execute import SECONDS, run
-from layout.ckernel.explain import looks, memory_of
+from layout.ckernel.explain import kernel_memory, looks, memory_of, node_difference
 from layout.ckernel.programs import Programs
 from layout.ckernel.words import stopped, warned
 from layout.compare.difference import between_nodes
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from layout.ckernel.build import Built
+    from layout.compare.difference import Difference
     from layout.machine.machine import Machine
     from layout.traces.session import Line
     from layout.traces.trace import Operation
@@ -53,7 +54,8 @@ class Pair:
 
     def __str__(self) -> str:
         one, other = self.names
-        return f"{one} and {other}" if self.one.arch != self.other.arch else f"on {self.one.arch}"
+        both = f"{one} and {other}"
+        return both if self.one.arch != self.other.arch else f"{both} on {self.one.arch}"
 
     @property
     def keys(self) -> frozenset[str]:
@@ -150,9 +152,27 @@ def _memory_differs(last: Operation, one: Machine, other: Machine) -> Parting | 
         for visit in decode(one.mem, tree).nodes:
             found = between_nodes((one.mem, visit), (other.mem, visit))
             if found is not None:
-                place = f"{found.field} of node {found.node:x}, byte {found.offset}"
-                return Parting(last, place, found.values)
+                return Parting(last, _place(found), found.values)
     return None
+
+
+def explain_pair(pair: Pair, operations: Sequence[Operation], parting: Parting) -> Parting:
+    """Where the two differ only in a checksum: the node, the field and the byte.
+
+    The operations are run once more on both, up to the one of the parting.
+    """
+    if parting.field != "sum":
+        return parting
+    done = [operation for operation in operations if operation.n <= parting.operation.n]
+    found = node_difference(*(kernel_memory(built, done) for built in (pair.one, pair.other)))
+    if found is None:
+        return parting
+    return replace(parting, field=_place(found), values=found.values)
+
+
+def _place(found: Difference) -> str:
+    assert found.node is not None
+    return f"{found.field} of node {found.node:x}, byte {found.offset}"
 
 
 def shrink_pair(

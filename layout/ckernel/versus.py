@@ -13,7 +13,7 @@ import arches
 from layout.ckernel.campaign import run_campaign, save_trace
 from layout.ckernel.generate import generate
 from layout.ckernel.oracle import SECONDS_FOR_OPERATION, Campaign, Limits, Trial
-from layout.ckernel.pair import compare_pair, kind_of, shrink_pair
+from layout.ckernel.pair import compare_pair, explain_pair, kind_of, shrink_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,7 +133,7 @@ class Pairs:
         new = Differs(pair, trial.seed, parting, kind, shrunk)
         last = compare_pair(pair, shrunk).parting
         if last is not None:
-            new.parting = replace(last, refused=None)
+            new.parting = explain_pair(pair, shrunk, replace(last, refused=None))
         name = f"{parting.operation.op}-{pair.one.arch}-{pair.other.arch}-{trial.seed}"
         notes = str(pair.one.source), str(pair.other.source), f"{pair} differ: {new.parting}"
         new.path = save_trace(self._folder, name, notes, shrunk)

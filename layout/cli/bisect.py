@@ -94,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     if found is None:
         print(json.dumps({"found": False}) if args.json else _never(args.until, wanted))
         return 0
+    found = wanted_condition.explained(wanted, found)
     shrunk = shortest(wanted_condition, wanted, found, seconds=args.shrink)
     if args.json:
         print(json.dumps(_as_json(found, shrunk, args)))

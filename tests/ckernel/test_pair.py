@@ -100,6 +100,27 @@ def test_a_change_against_its_base(built, built_of, change_6_12):
     assert compare_pair(pair_of(base, late, results=True), fill(60)).parting is None
 
 
+def test_a_difference_in_memory_is_told_by_node_field_and_byte(
+    changed_6_12, kernel_6_12, built_of, tmp_path, capsys
+):
+    built_of(changed_6_12, "x86_64")
+    trace = tmp_path / "t.trace"
+    trace.write_text("init 1\nload 3\nstore 10 10 3001\nstore 20 20 4001\n")
+    words = ["--source", str(changed_6_12.root), "--against", str(kernel_6_12.root)]
+    assert main(["kernel", "compare", str(trace), *words]) == 1
+    told = "meta.end of node 1000000000, byte 248 is 0 and 2"
+    line = f"source and against on x86_64 differ: line 3 (store 10 10 3001): {told}\n"
+    assert capsys.readouterr().out == line
+    out = tmp_path / "out"
+    fuzz = ["--fuzz", "--traces", "6", "--out", str(out), "--json"]
+    assert main(["kernel", "compare", *fuzz, *words]) == 1
+    found = json.loads(capsys.readouterr().out)["differences"]
+    assert found
+    fields = {each["field"].partition(" of node ")[0] for each in found}
+    assert "meta.end" in fields
+    assert "sum" not in fields, fields
+
+
 def test_kernels_with_other_allocations_are_compared_by_results(built, built_of, kernel):
     pair = pair_of(built("x86_64"), built_of(kernel("7.3"), "x86_64"), results=False)
     assert pair.results
@@ -187,7 +208,10 @@ def test_findings_of_pairs_for_other_programs(built, capsys, tmp_path, change_6_
     words = ["--against", str(base.root), "--junit", str(files[0]), "--sarif", str(files[1])]
     assert main(["kernel", "compare", str(trace), *words, "--github"]) == 1
     err = capsys.readouterr().err
-    assert f"::error file={trace},line=4,title=kernel compare::on x86_64 differ: line 4" in err
+    assert (
+        f"::error file={trace},line=4,title=kernel compare::source and against on x86_64 differ: line 4"
+        in err
+    )
     assert 'failures="1"' in files[0].read_text()
     [result] = json.loads(files[1].read_text())["runs"][0]["results"]
     assert result["ruleId"] == "kernel compare"

@@ -94,7 +94,9 @@ def test_the_kernel_differs(run, r1, change_6_12, built_of):
     words = ("--until", "kernel", "--source", source.root, "--shrink", "1")
     code, out, _ = run("bisect", r1, *words)
     assert code == 1
-    assert out.splitlines()[0] == "line 2: store 10000 10fff 2a0001"
+    told = "  meta.end of node 1000000000, byte 248: the kernel has 3, the emulator 2"
+    assert out.splitlines()[:2] == ["line 2: store 10000 10fff 2a0001", told]
+    assert "byte=1000000000+248" in out.splitlines()[-1]
     assert "shortest trace found, 1 operation:\nstore 10000 10fff 2a0001\n" in out
 
 

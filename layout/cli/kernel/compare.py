@@ -157,7 +157,9 @@ def _sides(pairs: list[Pair]) -> dict[str, Any]:
 
 
 def _trace(args: argparse.Namespace, pairs: list[Pair]) -> int:
-    from layout.ckernel.pair import compare_pair
+    from dataclasses import replace
+
+    from layout.ckernel.pair import compare_pair, explain_pair
     from layout.traces.inputs import read_trace
     from layout.traces.snapshot import operations
     from layout.traces.source import TraceText
@@ -168,7 +170,11 @@ def _trace(args: argparse.Namespace, pairs: list[Pair]) -> int:
     for pair in pairs:
         listed: list[Operation] = list(operations(text, arches.get(pair.one.arch)))
         try:
-            verdicts.append((pair, compare_pair(pair, listed)))
+            verdict = compare_pair(pair, listed)
+            if verdict.parting is not None:
+                shown = explain_pair(pair, listed, verdict.parting)
+                verdict = replace(verdict, parting=shown)
+            verdicts.append((pair, verdict))
         except TraceError as error:
             raise TraceError(error.line, error.reason, text.source) from None
     tell_findings(args, [_checked(text.source, pair, verdict) for pair, verdict in verdicts])
