@@ -7,6 +7,7 @@ the compiler and its options. So a changed kernel is built again, and an unchang
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from layout.ckernel import toolchain
 from layout.ckernel.source import cache_directory
 from layout.host import children
 from layout.host.files import named
+from layout.host.progress import doing
 from layout.host.signals import held
 from layout.memory.errors import InputError, UsageError
 from layout.traces.language import Kind
@@ -58,6 +60,14 @@ _ZEROED_STACK = {
 """As kernels are configured (INIT_STACK_ALL_ZERO): 7.3 writes parts of a local to a node."""
 
 _PROGRAM = "harness"
+
+_OF_THE_KERNEL = re.compile(r"(?:\./|include/linux/)*(maple_tree\.[ch])(:\d+.*)")
+"""An error in one of the kernel's two files."""
+_MISSING = re.compile(
+    r"undeclared|undefined|implicit declaration|unknown type name|no member named"
+    r"|incomplete type|storage size|No such file|file not found"
+)
+"""What compilers say of names that the harness may lack."""
 
 _LETTERS = {
     Kind.INDEX: "i",
@@ -138,7 +148,9 @@ def build(
     directory = cache_directory() / "builds" / identity.hexdigest()[:32]
     cached = (directory / _PROGRAM).is_file()
     if not cached:
-        _compile(source, harness, [tools.compiler, *flags], main, directory)
+        what = "the harness" if test is None else "the test"
+        with doing(f"compiling {what} for {arch}{'' if mode == PLAIN else f' ({mode})'}"):
+            _compile(source, harness, [tools.compiler, *flags], main, directory)
     return Built(arch, mode, source, directory, tools.runner, cached)
 
 
@@ -218,8 +230,16 @@ def _fill(work: Path, source: KernelSource, harness: dict[str, str]) -> None:
 
 
 def _complaint(source: KernelSource, stderr: str) -> str:
+    """What the compiler has to say, about the kernel's own file if it is about one of the two.
+
+    Only where a name is missing, or the error is elsewhere, may the harness be at fault.
+    """
     lines = [line for line in stderr.splitlines() if "error" in line or "undefined" in line]
     first = (lines or stderr.splitlines() or ["the compiler said nothing"])[0]
+    found = _OF_THE_KERNEL.match(first)
+    if found and not _MISSING.search(first):
+        file = source.header if found[1] == "maple_tree.h" else source.code
+        return f"{file}{found[2]}"
     return (
         f"{source.code} does not compile in the harness: {first}: "
         "the harness knows kernels from 6.1 to 7.3"

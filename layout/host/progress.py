@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING, Self
@@ -18,6 +19,19 @@ _PATIENCE = 1.0
 """Seconds before the line appears."""
 _PAUSE = 0.2
 """Seconds between two changes of it."""
+
+
+@contextlib.contextmanager
+def doing(what: str) -> Iterator[None]:
+    """A block that takes seconds and counts nothing; ``what`` stands on the line meanwhile."""
+    shows = sys.stderr is not None and sys.stderr.isatty()
+    if shows:
+        note(f"\r{what}", end="")
+    try:
+        yield
+    finally:
+        if shows:
+            note(f"\r{'':<{len(what)}}\r", end="")
 
 
 class Progress:

@@ -1,4 +1,5 @@
 import errno
+import io
 import os
 import shutil
 import time
@@ -43,10 +44,45 @@ def test_what_does_not_compile_is_told_in_one_line(copy, built, monkeypatch):
     code = copy / "lib/maple_tree.c"
     code.write_text(code.read_text() + "int broken(void) { return nothing_of_this_name; }\n")
     with pytest.raises(
-        InputError, match=r"does not compile in the harness: .*nothing_of_this_name.* undeclared"
+        InputError,
+        match=r"does not compile in the harness: .*nothing_of_this_name.* undeclared.*: "
+        r"the harness knows kernels from 6.1 to 7.3",
     ):
         build(open_source(str(copy)), "x86_64")
     assert list((copy.parent / "cache/maple-layout/builds").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("lib/maple_tree.c", "int broken(void) { return 1 }", "expected .;. before "),
+        ("include/linux/maple_tree.h", "#error out", "#error out"),
+    ],
+)
+def test_an_error_of_the_kernels_own_is_told_as_that(copy, built, monkeypatch, name, text, says):
+    """It has nothing to do with which kernels the harness knows."""
+    built("x86_64")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(copy.parent / "cache"))
+    path = copy / name
+    line = path.read_text().count("\n") + 1
+    path.write_text(path.read_text() + f"{text}\n")
+    with pytest.raises(InputError, match=rf"^{path}:{line}:\d+: error: {says}") as found:
+        build(open_source(str(copy)), "x86_64")
+    assert "the harness" not in str(found.value)
+
+
+def test_a_terminal_shows_that_something_is_compiled(copy, built, monkeypatch):
+    built("x86_64")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(copy.parent / "cache"))
+    code = copy / "lib/maple_tree.c"
+    code.write_text(code.read_text() + "#error out\n")  # so that it is over soon
+    written = io.StringIO()
+    written.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", written)
+    with pytest.raises(InputError, match="#error out"):
+        build(open_source(str(copy)), "x86_64")
+    what = "compiling the harness for x86_64"
+    assert written.getvalue() == f"\r{what}\r{' ' * len(what)}\r"
 
 
 def test_a_full_disk_names_the_cache_and_nothing_is_left(copy, monkeypatch):
