@@ -108,6 +108,10 @@ def test_the_command(built, capsys, tmp_path, change_6_12):
     assert found["wrong"]["line"] == 4
     assert found["shrunk"][-1] == "insert 2 3 5"
     assert "title=kernel meaning::x86_64: line 4 (insert 2 3 5)" in err
+    assert main([*words, "--source", str(root), "--shrink", "0"]) == 1
+    assert capsys.readouterr().out.count("\n") == 1
+    assert main([*words, "--source", str(root)]) == 1
+    assert "shrunk to 2 operations:\nstore 1 5 3001\ninsert 2 3 5\n" in capsys.readouterr().out
     fuzz = [
         "kernel",
         "fuzz",

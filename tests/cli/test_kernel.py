@@ -107,7 +107,13 @@ def test_diff(run, trace, changed_6_12, kernel_6_12, built):
     assert code == 1
     assert "differs at line 2: store 10 20 3001" in out
     assert "! 248  00                       02                       meta.end" in out
-    assert out.endswith("shrunk to 1 operations:\nstore 10 20 3001\n")
+    assert out.endswith("shrunk to 1 operation:\nstore 10 20 3001\n")
+    words = ["kernel", "diff", trace, "--arch", "x86_64", "--source", changed]
+    code, out, _ = run(*words, "--shrink", "0")
+    assert (code, "shrunk" in out, out.count("store 10 20 3001")) == (1, False, 1)
+    trace.write_text("store 10 20 3001\n")  # the shortest that there is
+    code, out, _ = run(*words)
+    assert (code, "shrunk" in out, out.count("store 10 20 3001")) == (1, False, 1)
     code, out, _ = run("kernel", "diff", trace, "--arch", "x86_64", "--source", changed, "--json")
     found = json.loads(out)
     assert (code, found["equal"]) == (1, False)

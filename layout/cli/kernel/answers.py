@@ -14,6 +14,7 @@ from layout.cli.kernel.summary import (
     all_checked,
     print_earlier,
     print_ends,
+    print_shrunk,
     print_work,
     traces,
 )
@@ -74,8 +75,8 @@ def meaning_of_trace(
         report[name]["shrunk"] = lines
         if not args.json:
             print(f"{name:12} {found.wrong.message}")
-            print(f"\nshrunk to {len(lines)} operations:")
-            print("\n".join(lines))
+            last = found.wrong.operation.n
+            print_shrunk(lines, sum(operation.n <= last for operation in operations))
         message, n = f"{name}: {found.wrong.message}", found.wrong.operation.n
         finding = Finding("kernel meaning", message, trace, n, "\n".join(lines))
         checked.append(Checked(name, trace, finding))

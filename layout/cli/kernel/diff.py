@@ -20,6 +20,7 @@ from layout.cli.kernel.options import (
     machines,
     where_it_stopped,
 )
+from layout.cli.kernel.summary import print_shrunk
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +56,7 @@ def add(actions: Any) -> None:
         metavar="S",
         type=count,
         default=20,
-        help="seconds to spend on a shorter trace; the default is 20",
+        help="seconds to spend on a shorter trace; the default is 20, 0 is not to try",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_findings(parser)
@@ -95,8 +96,7 @@ def _act(args: argparse.Namespace) -> int:
             _show_difference(args, name, verdict.mismatch, difference)
         entry["shrunk"] = _shrunk(built, operations, verdict.mismatch, args)
         if not args.json:
-            print(f"\nshrunk to {len(entry['shrunk'])} operations:")
-            print("\n".join(entry["shrunk"]))
+            print_shrunk(entry["shrunk"], verdict.operations)
         operation, fields = verdict.mismatch.operation, ", ".join(verdict.mismatch.fields)
         message = f"{operation.op} on {name} differs from {source} in {fields}"
         detail = "\n".join(entry["shrunk"])

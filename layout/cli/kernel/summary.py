@@ -1,12 +1,21 @@
-"""What the summaries of all campaigns have in common: lines on stdout, and findings."""
+"""What the summaries of traces and campaigns have in common: lines on stdout, and findings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from layout.ckernel.oracle import Campaign
     from layout.formats.findings import Checked
+
+
+def print_shrunk(lines: Sequence[str], until: int) -> None:
+    """A shorter trace, if shortening has left out any of the ``until`` operations."""
+    if len(lines) < until:
+        print(f"\nshrunk to {len(lines)} operation{'s' * (len(lines) != 1)}:")
+        print("\n".join(lines))
 
 
 def print_work(campaign: Campaign[Any]) -> None:
