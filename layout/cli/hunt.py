@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import tell
 from layout.cli.findings import add_findings, ready, tell_findings
-from layout.cli.kernel.fuzz import checked, found_json, print_found
+from layout.cli.kernel.fuzz import checked, found_json, print_differences
 from layout.cli.kernel.options import (
     add_emulator,
     add_machines,
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_hunt_json(source, found)))
     else:
-        _print_hunt(source, found)
+        _print_hunt(args, source, found)
     tell_findings(args, _checked(found))
     return 1 if _wrong(found) else 0
 
@@ -182,7 +182,7 @@ def _hunt_json(source: KernelSource, found: Hunt) -> dict[str, Any]:
     }
 
 
-def _print_hunt(source: KernelSource, found: Hunt) -> None:
+def _print_hunt(args: argparse.Namespace, source: KernelSource, found: Hunt) -> None:
     done = found.replay
     print(f"{source}; the emulator is {source.emulator}")
     if found.history:
@@ -201,8 +201,7 @@ def _print_hunt(source: KernelSource, found: Hunt) -> None:
     on = ", ".join(f"{name} {number}" for name, number in done.on.items())
     print(f"compared: {done.operations} operations ({on or 'no trace'})")
     print_ends(done)
-    for each in done.found:
-        print_found(each)
+    print_differences(args, done.found)
     for text in done.legs:
         print(f"differs in Python only: {text}")
     for report, names in done.reports.items():

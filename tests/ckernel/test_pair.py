@@ -1,6 +1,8 @@
 """Two kernels' own code against each other, and one against itself on two machines."""
 
 import json
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +121,12 @@ def test_a_difference_in_memory_is_told_by_node_field_and_byte(
     fields = {each["field"].partition(" of node ")[0] for each in found}
     assert "meta.end" in fields
     assert "sum" not in fields, fields
+    assert main(["kernel", "compare", *fuzz[:-1], *words]) == 1
+    said = capsys.readouterr().out
+    sizes = [int(size) for size in re.findall(r"shortest trace (\d+) lines", said)]
+    assert sizes == sorted(sizes)
+    command = re.search(r"^the shortest: maple-layout (.*)$", said, re.MULTILINE)[1]
+    assert main(shlex.split(command)) == 1
 
 
 def test_kernels_with_other_allocations_are_compared_by_results(built, built_of, kernel):
@@ -191,6 +199,7 @@ def test_a_kernel_like_no_emulator_is_held_against_itself(kernel, tmp_path, caps
         ),
         (["x.trace", "--traces", "5"], "--traces is for generated traces"),
         (["--fuzz", "--against", "/nowhere"], "has no lib/maple_tree.c"),
+        (["--fuzz", "--time", "0"], "--time 0 compares nothing: give the seconds"),
     ],
 )
 def test_wrong_usage(built, capsys, words, message):
@@ -219,5 +228,5 @@ def test_findings_of_pairs_for_other_programs(built, capsys, tmp_path, change_6_
     fuzz = ["--fuzz", "--time", "4", "--out", str(out), "--against", str(base.root)]
     assert main(["kernel", "compare", *fuzz, "--junit", str(files[0])]) == 1
     assert 'failures="0"' not in files[0].read_text()
-    assert main(["kernel", "compare", *fuzz, "--time", "0", "--json"]) == 1
+    assert main(["kernel", "compare", *fuzz, "--time", "1", "--json"]) == 1
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["found_earlier"]

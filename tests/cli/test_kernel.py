@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 
 import pytest
 
@@ -154,8 +155,16 @@ def test_fuzz(run, tmp_path, changed_6_12, built):
     assert " on x86_64\n  store differs in " in out
     [path] = list(out_dir.glob("store-*.trace"))
     assert "# cause: meta.end, mas_root_expand\n" in path.read_text()
-    code, out, _ = run("kernel", "diff", path, "--arch", "x86_64", "--source", changed)
-    assert code == 1
+    sizes = [int(size) for size in re.findall(r"shortest trace (\d+) lines", out)]
+    assert sizes == sorted(sizes)
+    command = re.search(r"^the shortest: maple-layout (.*)$", out, re.MULTILINE)[1]
+    assert command.startswith(f"kernel diff {out_dir}/")
+    assert command.endswith(f" --source {changed} --arch x86_64")
+    assert run(*shlex.split(command))[0] == 1
+    for more in ([], ["--meaning"]):
+        code, out, err = run(*words, "--time", "0", *more)
+        assert (code, out) == (2, "")
+        assert "--time 0 compares nothing: give the seconds" in err
 
 
 @pytest.mark.kernel

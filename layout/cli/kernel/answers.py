@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import tell
 from layout.cli.findings import tell_findings
-from layout.cli.kernel.options import limits_of, machines, source_of
+from layout.cli.kernel.options import limits_of, machines, print_next, source_of
 from layout.cli.kernel.progress import Progress
 from layout.cli.kernel.summary import (
     all_checked,
@@ -16,6 +16,7 @@ from layout.cli.kernel.summary import (
     print_ends,
     print_shrunk,
     print_work,
+    shortest_first,
     traces,
 )
 from layout.memory.errors import UsageError
@@ -129,7 +130,7 @@ def meaning_campaign(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_campaign_json(source, campaign)))
     else:
-        _print(source, campaign)
+        _print(args, source, campaign)
     return 1 if campaign.found or campaign.earlier else 0
 
 
@@ -181,15 +182,18 @@ def _campaign_json(source: KernelSource, campaign: Campaign[Answers]) -> dict[st
     }
 
 
-def _print(source: KernelSource, campaign: Campaign[Answers]) -> None:
+def _print(args: argparse.Namespace, source: KernelSource, campaign: Campaign[Answers]) -> None:
     print(f"{source}; held against a model of ranges")
     print_work(campaign)
     for name, times in campaign.forgiven.most_common():
         print(f"forgiven {times} times: {name}")
     print_ends(campaign, "a known fault")
-    for found in campaign.found:
+    ordered = shortest_first(campaign.found)
+    for found in ordered:
         print(f"{found.arch}: {traces(found.times)}: {found.wrong.message}")
         print(f"  shortest trace {len(found.shrunk)} lines: {found.path}")
+    for found in ordered[:1]:
+        print_next(args, "diff", found.path, found.arch)
     print_earlier(campaign)
     if not campaign.found and not campaign.earlier:
         print("no wrong answer")

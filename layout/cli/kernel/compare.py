@@ -15,6 +15,7 @@ from layout.cli.kernel.options import (
     add_machines,
     add_results_only,
     limits_of,
+    print_next,
     refuse_campaign,
     source_of,
     where_it_stopped,
@@ -25,6 +26,7 @@ from layout.cli.kernel.summary import (
     print_earlier,
     print_ends,
     print_work,
+    shortest_first,
     traces,
 )
 from layout.memory.errors import TraceError, UsageError
@@ -81,7 +83,9 @@ def _act(args: argparse.Namespace) -> int:
     if (args.trace is None) != args.fuzz:
         message = "give a TRACE, or --fuzz for generated ones"
         raise UsageError(message)
-    if not args.fuzz:
+    if args.fuzz:
+        limits_of(args)  # what is wrong is told before anything is compiled
+    else:
         refuse_campaign(args)
     source = source_of(args)
     return compare_builds(args, source, _against(args))
@@ -246,9 +250,13 @@ def _fuzz(args: argparse.Namespace, pairs: list[Pair]) -> int:
     _tell_sources(pairs)
     print_work(campaign)
     print_ends(campaign)
-    for found in campaign.found:
+    ordered = shortest_first(campaign.found)
+    for found in ordered:
         print(f"{found.pair} differ in {traces(found.times)}: {found.parting}")
         print(f"  shortest trace {len(found.shrunk)} lines: {found.path}")
+    for found in ordered[:1]:
+        pair = found.pair
+        print_next(args, "compare", found.path, ",".join({pair.one.arch: 0, pair.other.arch: 0}))
     print_earlier(campaign)
     if not wrong:
         print("no difference")

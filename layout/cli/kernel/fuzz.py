@@ -19,6 +19,7 @@ from layout.cli.kernel.options import (
     compared_source,
     limits_of,
     machines,
+    print_next,
 )
 from layout.cli.kernel.progress import Progress
 from layout.cli.kernel.summary import (
@@ -26,6 +27,7 @@ from layout.cli.kernel.summary import (
     print_earlier,
     print_ends,
     print_work,
+    shortest_first,
     traces,
 )
 from layout.memory.errors import UsageError
@@ -120,7 +122,7 @@ def _act(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_campaign_json(source, campaign, executed)))
     else:
-        _print_campaign(source, campaign, executed)
+        _print_campaign(args, source, campaign, executed)
     tell_findings(args, checked(campaign))
     return 1 if campaign.found or campaign.earlier else 0
 
@@ -205,7 +207,10 @@ def found_json(found: Found) -> dict[str, Any]:
 
 
 def _print_campaign(
-    source: KernelSource, campaign: Campaign[Found], executed: Coverage | None
+    args: argparse.Namespace,
+    source: KernelSource,
+    campaign: Campaign[Found],
+    executed: Coverage | None,
 ) -> None:
     print(f"{source}; the emulator is {source.emulator}")
     print_work(campaign)
@@ -215,15 +220,22 @@ def _print_campaign(
     if executed:
         print(executed)
         print(f"functions never entered: {', '.join(executed.never) or 'none'}")
-    for found in campaign.found:
-        print_found(found)
+    print_differences(args, campaign.found)
     print_earlier(campaign)
     if not campaign.found and not campaign.earlier:
         print("no difference" + (f" in {executed}" if executed else ""))
 
 
-def print_found(found: Found) -> None:
-    """Two lines about a difference."""
+def print_differences(args: argparse.Namespace, differences: list[Found]) -> None:
+    """Two lines about each, the shortest trace first, and the command that looks at that."""
+    ordered = shortest_first(differences)
+    for found in ordered:
+        _print_found(found)
+    for found in ordered[:1]:
+        print_next(args, "diff", found.path, found.arch)
+
+
+def _print_found(found: Found) -> None:
     print(f"{found.cause}: {traces(found.times)} on {', '.join(found.arches)}")
     print(
         f"  {found.mismatch.operation.op} differs in {', '.join(found.mismatch.fields)}, "

@@ -11,6 +11,7 @@ from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from layout.ckernel.source import KernelSource
 
@@ -97,6 +98,19 @@ def source_words(args: argparse.Namespace) -> list[str]:
     return ["--deb", package] if package else []
 
 
+def print_next(args: argparse.Namespace, action: str, path: Path | None, arch: str) -> None:
+    """Print the command that looks at the trace which a search has saved there."""
+    if path is None:
+        return
+    words = ["kernel", action, str(path)]
+    for name in ("source", "deb", "against", "kernel"):
+        if value := getattr(args, name, None):
+            words += [f"--{name}", str(value)]
+    words += ["--arch", arch]
+    words += [f"--{name}" for name in ("results", "meaning") if getattr(args, name, False)]
+    print(f"the shortest: maple-layout {shlex.join(words)}")
+
+
 def where_it_stopped(args: argparse.Namespace, arch: str, told: str) -> str:
     """The command that shows the line of C code at which the kernel's code has stopped, or "".
 
@@ -165,7 +179,13 @@ def refuse_campaign(args: argparse.Namespace) -> None:
 
 
 def limits_of(args: argparse.Namespace) -> dict[str, Any]:
-    """What these options say, for Limits. Raises UsageError for a cluster without its library."""
+    """What these options say, for Limits.
+
+    Raises UsageError for no time at all, and for a cluster without its library.
+    """
+    if not args.time:
+        message = "--time 0 compares nothing: give the seconds"
+        raise UsageError(message)
     return {
         "seconds": args.time,
         "seed": args.seed,

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from layout.ckernel.oracle import Campaign
     from layout.formats.findings import Checked
+    from layout.traces.trace import Operation
+
+
+class _Shrunk(Protocol):
+    @property
+    def shrunk(self) -> list[Operation]: ...
+
+
+S = TypeVar("S", bound=_Shrunk)
 
 
 def print_shrunk(lines: Sequence[str], until: int) -> None:
@@ -46,6 +55,11 @@ def print_earlier(campaign: Campaign[Any]) -> None:
     """Name the files that earlier runs left."""
     for path in campaign.earlier:
         print(f"found by an earlier run: {path}")
+
+
+def shortest_first(found: Iterable[S]) -> list[S]:
+    """What was found, in the order in which it is easiest to look at."""
+    return sorted(found, key=lambda each: len(each.shrunk))
 
 
 def traces(number: int) -> str:
