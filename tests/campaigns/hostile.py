@@ -34,7 +34,8 @@ from hostile_inputs import KINDS as MADE
 from hostile_inputs import unit
 from hostile_odd import FREE
 from hostile_odd import KINDS as ODD
-from hostile_process import PIPE, Folder, carried_out, may_mount, ordinary_user_reads_code, place_of
+from hostile_places import may_mount, ordinary_user_reads_code, place_of
+from hostile_process import PIPE, Folder, Worker, carried_out
 from hostile_rules import left_and_told, left_over, wrong, wrong_files, wrong_here
 
 import layout
@@ -47,6 +48,9 @@ SEVERAL = ("out", "out.json", "out.core")
 KINDS = {**MADE, **ODD}
 FREE = FREE | {"options", "reader"}
 """Kinds whose files lie where their words say: of these only what is left is looked at."""
+PROGRAMS = {"reader", "source"}
+"""Kinds that start programs: each case has a child of its own, whose process group is ended."""
+ENDED = "it ended the process"
 
 
 @dataclass
@@ -56,6 +60,7 @@ class Tally:
     codes: Counter[str] = field(default_factory=Counter)
     places: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
+    again: int = 0
     slowest: tuple[float, str] = (0, "")
     largest: tuple[int, str] = (0, "")
 
@@ -74,13 +79,26 @@ class Campaign:
 
     def __init__(self, top, tally, keep=None):
         self.folder, self.tally, self.keep = Folder(top), tally, keep
+        self.worker = Worker(self.folder)
         self.mounts = may_mount()
         if os.geteuid() == 0 and not ordinary_user_reads_code():
             told = "others may not read the interpreter: the ordinary user may read all files"
             print(told, file=sys.stderr)
 
     def case(self, kind, seed):
-        """Carry out one case, perhaps in other surroundings, too; returns what broke a rule."""
+        """Carry out one case, perhaps in other surroundings, too; returns what broke a rule.
+
+        What breaks one in a child that has carried out others is tried again in a new one.
+        """
+        alone = kind in PROGRAMS
+        broken = self._case(kind, seed, alone=alone)
+        if broken and not alone:
+            self.tally.again += 1
+            self.worker.end()
+            broken = self._case(kind, seed, alone=True) or f"after other cases: {broken}"
+        return broken
+
+    def _case(self, kind, seed, *, alone):
         r, words = self._made(kind, seed)
         folder = self.folder
         old = dict.fromkeys(SEVERAL if kind == "export" else ["out"], OLD)
@@ -88,7 +106,9 @@ class Campaign:
         there = set(folder.files())
         if kind not in FREE:
             folder.old(old)
-        plain = carried_out(words, folder, None, kind)
+        plain = self._carried_out(words, None, kind, alone=alone)
+        if plain is None:
+            return ENDED
         self._count(kind, seed, plain)
         broken = wrong(plain) or self._follow(kind, words, plain)
         if kind in FREE:
@@ -103,12 +123,15 @@ class Campaign:
         self.tally.places[place.name] += 1
         if kind in FREE:
             self._made(kind, seed)
-            here = carried_out(words, folder, place, kind)
+        else:
+            folder.old(old)
+        here = self._carried_out(words, place, kind, alone=alone or place.alone)
+        if here is None:
+            return ENDED
+        if kind in FREE:
             killed = place.name in {"killed", "disk gone"}
             broken = wrong(here, place) or ("" if killed else left_over(here, there))
             return f"in the place '{place.name}': {broken}" if broken else ""
-        folder.old(old)
-        here = carried_out(words, folder, place, kind)
         if place.name == "killed" and here.code == -signal.SIGKILL:
             after_a_kill(folder)
             here.files = folder.files()
@@ -117,6 +140,11 @@ class Campaign:
             here.files = folder.files()
         broken = wrong_here(here, plain, old, place)
         return f"in the place '{place.name}': {broken}" if broken else ""
+
+    def _carried_out(self, words, place, kind, *, alone):
+        if alone:
+            return carried_out(words, self.folder, place, kind)
+        return self.worker.carried_out(words, place, kind)
 
     def _made(self, kind, seed):
         """Make the files of a case; the numbers that come next, and the words of its command."""
@@ -145,14 +173,18 @@ class Campaign:
         if plain.code or not words or not folder.output.is_file():
             return ""
         if words[0] == "record" and kind not in FREE:
-            again = carried_out(["run", str(folder.output)], folder)
+            again = self._again(["run", str(folder.output)])
             if again.code or b'"fault"' in again.out:
                 return f"its trace does not run: exit code {again.code}, {again.err[:300]!r}"
         if words[0] == "export" and words[-1] == str(folder.output) and "elf" in words:
-            again = carried_out(["scan", str(folder.output)], folder)
+            again = self._again(["scan", str(folder.output)])
             if again.code not in {0, 1}:
                 return f"its core can't be read: exit code {again.code}, {again.err[:300]!r}"
         return ""
+
+    def _again(self, words):
+        """A command on what another has written."""
+        return self.worker.carried_out(words) or carried_out(words, self.folder)
 
     def _count(self, kind, seed, plain):
         tally = self.tally
@@ -210,10 +242,12 @@ def campaign(kinds, first, cases, seconds=None, keep=None):
         for seed in range(first, first + cases):
             for kind in kinds:
                 if time.monotonic() > end:
+                    here.worker.end()
                     return tally
                 broken = here.case(kind, seed)
                 if broken:
                     here.found(kind, seed, broken)
+        here.worker.end()
     return tally
 
 
@@ -233,6 +267,7 @@ def command():
         "seconds": round(time.monotonic() - start),
         "cases": sum(tally.codes.values()),
         "in other surroundings": sum(tally.places.values()),
+        "tried again": tally.again,
         "findings": len(tally.findings),
         "slowest": tally.slowest,
         "largest": tally.largest,
