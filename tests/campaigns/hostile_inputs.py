@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 
 from hostile_damage import LONG, damaged, document, fields, lines, number, sections, words
+from hostile_options import right_words, words_of
 
 import arches
-from layout.cli.main import VERBS, main
+from layout.cli.main import main
 from layout.traces.trace import OPERATIONS
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -97,13 +98,14 @@ def _trace(r, path, out):
     json_ = ["--json"] * (r.random() < 0.3)
     verb = r.choice(("run", "run", "run", "compare", "dump", "validate", "decode", "history",
                      "bisect", "draw", "explore", "export"))  # fmt: skip
+    kernel += ["--limit", str(r.choice((1, 50, 400)))] * (r.random() < 0.95)  # else seconds
     if verb == "run":
         watch = [option for option in ("--check", "--ledger") if r.random() < 0.2]
         told = r.choice(([], [], ["--junit", str(out)], ["--sarif", str(out), "--github"]))
         return [verb, str(path), *arch, *kernel, *watch, *json_, *told]
     if verb == "compare":
         if r.random() < 0.3:
-            kernel = ["--kernel", "6.12,7.3", *["--costs"] * (r.random() < 0.3)]
+            kernel += ["--kernel", "6.12,7.3", *["--costs"] * (r.random() < 0.3)]
         return [verb, str(path), *kernel, *json_]
     if verb == "history":
         at = f"{0x1000000000 + 256 * r.randrange(3):x}+{r.randrange(256)}"
@@ -213,14 +215,15 @@ def _strace(r, path, out):
     name = r.choice(("perl.log", "shell.log.xz", "stress4f.log.xz", "python3-threads.log.xz",
                      "bash-ls.log", "fixed-calls.log.xz"))  # fmt: skip
     text = seed(f"strace/{name}")
-    found = lines(r, text, r.choice((60, 60, 60, 60, 400)))
+    found = lines(r, text, r.choice((5, 20, 20, 20, 20, 60)) if r.random() < 0.97 else 400)
     path.write_bytes(words(r, found) if r.random() < 0.5 else found)
     return _recorded(r, path, out)
 
 
 def _maps(r, path, out):
     text = seed(f"strace/{r.choice(('perl.maps', 'stress4f.maps', 'cat.maps'))}")
-    path.write_bytes(words(r, text) if r.random() < 0.5 else lines(r, text))
+    text = lines(r, text, 12) if r.random() < 0.9 else text
+    path.write_bytes(words(r, text) if r.random() < 0.5 else text)
     return ["record", "--from-maps", str(path), "-o", str(out)]
 
 
@@ -336,7 +339,7 @@ def _zeros_packed(size):
 
 def _packed(r, path, out):
     """A small input, packed once or twice, damaged before or after."""
-    if r.random() < 0.05:
+    if r.random() < 0.002:  # which take a second each
         data = bomb(r.choice(("lines", "zeros")))
         data = damaged(r, data) if r.random() < 0.5 else data
     else:
@@ -370,7 +373,7 @@ def types_packed(r, data):
             continue
         packed = zlib.compress(data[offset : offset + size], 1)
         if r.random() < 0.1:
-            size = 1 << r.choice((20, 24, 27))
+            size = 1 << r.choice((20,) * 50 + (24, 27))
             packed = _zeros_packed(size)
         claimed = r.choice((size, size, size, number(r), 1 << 40))
         sizes = (1, 0, claimed, 1) if wide else (1, claimed & 0xFFFFFFFF, 1)
@@ -390,10 +393,17 @@ def types_packed(r, data):
     return bytes(new + labels)
 
 
+@cache
+def _objects(*, large):
+    """Names of files with types: all, or those that take milliseconds."""
+    most = 1 << 20 if large else 1300
+    found = [p for p in (FIXTURES / "proof").iterdir() if p.suffix != ".c"]
+    return sorted(p.name for p in found if p.suffix == ".btf" or p.stat().st_size < most)
+
+
 def _types(r, path, out):  # noqa: ARG001 - nothing is written
     """BTF or DWARF of an object file, damaged."""
-    names = sorted(p.name for p in (FIXTURES / "proof").iterdir() if p.suffix != ".c")
-    data = seed(f"proof/{r.choice(names)}")
+    data = seed(f"proof/{r.choice(_objects(large=r.random() < 0.1))}")
     if data[:4] == b"\x7fELF" and r.random() < 0.3:
         data = types_packed(r, data)
     else:
@@ -404,32 +414,23 @@ def _types(r, path, out):  # noqa: ARG001 - nothing is written
 
 # -- the command line
 
-OPTIONS = (
-    *("--tree", "--arch", "--kernel", "--lock-size", "--config", "--at", "--limit", "--base"),
-    *("--direct-map", "--node", "--format", "--json", "--first", "--check", "--ledger", "--all"),
-    *("--defect", "--maps", "--pid", "--list", "--diff", "--name", "--trace", "--help", "--nodes"),
-    *("--until", "--symbol", "--task", "--debug-info", "--junit", "--sarif", "--copy", "-k", "-o"),
-    *("--shrink", "--keep", "--timeout", "--jobs", "--from-maps", "--costs", "--github", "-h"),
-)
-WORDS = (
-    *("", "0", "-1", "0x", "1", "fffff0000", "ffffffffffffffff", LONG, "x" * 5000, "6.12"),
-    *("6.12.x", "7.3", "s390x", "s390", "s390x,x86_64", ",", "smp", "rt,up", "json", "mt", "d1"),
-    *("\udcff", "\x1b[2J", "a\nb", "é", "--", "-", "@", "maple_node", "/dev/null", "/", "fields"),
-    *("1e9", "0b1", "٣", "6.12,7.3", "x86_64@7.3", "entry 10", "R1", "+up", "/dev/full", "in"),
-)
-
-
 def _options(r, path, out):
     """What somebody may type behind any verb."""
     path.write_bytes(trace(r))
-    verbs = [verb for verb in VERBS if verb not in {"kernel", "conformance", "hunt"}]
-    found = [r.choice([*verbs, *verbs, "nonsense", ""])]
-    for _ in range(r.randrange(6)):
-        found += [r.choice(OPTIONS)] * (r.random() < 0.7)
-        found += [r.choice(WORDS)] * (r.random() < 0.8)
-    for _ in range(r.choice((0, 1, 1, 2))):
-        found.insert(r.randrange(1, len(found) + 1), str(path))
-    return [*found, "-o", str(out)] if r.random() < 0.5 else found
+    return words_of(r, path, out)
+
+
+def _known(r, path, out):
+    """A verb with options of its own, on a trace, an image or a log."""
+    how = r.random()
+    if how < 0.5:
+        path.write_bytes(trace(r))
+    elif how < 0.8:
+        machine = r.choice(MACHINES)
+        path.write_bytes(r.choice((built(machine, "elf")["in"], _dump(machine))))
+    else:
+        path.write_bytes(r.choice((log(r), lines(r, seed("strace/perl.maps")))))
+    return right_words(r, path, out)
 
 
 def _reader(r, path, out):  # noqa: ARG001 - it reads nothing
@@ -442,7 +443,7 @@ def _reader(r, path, out):  # noqa: ARG001 - it reads nothing
 
 KINDS = {
     "trace": _trace, "log": _log, "strace": _strace, "maps": _maps, "json": _json, "core": _core,
-    "raw": _raw, "paste": _paste, "packed": _packed, "types": _types, "options": _options,
+    "raw": _raw, "paste": _paste, "packed": _packed, "types": _types, "options": _options, "known": _known,
     "reader": _reader,
 }  # fmt: skip
 """Each kind of case: writes its input to a path, for an output file; returns the words."""

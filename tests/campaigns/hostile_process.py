@@ -306,7 +306,7 @@ def _serve(folder, pipe, said):
     pipe, (out, said, null, clear, status) = Connection(high[0]), high[1:]
     first = _resident(status, b"VmRSS:")
     parsers = cache(main.parser)
-    main.parser = lambda verbs: parsers(tuple(verbs))  # half of the time of a short command
+    main.parser = lambda verbs=main.VERBS: parsers(tuple(verbs))  # half of the time of a short command
     while True:
         words, folder.stdin, place = pipe.recv()
         os.write(clear, b"5")  # the largest size counts from here

@@ -23,6 +23,7 @@ NOTED = {
     "paste",
     "packed",
     "options",
+    "known",
     "odd",
     "pair",
     "source",
@@ -81,7 +82,7 @@ def wrong(here, place=None):
 
 
 def _printed(here, *, silent):
-    if found := _DRIVES.search(here.out) if here.kind not in {"options", "odd"} else None:
+    if found := _DRIVES.search(here.out) if here.kind not in {"options", "known", "odd"} else None:
         return f"stdout drives a terminal: {here.out[max(0, found.start() - 99) :][:200]!r}"
     return "" if "--ledger" in here.words else _said(here, silent=silent)  # a table is on stderr
 
