@@ -179,9 +179,12 @@ def version_of(args: argparse.Namespace) -> str:
 
 def defects_of(args: argparse.Namespace) -> Sequence[type[Kernel]]:
     """What ``--defect`` puts in front of ``--kernel``. Raises UsageError."""
+    version = version_of(args)
+    if not args.defect:
+        return ()
     from layout.defects import operations
 
-    return operations(args.defect, version_of(args))
+    return operations(args.defect, version)
 
 
 def add_kernel(parser: argparse.ArgumentParser) -> None:

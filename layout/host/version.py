@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 
 def version() -> str:
     """The version; a checkout that only lies on the path has none."""
+    from importlib import metadata  # noqa: PLC0415 - takes 10 ms, and few commands tell it
+
     try:
         return metadata.version("maple-layout")
     except metadata.PackageNotFoundError:

@@ -14,10 +14,10 @@ from functools import cache
 from pathlib import Path
 
 from hostile_damage import LONG, damaged, document, fields, lines, number, sections, words
-from hostile_options import right_words, words_of
+from hostile_options import PROGRAMS, right_words, words_of
 
 import arches
-from layout.cli.main import main
+from layout.cli.main import VERBS, main
 from layout.traces.trace import OPERATIONS
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -70,7 +70,8 @@ def trace(r):
     """A trace: a tree that is built, then lines of any kind."""
     start = ["init 0", "init 1", "init 2", "init 3", f"init {number(r):x}"]
     found = [r.choice(start[: 5 if r.random() < 0.05 else 4])]
-    count, step = r.choice((0, 20, 20, 300)), r.choice((1, 0x10, 0x1000))
+    count = r.choice((0, 0, 5, 20, 20)) if r.random() < 0.97 else 300
+    step = r.choice((1, 0x10, 0x1000))
     found += [f"store {i * step:x} {i * step + step - 1:x} 3001" for i in range(count)]
     state = [0, 0x10, step * count]
     if r.random() < 0.95:
@@ -421,16 +422,40 @@ def _options(r, path, out):
 
 
 def _known(r, path, out):
-    """A verb with options of its own, on a trace, an image or a log."""
-    how = r.random()
-    if how < 0.5:
-        path.write_bytes(trace(r))
-    elif how < 0.8:
+    """A verb with options of its own, on what it reads."""
+    verb = r.choice([verb for verb in VERBS if verb not in PROGRAMS])
+    tree = []
+    if verb == "record":
+        path.write_bytes(r.choice((log(r), lines(r, seed("strace/perl.maps"), 12))))
+    elif verb == "interleave":
+        path.write_bytes(watched(r))
+    elif verb == "scan" or (verb in IMAGES and r.random() < 0.5):
         machine = r.choice(MACHINES)
         path.write_bytes(r.choice((built(machine, "elf")["in"], _dump(machine))))
+        tree = ["--tree", "fffff0000"] * (verb != "scan" and r.random() < 0.8)
     else:
-        path.write_bytes(r.choice((log(r), lines(r, seed("strace/perl.maps")))))
-    return right_words(r, path, out)
+        path.write_bytes(trace(r))
+    return [*right_words(r, verb, path, out), *tree]
+
+
+IMAGES = {"compare", "decode", "draw", "dump", "explore", "export", "validate"}
+"""Verbs that read images and traces."""
+
+
+def watched(r):
+    """A trace of a few lines in RCU mode."""
+    count, step = r.choice((0, 2, 3, 5, 5, 17)), r.choice((1, 0x10))
+    found = [f"init {r.choice((0, 1, 2, 2, 2, 3)):x}", "rcu on"]
+    found += [f"store {i * step:x} {i * step + step - 1:x} 3001" for i in range(count)]
+    state = [0, step, step * count]
+    for _ in range(r.choice((1, 2, 2, 3))):
+        first, last = sorted((index(r, state), index(r, state)))
+        found.append(
+            r.choice((f"erase {first:x}", f"store {first:x} {last:x} 3005", f"load {last:x}"))
+            if r.random() < 0.9
+            else line(r, state)
+        )
+    return ("\n".join(found) + "\n").encode(errors="surrogateescape")
 
 
 def _reader(r, path, out):  # noqa: ARG001 - it reads nothing

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hostile_damage import LONG, damaged, document, fields, lines, number, sections
 from hostile_options import given
-from hostile_inputs import LOOKS, MACHINES, built, log, looked_at, seed, trace
+from hostile_inputs import LOOKS, MACHINES, built, log, looked_at, seed, trace, watched
 
 MAKEFILES = (
     b"VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 3\n",
@@ -148,16 +148,14 @@ READERS = (
 
 def _interleave(r, path, out):  # noqa: ARG001 - nothing is written
     """Readers without a lock beside a trace of a few lines."""
-    first = [f"init {r.choice((0, 1, 2, 3)):x}", "rcu on"]
-    count, step = r.choice((0, 2, 3, 5, 5, 17)), r.choice((1, 0x10))
-    first += [f"store {i * step:x} {i * step + step - 1:x} 3001" for i in range(count)]
-    data = "\n".join(first + trace(r).decode(errors="replace").split("\n")[-4:]).encode()
+    data = watched(r)
+    count = data.count(b"\n")
     path.write_bytes(damaged(r, data) if r.random() < 0.2 else data)
     more = ["--arch", r.choice(MACHINES)] if r.random() < 0.5 else []
     if r.random() < 0.2:
         more += ["--reader", r.choice(READERS)]
-    if r.random() < 0.8:
-        more += ["--line", str(r.choice((1, *(count + at for at in (2, 3, 3, 4, 4, 5)), number(r))))]
+    if r.random() < 0.5:
+        more += ["--line", str(r.choice((1, count, count, count, count - 1, number(r))))]
     bound = r.choice(("1", "1", "2")) if r.random() < 0.98 else "0"
     if r.random() < 0.3:
         more += ["--beside", r.choice(("1", "2", "2", "3", "8", "9", "0"))]

@@ -28,7 +28,7 @@ WRONG = 0.06
 _MACHINES = arches.names()
 _READERS = ("load 10", "walk 0", "next 10", "prev ffffffffffffffff", "find 0 20", "load", "x 1")
 _PLACES = ("out", "out", "out2", "kept", "./x/y", "/dev/null", "/dev/full", "/dev/stdout", "-")
-_COUNTS = ("1", "2", "3", "4", "7", "8", "9", "100", "3000", "0")
+_COUNTS = ("1", "2", "3", "4", "7", "50", "100", "3000", "0")
 VALUES = {
     "A": _MACHINES,
     "A,B,...": (*_MACHINES[:4], "x86_64,s390x", "s390x,i386,hppa", "x86_64,x86_64", "all"),
@@ -147,23 +147,23 @@ def words_of(r, path, out, verbs=()):
     return [*found, "-o", str(out)] if r.random() < 0.5 else found
 
 
-def right_words(r, path, out):
-    """A verb with what it needs, and options of its own."""
-    verb = r.choice([verb for verb in VERBS if verb not in PROGRAMS])
+def right_words(r, verb, path, out):
+    """A verb with what it needs, and options of its own; ``path`` is a file that it understands."""
     found = [verb]
     if verb == "struct":
         found += [r.choice(("maple_node", "maple_tree", "maple_range_64", "x"))] * (r.random() < 0.7)
     elif verb == "defects":
-        found += [r.choice(("R1", "D1", "d10", "r6", "x"))] * (r.random() < 0.8)
+        quick = ("R1", "r2", "d2", "d10", "x") if r.random() < 0.99 else ("r6", "D1", "D3")
+        found += [r.choice(quick)] * (r.random() < 0.99)
     elif verb == "completion":
-        found += [r.choice(("bash", "zsh", "fish", "tcsh", "x"))]
+        found += [r.choice(("bash", "zsh", "fish", "bash", "zsh", "fish", "x"))]
     elif verb == "history":
         found += [str(path), r.choice(("1000000000", "1000000100+8", "0", "7"))]
-    elif verb == "examples":
-        pass
-    else:
+    elif verb != "examples":
         found += [str(path)] * (1 + (verb == "compare" and r.random() < 0.2))
-    found += given(r, (verb,), path, out, 4)
+    found += given(r, (verb,), path, out, r.choice((1, 1, 2, 2, 4)))
+    if verb == "record" and "--from-maps" in found:
+        found.remove(str(path))
     if verb == "bisect" and "--until" not in found:
         found += ["--until", r.choice(VALUES["CONDITION"])]
     if verb in {"record", "export", "explore"} and not {"-o", "--output"}.intersection(found):
