@@ -241,7 +241,8 @@ def _together(r, path, out):
         return ["export", str(path), *machine, *how, "-o", str(out)]
     other = r.choice((out.with_name("out2"), out.with_name("out2"), out, "/dev/full", "/dev/null"))
     verb = r.choice(("run", "validate"))
-    return [verb, str(path), "--junit", str(out), "--sarif", str(other), "--github"]
+    more = ["--limit", "400"] * (r.random() < 0.95)  # else a second
+    return [verb, str(path), "--junit", str(out), "--sarif", str(other), "--github", *more]
 
 
 KINDS = {

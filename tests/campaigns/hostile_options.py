@@ -144,6 +144,8 @@ def words_of(r, path, out, verbs=()):
         found += [r.choice(JUNK)] * (r.random() < 0.8)
     for _ in range(r.choice((0, 1, 1, 2))):
         found.insert(r.randrange(1, len(found) + 1), str(path))
+    if found[0] == "interleave" and r.random() < 0.95:
+        found += ["--readers", "1", "--bound", "1"]  # else seconds
     return [*found, "-o", str(out)] if r.random() < 0.5 else found
 
 
@@ -162,6 +164,9 @@ def right_words(r, verb, path, out):
     elif verb != "examples":
         found += [str(path)] * (1 + (verb == "compare" and r.random() < 0.2))
     found += given(r, (verb,), path, out, r.choice((1, 1, 2, 2, 4)))
+    if verb == "interleave":
+        found += ["--readers", "1"] * (r.random() < 0.9)
+        found += ["--bound", r.choice(("1", "2"))] * (r.random() < 0.98)
     if verb == "record" and "--from-maps" in found:
         found.remove(str(path))
     if verb == "bisect" and "--until" not in found:
