@@ -60,18 +60,22 @@ def coverage(built: Built) -> Coverage:
     done = children.run([gcov, "--json-format", "--stdout", *data], cwd=built.directory)
     lines: dict[int, int] = {}
     entered: dict[str, int] = {}
-    for text in done.stdout.splitlines():
-        for file in json.loads(text)["files"]:
-            if not file["file"].endswith(_CODE):
-                continue
-            for line in file["lines"]:
-                number = line["line_number"]
-                lines[number] = lines.get(number, 0) + line["count"]
-            for function in file["functions"]:
-                name = function["name"]
-                entered[name] = entered.get(name, 0) + function["execution_count"]
+    try:
+        for text in done.stdout.splitlines():
+            for file in json.loads(text)["files"]:
+                if not file["file"].endswith(_CODE):
+                    continue
+                for line in file["lines"]:
+                    number = line["line_number"]
+                    lines[number] = lines.get(number, 0) + line["count"]
+                for function in file["functions"]:
+                    name = function["name"]
+                    entered[name] = entered.get(name, 0) + function["execution_count"]
+    except (ValueError, LookupError, TypeError, RecursionError):  # it was stopped, or is another
+        lines.clear()
     if not lines:
-        message = f"gcov has nothing to say about {_CODE}: {done.stderr.decode().strip()}"
+        said = done.stopped or done.stderr.decode(errors="replace").strip()
+        message = f"gcov has nothing to say about {_CODE}: {said}"
         raise InputError(message)
     never = tuple(sorted(name for name, count in entered.items() if not count))
     missed: dict[str, list[int]] = {}

@@ -12,6 +12,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from layout.host import children
+from layout.memory.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,6 +107,9 @@ def _exchange(process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, by
                 continue
             if piece:
                 (out if number == stdout else err).extend(piece)
+                if len(out) + len(err) > children.MOST:
+                    message = f"{process.args!r} printed more than {children.MOST >> 20} MiB"
+                    raise InputError(message)
             elif number == stdout:
                 os.set_blocking(stderr, True)
                 while piece := os.read(stderr, _PIECE):

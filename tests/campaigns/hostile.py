@@ -33,6 +33,8 @@ from pathlib import Path
 
 from hostile_inputs import KINDS as MADE
 from hostile_inputs import unit
+from hostile_kernel import FREE as FREE_KERNELS
+from hostile_kernel import KINDS as KERNELS
 from hostile_odd import FREE
 from hostile_odd import KINDS as ODD
 from hostile_places import may_mount, ordinary_user_reads_code, place_of
@@ -46,16 +48,19 @@ from layout.host.files import settle
 OLD = b"what was there before"
 SEVERAL = ("out", "out.json", "out.core")
 """Files of which some are written over."""
-KINDS = {**MADE, **ODD}
+KINDS = {**MADE, **ODD, **KERNELS}
 SHARES = {
     **{"options": 8, "known": 12, "json": 9, "raw": 7, "core": 7, "paste": 6, "log": 8, "odd": 7},
     **{"pair": 6, "export": 4, "together": 3, "trace": 8, "maps": 3, "strace": 2, "packed": 4},
     **{"types": 2, "interleave": 2, "source": 1, "reader": 1},
+    **{"kernel": 1, "hunt": 0.2},
 }
 """How many cases of about a hundred are of a kind: more of those that take a millisecond."""
-FREE = FREE | {"options", "known", "reader"}
+DECKS = 5
+"""Hundreds of cases in which each kind has its share."""
+FREE = FREE | FREE_KERNELS | {"options", "known", "reader"}
 """Kinds whose files lie where their words say: of these only what is left is looked at."""
-PROGRAMS = {"reader", "source"}
+PROGRAMS = {"reader", "source", "kernel", "hunt"}
 """Kinds that start programs: each case has a child of its own, whose process group is ended."""
 ENDED = "it ended the process"
 
@@ -224,7 +229,7 @@ def warm_up(folder):
                 if not name.endswith("__main__"):
                     importlib.import_module(name)
         for kind, make in KINDS.items():
-            for seed in range(3 if kind != "reader" else 0):
+            for seed in range(3 if kind not in PROGRAMS else 0):
                 folder.clear()
                 words = make(random.Random(f"{kind} {seed}"), folder.input, folder.output)
                 with contextlib.suppress(Exception):
@@ -241,7 +246,7 @@ def warm_up(folder):
 
 def dealt(kinds):
     """The kinds in turn, each with its share, well mixed."""
-    deck = [kind for kind in kinds for _ in range(SHARES[kind] if len(kinds) > 1 else 1)]
+    deck = [kind for kind in kinds for _ in range(round(SHARES[kind] * DECKS))]
     random.Random(1).shuffle(deck)
     return deck
 

@@ -25,6 +25,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from hostile_kernel import first_in_path
 from hostile_places import SIGNALS, arm, small_disk
 
 from layout.cli import main
@@ -35,8 +36,6 @@ SECONDS = 20
 """What a case may take, in seconds of processor time."""
 HANGS = 600
 """And in seconds of any time, on a busy machine: it waits for what never comes."""
-WAITS = 60
-"""After so many seconds a worker is ended, and its case done in a child of its own."""
 MEGABYTES = 700
 """What it may need, with the 100 that the campaign has itself."""
 
@@ -174,6 +173,7 @@ def _child(words, folder, place, out, err):
     for handle, number in ((_stdin(folder), 0), (out, 1), (err, 2)):
         os.dup2(handle, number)
     os.closerange(3, 2 * _HIGH)
+    first_in_path(folder.put / "bin")
     code, _ = _command(words, folder, place)
     os._exit(code)
 
@@ -244,7 +244,7 @@ class Worker:
         begin, err = time.monotonic(), b""
         try:
             self.pipe.send((words, self.folder.stdin, place))
-            while self.pipe not in (ready := wait((self.pipe, self.said), WAITS)):
+            while self.pipe not in (ready := wait((self.pipe, self.said), HANGS)):
                 if not ready:
                     self.end()
                     return None

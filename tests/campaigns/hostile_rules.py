@@ -27,6 +27,8 @@ NOTED = {
     "odd",
     "pair",
     "source",
+    "kernel",
+    "hunt",
 }
 LOOKING = {"decode", "draw", "dump", "explore", "export", "scan", "struct", "validate"}
 """Kinds of input and verbs where notes may come before the line that says why a command ends.
@@ -43,6 +45,7 @@ _NOTES = 21
 """So many of them at most."""
 _DRIVES = re.compile(rb"[\0-\x08\x0b-\x1f\x7f]")
 _STAYS = re.compile(r"maple-layout: .*/(\.[^/]*\.part) stays: .*: remove it")
+_PROGRESS = re.compile(r"\d+ s: .*; \d+ workers?, .*")
 _ANNOTATION = re.compile(r"::error file=[^,:]*,(line=\d+,)?title=[^,:]*::")
 
 _ENDED = {
@@ -93,6 +96,8 @@ def _said(here, *, silent):
     last = told.pop()
     if "--github" in here.words:
         told = [line for line in told if not _ANNOTATION.match(line)]
+    if here.kind in {"kernel", "hunt"}:
+        told = [line for line in told if not _PROGRESS.match(line)]
     if last or not all(line.startswith("maple-layout") for line in told):
         return f"exit code {here.code} says: {said[:300]!r}"
     told = [line for line in told if not _STAYS.fullmatch(line)]

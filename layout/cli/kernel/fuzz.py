@@ -28,7 +28,7 @@ from layout.cli.kernel.summary import (
     print_work,
     traces,
 )
-from layout.memory.errors import UsageError
+from layout.memory.errors import MapleLayoutError, UsageError
 
 if TYPE_CHECKING:
     from layout.ckernel.build import Built
@@ -114,7 +114,12 @@ def _act(args: argparse.Namespace) -> int:
     judge = LongTraces if args.long else Emulator
     campaign = fuzz(builds, options, Path(args.out), progress, judge)
     progress.end()
-    executed = coverage(native) if native and campaign.traces else None
+    executed = None
+    if native and campaign.traces:
+        try:
+            executed = coverage(native)
+        except MapleLayoutError as error:  # what was found is told all the same
+            tell(f"the lines of maple_tree.c that were executed are not known: {error}")
     if args.json:
         print(json.dumps(_campaign_json(source, campaign, executed)))
     else:

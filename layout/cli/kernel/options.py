@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import count, positive, release
+from layout.cli.common import count, jobs, positive, release
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def add_search(parser: argparse.ArgumentParser, time: str) -> None:
         "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
     )
     parser.add_argument(
-        "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
+        "--jobs", metavar="J", type=jobs, default=1, help="processes; the default is 1"
     )
     parser.add_argument(
         "--scheduler",

@@ -202,7 +202,7 @@ def test_list(run_main):
         (["-k", "nothing-like-it", "--", "true"], "no case matches nothing-like-it: --list shows"),
         (["--arch", "vax", "--", "true"], "unknown architecture 'vax'"),
         (["--", "no-such-reader"], "no-such-reader: no such command: give a path"),
-        (["--jobs", "0", "--", "true"], "--jobs and --timeout are 1 or more"),
+        (["--jobs", "0", "--", "true"], "--jobs"),
         (["--timeout", "x", "--", "true"], "invalid number value: 'x'"),
         (["--junit", "/nowhere/x.xml", "-k", "s390x-6.12-empty", "--", "true"], "/nowhere/x.xml"),
     ],
