@@ -58,21 +58,10 @@ def coverage(built: Built) -> Coverage:
         message = "nothing has been executed yet: there is no coverage"
         raise InputError(message)
     done = children.run([gcov, "--json-format", "--stdout", *data], cwd=built.directory)
-    lines: dict[int, int] = {}
-    entered: dict[str, int] = {}
     try:
-        for text in done.stdout.splitlines():
-            for file in json.loads(text)["files"]:
-                if not file["file"].endswith(_CODE):
-                    continue
-                for line in file["lines"]:
-                    number = line["line_number"]
-                    lines[number] = lines.get(number, 0) + line["count"]
-                for function in file["functions"]:
-                    name = function["name"]
-                    entered[name] = entered.get(name, 0) + function["execution_count"]
+        lines, entered = _counts(done.stdout)
     except (ValueError, LookupError, TypeError, RecursionError):  # it was stopped, or is another
-        lines.clear()
+        lines, entered = {}, {}
     if not lines:
         said = done.stopped or done.stderr.decode(errors="replace").strip()
         message = f"gcov has nothing to say about {_CODE}: {said}"
@@ -85,6 +74,23 @@ def coverage(built: Built) -> Coverage:
         function = starts[order[bisect_right(order, number) - 1]]
         missed.setdefault(function, []).append(number)
     return Coverage(len(lines), sum(count > 0 for count in lines.values()), never, missed, lines)
+
+
+def _counts(printed: bytes) -> tuple[dict[int, int], dict[str, int]]:
+    """How often lines were executed, by number, and functions entered, by name."""
+    lines: dict[int, int] = {}
+    entered: dict[str, int] = {}
+    for text in printed.splitlines():
+        for file in json.loads(text)["files"]:
+            if not file["file"].endswith(_CODE):
+                continue
+            for line in file["lines"]:
+                number = line["line_number"]
+                lines[number] = lines.get(number, 0) + line["count"]
+            for function in file["functions"]:
+                name = function["name"]
+                entered[name] = entered.get(name, 0) + function["execution_count"]
+    return lines, entered
 
 
 def _starts(code: str) -> dict[int, str]:

@@ -15,7 +15,6 @@ from layout.traces.language import NO_LIMIT
 from layout.traces.trace import parse
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterable, Sequence
 
     from layout.ckernel.build import Built
@@ -124,14 +123,13 @@ def _no_transcript(built: Built, text: bytes) -> str:
 
 def _carry_out(
     built: Built, given: bytes, programs: Programs | None, seconds: int, *, sums: bool
-) -> subprocess.CompletedProcess[bytes]:
+) -> children.Completed:
     """Have a program carry out operations. Raises TraceError, InputError."""
     command = [*built.command, str(seconds), *(["sums"] if sums else [])]
     if programs is None:
-        completed = children.run(command, given=given, env=_environment(built), idle=IDLE)
-        if "printed" in completed.stopped:
-            raise InputError(f"{' '.join(built.command)} {completed.stopped}")
-        done = completed
+        done = children.run(command, given=given, env=_environment(built), idle=IDLE)
+        if "printed" in done.stopped:
+            raise InputError(f"{' '.join(built.command)} {done.stopped}")
     else:
         done = programs.run(command, given, _environment(built))
     reports = done.stderr.decode(errors="replace")
@@ -164,10 +162,10 @@ def _environment(built: Built) -> dict[str, str]:
     return {**os.environ, "GCOV_PREFIX": str(built.directory), "GCOV_PREFIX_STRIP": "99"}
 
 
-def _how(done: subprocess.CompletedProcess[bytes]) -> str:
+def _how(done: children.Completed) -> str:
     """How a program ended."""
-    if stopped := getattr(done, "stopped", ""):
-        return str(stopped)
+    if done.stopped:
+        return f"{done.stopped}, and was ended"
     try:
         return signal.Signals(-done.returncode).name
     except ValueError:  # it ended by itself, or by a signal without a name
@@ -175,11 +173,12 @@ def _how(done: subprocess.CompletedProcess[bytes]) -> str:
         return f"{kind} {abs(done.returncode)}"
 
 
-def _ended(operation: Operation, done: subprocess.CompletedProcess[bytes], reports: str) -> Line:
+def _ended(operation: Operation, done: children.Completed, reports: str) -> Line:
     """The line of an operation at which the program was gone without a word."""
     said = reports.strip().splitlines()
     last = "".join(map(printable, f": {cut(said[-1])}")) if said else ""
-    message = f"the program ended with {_how(done)}{last}"
+    how = _how(done)
+    message = f"the program {how if 'was ended' in how else f'ended with {how}'}{last}"
     fault = {"kind": "bug", "address": "0", "message": message, "operation": operation.op}
     return {"n": operation.n, "op": operation.op, "fault": fault}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from layout.host import children
 from layout.memory.errors import InputError
@@ -49,7 +49,7 @@ class Programs:
 
     def run(
         self, command: Sequence[str], given: bytes, env: Mapping[str, str]
-    ) -> subprocess.CompletedProcess[bytes]:
+    ) -> children.Completed:
         """Have a trace carried out; as children.run() for a program that ends. Raises OSError."""
         words = (*command, _STAY)
         standing = self._standing.get(words)
@@ -72,7 +72,7 @@ class Programs:
             raise
         if ended:
             self._end(words)
-        return subprocess.CompletedProcess(words, code, out, err)
+        return children.Completed(words, code, out, err)
 
     def _end(self, words: tuple[str, ...]) -> None:
         self._standing.pop(words).block.__exit__(None, None, None)
@@ -106,10 +106,7 @@ def _exchange(process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, by
             if piece is None:
                 continue
             if piece:
-                (out if number == stdout else err).extend(piece)
-                if len(out) + len(err) > children.MOST:
-                    message = f"{process.args!r} printed more than {children.MOST >> 20} MiB"
-                    raise InputError(message)
+                _keep(out if number == stdout else err, piece, process)
             elif number == stdout:
                 os.set_blocking(stderr, True)
                 while piece := os.read(stderr, _PIECE):
@@ -119,6 +116,14 @@ def _exchange(process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, by
                 poll.unregister(stderr)
         if not left and (out == b"\n" or out.endswith(b"\n\n")):
             return bytes(out[:-1]), bytes(err), False
+
+
+def _keep(data: bytearray, piece: bytes, process: subprocess.Popen[bytes]) -> None:
+    """Add what was read. Raises InputError if that is too much."""
+    data += piece
+    if len(data) > children.MOST:
+        words = " ".join(map(str, cast("Sequence[object]", process.args)))
+        raise InputError(f"{words} printed more than {children.MOST >> 20} MiB")
 
 
 def _written(number: int, data: memoryview) -> int:

@@ -123,15 +123,15 @@ def run(
     words: Sequence[str],
     *,
     given: bytes = b"",
-    most: int = MOST,
+    most: int | None = None,
     idle: float = math.inf,
     **options: Any,
 ) -> Completed:
     """Run a program to its end; ``given`` is its stdin. Raises OSError.
 
     What it has started is killed when it has ended. It is stopped once it has written ``most``
-    bytes to stdout or stderr, of which so many are kept, and once it has neither written nor used
-    the processor for ``idle`` seconds.
+    bytes (MOST) to stdout or stderr, of which so many are kept, and once it has neither written
+    nor used the processor for ``idle`` seconds.
     """
     pipe = subprocess.PIPE
     with contextlib.ExitStack() as files:
@@ -140,8 +140,9 @@ def run(
             stdin = files.enter_context(tempfile.TemporaryFile())
             stdin.write(given)
             stdin.seek(0)
-        process = files.enter_context(child(words, stdin=stdin, stdout=pipe, stderr=pipe, **options))
-        heard = listen(process, most, _Waits(process.pid, idle).late)
+        streams = {"stdin": stdin, "stdout": pipe, "stderr": pipe}
+        process = files.enter_context(child(words, **streams, **options))
+        heard = listen(process, MOST if most is None else most, _Waits(process.pid, idle).late)
     done = Completed(list(words), process.returncode, heard.out, heard.err)
     done.stopped = heard.stopped
     return done

@@ -50,11 +50,10 @@ SEVERAL = ("out", "out.json", "out.core")
 """Files of which some are written over."""
 KINDS = {**MADE, **ODD, **KERNELS}
 SHARES = {
-    **{"options": 8, "known": 12, "json": 9, "raw": 7, "core": 7, "paste": 6, "log": 8, "odd": 7},
-    **{"pair": 6, "export": 4, "together": 3, "trace": 8, "maps": 3, "strace": 2, "packed": 4},
-    **{"types": 2, "interleave": 2, "source": 1, "reader": 1},
-    **{"kernel": 1, "hunt": 0.2},
-}
+    "options": 8, "known": 12, "json": 9, "raw": 7, "core": 7, "paste": 6, "log": 8, "odd": 7,
+    "pair": 6, "export": 4, "together": 3, "trace": 8, "maps": 3, "strace": 2, "packed": 4,
+    "types": 2, "interleave": 2, "source": 1, "reader": 1, "kernel": 1, "hunt": 0.2,
+}  # fmt: skip
 """How many cases of about a hundred are of a kind: more of those that take a millisecond."""
 DECKS = 5
 """Hundreds of cases in which each kind has its share."""
@@ -144,15 +143,19 @@ class Campaign:
         if kind in FREE:
             killed = place.name in {"killed", "disk gone"}
             broken = wrong(here, place) or ("" if killed else left_over(here, there))
-            return f"in the place '{place.name}': {broken}" if broken else ""
-        if place.name == "killed" and here.code == -signal.SIGKILL:
-            after_a_kill(folder)
-            here.files = folder.files()
-        elif place.name == "disk gone":
-            after_a_kill(folder, left_and_told(here))
-            here.files = folder.files()
-        broken = wrong_here(here, plain, old, place)
+        else:
+            self._settled(here, place)
+            broken = wrong_here(here, plain, old, place)
         return f"in the place '{place.name}': {broken}" if broken else ""
+
+    def _settled(self, here, place):
+        """Do what comes after a kill, and after a disk that was gone for good."""
+        if place.name == "killed" and here.code == -signal.SIGKILL:
+            after_a_kill(self.folder)
+            here.files = self.folder.files()
+        elif place.name == "disk gone":
+            after_a_kill(self.folder, left_and_told(here))
+            here.files = self.folder.files()
 
     def _carried_out(self, words, place, kind, *, alone):
         if alone:

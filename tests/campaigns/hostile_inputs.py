@@ -415,6 +415,7 @@ def _types(r, path, out):  # noqa: ARG001 - nothing is written
 
 # -- the command line
 
+
 def _options(r, path, out):
     """What somebody may type behind any verb."""
     path.write_bytes(trace(r))

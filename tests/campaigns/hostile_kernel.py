@@ -68,7 +68,7 @@ _COMPILES = {
     "drives a terminal": "printf 'error: \\033[2J\\377\\n' >&2; exit 1",
     "is killed": "kill -9 $$",
     "writes nothing": "exit 0",
-    "removes its folder": "/bin/rm -rf \"$PWD\"; exit 0",
+    "removes its folder": '/bin/rm -rf "$PWD"; exit 0',
     "makes a folder": '/bin/mkdir -p "$out"',
     "leaves a child": "/bin/sleep 1000 & exit 1",
 }
@@ -109,7 +109,7 @@ def _compiler(r, folder, act):
 
 def _writes(program):
     """What a compiler does that makes a program of a script."""
-    return f"/bin/cat > \"$out\" <<'END'\n#!/bin/sh\n{program}\nEND\n/bin/chmod 755 \"$out\""
+    return f'/bin/cat > "$out" <<\'END\'\n#!/bin/sh\n{program}\nEND\n/bin/chmod 755 "$out"'
 
 
 def _sources(r, root):
@@ -144,7 +144,7 @@ _ACTS = {
     "waits": b"extern int pause(void); for (;;) pause();",
     "forks": b"extern int fork(void); extern int pause(void); if (!fork()) for (;;) pause();",
     "goes round in a child": b"extern int fork(void), wait(int *); if (!fork()) for (;;) ; wait(0);",
-    "prints": b"extern int puts(const char *); puts(\"nonsense\\n\");",
+    "prints": b'extern int puts(const char *); puts("nonsense\\n");',
     "ends": b"extern void _exit(int); _exit(3);",
     "uses up the stack": b"volatile char all[1 << 26]; all[0] = 1; all[1 << 25] = 2; (void)all;",
     "crashes": b"*(volatile int *)8 = 1;",
@@ -195,7 +195,8 @@ def _kernel(r, path, out):
     _compiler(r, folder, act if r.random() < 0.6 else r.choice(tuple(_COMPILES.values())))
     path.write_bytes(r.choice((b"init 0\nstore 1 2 5\nload 1\n", b"init 0\n", b"", trace(r))))
     action = r.choice(("build", "run", "run", "diff", "diff", "fuzz", "compare", "test"))
-    source = ["--source", str(root if r.random() < 0.97 else r.choice((path, root / CODE, "x\udcff")))]
+    where = root if r.random() < 0.97 else r.choice((path, root / CODE, "x\udcff"))
+    source = ["--source", str(where)]
     both = ("x86_64,s390x",) if action in {"build", "diff", "fuzz", "compare"} else ()
     machine = ["--arch", r.choice(("x86_64", "s390x", *both)) if r.random() < 0.97 else "vax"]
     found = ["kernel", action, *source, *machine[: 2 * (r.random() < 0.9)]]

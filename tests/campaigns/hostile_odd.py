@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from hostile_damage import LONG, damaged, document, fields, lines, number, sections
-from hostile_options import given
 from hostile_inputs import LOOKS, MACHINES, built, log, looked_at, seed, trace, watched
+from hostile_options import given
 
 MAKEFILES = (
     b"VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 3\n",

@@ -105,8 +105,14 @@ def _variables(given, missing=()):
 _narrow = _variables({"COLUMNS": "1", "LINES": "1", "TERM": "dumb"})
 _odd_variables = _variables(
     {
-        **{"TMPDIR": "/nowhere", "XDG_CACHE_HOME": "/dev/null", "COLUMNS": "x", "LINES": "-1"},
-        **{"TERM": "\udcff", "LANG": "xx_XX", "LC_ALL": "C", "PYTHONIOENCODING": "x"},
+        "TMPDIR": "/nowhere",
+        "XDG_CACHE_HOME": "/dev/null",
+        "COLUMNS": "x",
+        "LINES": "-1",
+        "TERM": "\udcff",
+        "LANG": "xx_XX",
+        "LC_ALL": "C",
+        "PYTHONIOENCODING": "x",
         "NO_COLOR": "1",
     },
     ("HOME", "PATH", "USER"),
@@ -193,7 +199,7 @@ class _Steps:
     watched = False
 
 
-def arm(armed=True):  # noqa: FBT002 - on or off
+def arm(*, armed):
     """The command begins, or has ended: steps count from here."""
     _Steps.armed = armed
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hostile_kernel import first_in_path
 from hostile_places import SIGNALS, arm, small_disk
@@ -31,6 +31,9 @@ from hostile_places import SIGNALS, arm, small_disk
 from layout.cli import main
 from layout.cli.entry import start
 from layout.host import signals
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECONDS = 20
 """What a case may take, in seconds of processor time."""
@@ -60,10 +63,10 @@ class Outcome:
     cpu: float
     wall: float
     megabytes: int
-    hung: bool
     kind: str
     words: list[str]
     files: dict[str, bytes] = field(default_factory=dict)
+    hung: bool = False
 
 
 @dataclass
@@ -132,7 +135,7 @@ def carried_out(words, folder, place=None, kind="trace"):
         code = os.waitstatus_to_exitcode(status)
         megabytes = usage.ru_maxrss >> 10
         files = folder.files()
-        return Outcome(code, out.read(), err, cpu, wall, megabytes, hung, kind, words, files)
+        return Outcome(code, out.read(), err, cpu, wall, megabytes, kind, words, files, hung=hung)
 
 
 def _listened(child, read, stop_after):
@@ -198,7 +201,7 @@ def _command(words, folder, place):
     sys.stdin = _stream(0, "r", encoding)
     sys.stdout = _stream(1, "w", encoding)
     sys.stderr = _stream(2, "w", (encoding[0], "backslashreplace"))
-    arm()
+    arm(armed=True)
     try:
         code = start()
     except BaseException:  # noqa: BLE001 - that is what is looked for
@@ -261,7 +264,7 @@ class Worker:
         if grown > _GROWN:
             self.end()
         files = self.folder.files()
-        return Outcome(code, out, err, cpu, wall, megabytes, False, kind, words, files)
+        return Outcome(code, out, err, cpu, wall, megabytes, kind, words, files)
 
     def end(self):
         """Let the child be gone."""
@@ -301,12 +304,12 @@ def _serve(folder, pipe, said):
         os.open("/proc/self/clear_refs", os.O_WRONLY),
         os.open("/proc/self/status", os.O_RDONLY),
     ]
-    high = [os.dup2(handle, _HIGH + at, False) for at, handle in enumerate(opened)]
+    high = [os.dup2(handle, _HIGH + at, inheritable=False) for at, handle in enumerate(opened)]
     os.closerange(3, _HIGH)
     pipe, (out, said, null, clear, status) = Connection(high[0]), high[1:]
     first = _resident(status, b"VmRSS:")
-    parsers = cache(main.parser)
-    main.parser = lambda verbs=main.VERBS: parsers(tuple(verbs))  # half of the time of a short command
+    parsers = cache(main.parser)  # which takes half of the time of a short command
+    main.parser = lambda verbs=main.VERBS: parsers(tuple(verbs))
     while True:
         words, folder.stdin, place = pipe.recv()
         os.write(clear, b"5")  # the largest size counts from here
@@ -320,7 +323,7 @@ def _serve(folder, pipe, said):
         state = signals._State
         state.depth, state.waiting, state.came = 0, None, 0
         code, leave = _command(words, folder, place)
-        arm(False)
+        arm(armed=False)
         if leave is not None:
             leave()
         for number in (0, 1, 2):  # what is left in buffers is lost, as it is where a process ends
