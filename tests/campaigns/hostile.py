@@ -168,7 +168,7 @@ class Campaign:
         folder = self.folder
         folder.clear()
         words = KINDS[kind](r, folder.input, folder.output)
-        if not folder.input.is_file():
+        if not folder.input.is_file() or folder.input.is_symlink():
             return r, words
         how = r.random()
         if how < 0.05:  # a name that is no text

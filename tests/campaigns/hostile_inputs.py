@@ -47,7 +47,7 @@ def line(r, state):
         given[:2] = sorted(given[:2])
     found = [op, *(f"{each:x}" for each in given)]
     if op == "bulk" and r.random() < 0.9:
-        found[1:3] = [f"{r.randrange(200):x}", f"{r.choice((3, 50, 300, TOP)):x}"]
+        found[1:3] = [f"{r.randrange(200):x}", f"{r.choice((3, 50, 50, 300) * 9 + (TOP,)):x}"]
     if r.random() < 0.001:
         found[r.randrange(len(found))] = r.choice(
             ("", "0x5", "zz", LONG, "\x00", "é", "#", "-", "1_0", "\udcff", "+1", "\x85")
