@@ -165,7 +165,7 @@ def _environment(built: Built) -> dict[str, str]:
 def _how(done: children.Completed) -> str:
     """How a program ended."""
     if done.stopped:
-        return f"{done.stopped}, and was ended"
+        return f"{done.stopped} here or later, and was ended"
     try:
         return signal.Signals(-done.returncode).name
     except ValueError:  # it ended by itself, or by a signal without a name

@@ -17,6 +17,8 @@ def without_clang(monkeypatch):
     ("words", "complaint"),
     [
         (["--jobs", "0"], "--jobs"),
+        (["--jobs", "99999"], "--jobs: 99999 are too many processes: 1 to 1024"),
+        (["--seed", str(1 << 64)], "--seed: 18446744073709551616 has more than 64 bits"),
         (["--traces", "5"], "unrecognized arguments: --traces 5"),
         (["--arch", "vax"], "unknown architecture 'vax'"),
         (["--source", "nowhere"], "nowhere has no lib/maple_tree.c"),

@@ -1,6 +1,7 @@
 """``maple-layout kernel``, as a user sees it."""
 
 import json
+import os
 import re
 
 import pytest
@@ -139,7 +140,35 @@ def test_lines_are_counted_also_where_another_machine_was_asked_for(run, tmp_pat
     assert out.endswith("no difference\n")
 
 
-@pytest.mark.parametrize("words", [["--jobs", "0"], ["--time", "x"], ["--arch", "s390y"]])
+@pytest.mark.kernel
+def test_what_was_found_is_told_where_lines_are_not_counted(run, tmp_path, built, monkeypatch):
+    """gcov may be broken, or the disk full: that is no reason to lose a campaign."""
+    built("x86_64")
+    (tmp_path / "gcov").write_text("#!/bin/sh\necho '{\"files\": 7}'\n")
+    (tmp_path / "gcov").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    out_dir = tmp_path / "out"
+    words = [
+        "kernel",
+        "fuzz",
+        "--arch",
+        "x86_64",
+        "--out",
+        out_dir,
+        "--time",
+        "60",
+        "--traces",
+        "1",
+    ]
+    code, out, err = run(*words)
+    assert (code, out.splitlines()[-1]) == (0, "no difference")
+    said = "the lines of maple_tree.c that were executed are not known: gcov has nothing to say"
+    assert f"maple-layout: {said} about maple_tree.c: \n" in err
+
+
+@pytest.mark.parametrize("words", [
+    ["--jobs", "0"], ["--jobs", "1025"], ["--time", "x"], ["--arch", "s390y"], ["--seed", str(1 << 64)],
+])  # fmt: skip
 def test_wrong_use_of_fuzz(run, words):
     code, out, err = run("kernel", "fuzz", *words)
     assert (code, out) == (2, "")
