@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _CODE = "maple_tree.c"
 
+_LONGEST = 1000
+"""Characters of a line that begins a function, at most: matching takes the square of that."""
 _DEFINITION = re.compile(r"(?:[a-z_][\w *]*[ *])?([a-z_]\w*)\([^;]*$")
 """A line that begins in the first column, calls something and does not end there."""
 
@@ -98,5 +100,5 @@ def _starts(code: str) -> dict[int, str]:
     return {
         number: found[1]
         for number, line in enumerate(code.splitlines(), 1)
-        if (found := _DEFINITION.match(line))
+        if len(line) < _LONGEST and (found := _DEFINITION.match(line))
     }

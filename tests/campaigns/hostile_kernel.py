@@ -13,13 +13,14 @@ from functools import cache
 
 from hostile_damage import LONG, damaged, fields, lines, number
 from hostile_inputs import trace
-from hostile_odd import no_file
+from hostile_odd import MAKEFILES, no_file
 from hostile_options import given
 
 from layout.ckernel.source import CODE, HEADER
 from layout.memory.errors import MapleLayoutError
 from layout.traces.operations import OPERATIONS
 
+INCLUDED = ("a/b", "a\0", "\x85", "a" * 300, "linux", "a/", ".", "//", "\x1b[2J", "linux/x.h/")
 MAKEFILE = b"VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 3\n"
 _SEEN = " ".join(f"{each.needs}();" for each in OPERATIONS.values() if each.needs)
 CODE_TEXT = b"#include <linux/maple_tree.h>\n#include <linux/slab.h>\nint mas_init(void) { return nothing; }\n"
@@ -120,21 +121,30 @@ def _sources(r, root):
         how = r.random()
         if how < 0.02:
             no_file(r, place)
-        elif how < 0.05:
-            change = r.choice((damaged, fields, lines))
-            place.write_bytes(change(r, data))
-        elif how < 0.06:
-            place.write_bytes(data.decode().encode(r.choice(("utf-16", "utf-32", "utf-7"))))
-        elif how < 0.07:
-            place.write_bytes(data + b"\xff\0\x85\r" * r.choice((1, 9, 1 << 20)))
-        elif how < 0.08:
+        elif how < 0.03:
             (root / "elsewhere").write_bytes(data)
             place.symlink_to(r.choice((root / "elsewhere", "../" * 40 + "etc/passwd")))
-        elif how < 0.09:
-            place.write_bytes(data)
-            place.chmod(0)
         else:
-            place.write_bytes(data)
+            place.write_bytes(_odd_text(r, name, data) if how < 0.12 else data)
+            place.chmod(0 if how > 0.99 else 0o644)
+
+
+def _odd_text(r, name, data):
+    """The text of a source file, damaged, in another encoding, or huge."""
+    how = r.random()
+    if name == "Makefile":
+        return r.choice(MAKEFILES)
+    if how < 0.4:
+        return r.choice((damaged, fields, lines))(r, data)
+    if how < 0.5:
+        return data.decode().encode(r.choice(("utf-16", "utf-32", "utf-7")))
+    if how < 0.6:
+        return data + b"\xff\0\x85\r" * r.choice((1, 9, 1 << 20))
+    if how < 0.8:
+        size = r.choice((1, 99, 1 << 16))
+        return r.choice((b"\n", b" ", b"#include <a\n", b"#include <")) * size + data
+    wanted = (f"#include <{r.choice(INCLUDED)}{i}>\n" for i in range(r.choice((1, 9, 9999))))
+    return "".join(wanted).encode() + data
 
 
 # -- the kernel's own code
