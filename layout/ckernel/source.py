@@ -73,7 +73,7 @@ _FIELDS = {
 
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([^>\n]+)>", re.MULTILINE)
 _MOST_INCLUDES = 500
-"""Headers that the two files ask for, each of which becomes an empty one: the kernel's ask for 20."""
+"""Headers that the two files ask for: the kernel's ask for 20. Each becomes an empty one."""
 _LONGEST_INCLUDE = 200
 """Characters of a header's path."""
 

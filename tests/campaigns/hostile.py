@@ -130,7 +130,8 @@ class Campaign:
         if broken or r.random() > 0.33:
             return broken
         place = place_of(r, plain.wall, mounts=self.mounts)
-        if folder.stdin and place.name == "no stdin":
+        scripts = kind in {"kernel", "hunt"} and place.name == "no folder"  # a shell complains
+        if scripts or (folder.stdin and place.name == "no stdin"):
             return ""
         self.tally.places[place.name] += 1
         if kind in FREE:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from layout.ckernel import toolchain
+from layout.cli.kernel.run import _print_reports
 
 
 @pytest.fixture
@@ -221,3 +222,10 @@ def test_a_test_fails_on_the_kernel_that_its_trace_is_of(run, tmp_path, built, c
     assert code == 1
     assert "\tmt_validate(mt);\n\tmtree_destroy(mt);\n" in out
     assert "fails: BUG at mas_validate_limits" in err
+
+
+def test_what_a_program_says_drives_no_terminal_and_has_an_end(capsys):
+    _print_reports(["==1==ERROR: \x1b[2J", "x" * 5000, *["line"] * 500])
+    said = capsys.readouterr().err.split("\n")
+    assert said[:3] == ["==1==ERROR: \\x1b[2J", "x" * 2000, "line"]
+    assert said[500:] == ["maple-layout: and 2 lines more of what the program said", ""]
