@@ -14,8 +14,6 @@ if _signal.getsignal(_signal.SIGINT) is not _signal.SIG_IGN:
 import importlib.util
 import os
 import sys
-from importlib import metadata
-from importlib.abc import InspectLoader
 from pathlib import Path
 
 PACKAGES = ("arches", "layout")
@@ -44,12 +42,13 @@ def main() -> int:
 def shadow(name: str) -> str:
     """What is wrong with the package that Python finds under a name; empty if it is ours."""
     spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None or not isinstance(spec.loader, InspectLoader):
+    source_of = getattr(spec and spec.loader, "get_source", None)  # of an InspectLoader
+    if spec is None or spec.origin is None or source_of is None:
         return (
             f"the package '{name}' lacks its __init__.py: the removal of another distribution may "
             f"have taken it: {APART}"
         )
-    if OURS in (spec.loader.get_source(name) or "").splitlines():
+    if OURS in (source_of(name) or "").splitlines():
         return ""
     file = Path(spec.origin)
     for place in os.environ.get("PYTHONPATH", "").split(os.pathsep):
@@ -62,6 +61,8 @@ def shadow(name: str) -> str:
 
 def _owner(file: Path) -> str:
     """The distribution, other than this one, that installed a file; empty if none says so."""
+    from importlib import metadata  # noqa: PLC0415 - slow to import, seldom needed
+
     for found in metadata.distributions():
         listed = (each for each in found.files or () if each.name == file.name)
         if found.name != "maple-layout" and any(found.locate_file(each) == file for each in listed):

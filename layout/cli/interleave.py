@@ -73,7 +73,7 @@ def add(verbs: Any) -> None:
         action="append",
         default=[],
         help="what a reader does, in place of those that fit the change: 'load I', 'walk I', "
-        "'next I', 'prev I', 'find A B'; may be repeated",
+        "'next I', 'prev I', 'next_range I', 'prev_range I', 'find A B'; may be repeated",
     )
     parser.add_argument(
         "--order",

@@ -110,7 +110,7 @@ class Judge:
         return self._wrong_passage(answer, *answer.passed)
 
     def _wrong_entry(self, answer: Answer) -> str:
-        if answer.asked is None and not answer.entry:
+        if not answer.is_content:
             return ""
         if answer.first > answer.last:
             return f"{answer}: the range is upside down"
@@ -155,7 +155,7 @@ class Judge:
 
         That is the oldest tree with this answer which is no older than what was known there.
         """
-        if answer.entry or answer.asked is not None:
+        if answer.is_content:
             for first, last, entries in self._shown(answer, answer.first, answer.last):
                 covering = (at for low, high, at in known if low <= first and last <= high)
                 least = max(covering, default=0)
@@ -165,7 +165,7 @@ class Judge:
 
     def older(self, answer: Answer, known: Iterable[Known]) -> str:
         """How an answer is older than what earlier readers saw, as news() gave it; else ""."""
-        if not answer.entry and answer.asked is None:
+        if not answer.is_content:
             return ""
         for low, high, least in known:
             first, last = max(low, answer.first), min(high, answer.last)

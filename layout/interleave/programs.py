@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout.memory.errors import UsageError
-from layout.tree.state import MA_OVERFLOW, MA_UNDERFLOW
+from layout.tree.state import MA_ACTIVE, MA_OVERFLOW, MA_UNDERFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,7 @@ class Answer(NamedTuple):
     asked for. ``asked`` is an index that the range must hold, None if there is none. ``passed`` is
     the range of indexes that the operation went over because nothing is there, ``beside`` the index
     from which it went on, None at the beginning. ``late`` says that it began when all stores were
-    visible.
+    visible. ``empty`` says that a NULL is the content of the range, not the end of a search.
     """
 
     call: str
@@ -39,8 +39,16 @@ class Answer(NamedTuple):
     passed: tuple[int, int] | None = None
     beside: int | None = None
     late: bool = False
+    empty: bool = False
+
+    @property
+    def is_content(self) -> bool:
+        """Whether it tells what its range holds."""
+        return bool(self.entry) or self.empty or self.asked is not None
 
     def __str__(self) -> str:
+        if self.empty and not self.entry:
+            return f"{self.call} = NULL over {self.first:x}-{self.last:x}"
         if not self.entry:
             return f"{self.call} = NULL"
         if self.call.startswith("mtree_load"):
@@ -75,6 +83,7 @@ def programs(  # noqa: PLR0913 - a change, and what lies around it
         found += [_load(index), _walk(index)]
     before, after = max(low - 1, 0), min(high + 1, top)
     found += [_forward(before, after), _backward(after, before)]
+    found += [_next_range(before, top), _prev_range(after)]
     for index in dict.fromkeys((before, low, ends[0])):
         found += [_next(index, top, late=late) for late in ((False, True) if fresh else (False,))]
     for index in dict.fromkeys((after, high, ends[1])):
@@ -83,21 +92,18 @@ def programs(  # noqa: PLR0913 - a change, and what lies around it
 
 
 def named(words: str, top: int) -> Program:
-    """A reader by its words: ``load I``, ``walk I``, ``next I``, ``prev I``, ``find A B``.
-
-    Raises UsageError.
-    """
+    """A reader by its words, such as ``load I`` or ``find A B``. Raises UsageError."""
     kind, *given = words.split() or [""]
     try:
         numbers = [int(word, 16) for word in given]
     except ValueError:
         numbers = []
     wanted = 2 if kind == "find" else 1
-    known = ("load", "walk", "next", "prev", "find")
+    known = ("load", "walk", "next", "prev", "next_range", "prev_range", "find")
     if kind not in known or len(numbers) != wanted or not all(0 <= n <= top for n in numbers):
         message = (
             f"--reader {words[:40]!r} is none of 'load I', 'walk I', 'next I', 'prev I', "
-            "'find A B', with indexes in hex"
+            "'next_range I', 'prev_range I', 'find A B', with indexes in hex"
         )
         raise UsageError(message)
     index, last = numbers[0], numbers[-1]
@@ -107,6 +113,10 @@ def named(words: str, top: int) -> Program:
         return _walk(index)
     if kind == "next":
         return _next(index, top, late=False)
+    if kind == "next_range":
+        return _next_range(index, top)
+    if kind == "prev_range":
+        return _prev_range(index)
     return _prev(index, late=False) if kind == "prev" else _forward(index, last)
 
 
@@ -200,6 +210,41 @@ def _prev(index: int, *, late: bool) -> Program:
     return Program(f"prev {index:x}{', all stores visible after the walk' * late}", run)
 
 
+def _next_range(index: int, top: int) -> Program:
+    def run(kernel: Kernel, tree: int) -> Iterator[Answer]:
+        mas = kernel.new_state(tree, index)
+        yield _walked(kernel, mas, index)
+        for _ in range(STEPS):
+            beside = int(mas.last)
+            if beside >= top:
+                return
+            entry = _follow(kernel, kernel.mas_next_range(mas, top))
+            inside = mas.status == MA_ACTIVE
+            call = f"mas_next_range({top:x})"
+            yield _gone_forward(call, entry, mas, beside + 1, top, beside, empty=inside)
+            if not (entry or inside):
+                return
+
+    return Program(f"next_range {index:x}", run)
+
+
+def _prev_range(index: int) -> Program:
+    def run(kernel: Kernel, tree: int) -> Iterator[Answer]:
+        mas = kernel.new_state(tree, index)
+        yield _walked(kernel, mas, index)
+        for _ in range(STEPS):
+            beside = int(mas.index)
+            if not beside:
+                return
+            entry = _follow(kernel, kernel.mas_prev_range(mas, 0))
+            inside = mas.status == MA_ACTIVE
+            yield _gone_back("mas_prev_range(0)", entry, mas, beside - 1, 0, beside, empty=inside)
+            if not (entry or inside):
+                return
+
+    return Program(f"prev_range {index:x}", run)
+
+
 def _follow(kernel: Kernel, entry: int) -> int:
     mem: ViewMemory = kernel.mem  # type: ignore[assignment] # of a ReaderKernel
     return mem.follow(entry)
@@ -212,18 +257,32 @@ def _all(kernel: Kernel, *, late: bool) -> None:
 
 
 def _gone_forward(  # noqa: PLR0913 - a step, and from where to where
-    call: str, entry: int, mas: MaState, start: int, limit: int, beside: int | None
+    call: str,
+    entry: int,
+    mas: MaState,
+    start: int,
+    limit: int,
+    beside: int | None,
+    *,
+    empty: bool = False,
 ) -> Answer:
     index, last = int(mas.index), int(mas.last)
-    end = index - 1 if entry else limit
+    end = index - 1 if entry or empty else limit
     passed = (start, end) if start <= end else None
-    return Answer(call, entry, index, last, None, passed, beside)
+    return Answer(call, entry, index, last, None, passed, beside, empty=empty)
 
 
 def _gone_back(  # noqa: PLR0913 - a step, and from where to where
-    call: str, entry: int, mas: MaState, start: int, low: int, beside: int | None
+    call: str,
+    entry: int,
+    mas: MaState,
+    start: int,
+    low: int,
+    beside: int | None,
+    *,
+    empty: bool = False,
 ) -> Answer:
     index, last = int(mas.index), int(mas.last)
-    end = last + 1 if entry else low
+    end = last + 1 if entry or empty else low
     passed = (end, start) if end <= start else None
-    return Answer(call, entry, index, last, None, passed, beside)
+    return Answer(call, entry, index, last, None, passed, beside, empty=empty)

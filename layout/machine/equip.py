@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import arches
 from layout.machine.machine import Machine
 from layout.memory.node import NodeMemory
-from layout.memory.quick import QuickReads
+from layout.memory.quick import QuickReads, looks_at_reads
 from layout.memory.slab import NodeCache
 from layout.memory.structs import DEFAULT_VERSION
 from layout.tree.versions import kernel_of
@@ -68,9 +68,9 @@ def equip(  # noqa: PLR0913 - what a machine is made of
 
 def _memory(watch: Sequence[Watch]) -> type[NodeMemory]:
     """The memory of these watches: read quickly where none of them looks at reads."""
-    watching = [each for each in watch if each.memory is not NodeMemory]
-    quick = watching and not any(each.sees_reads for each in watching)
-    return in_front(QuickReads if quick else NodeMemory, [each.memory for each in watching])
+    layers = [each.memory for each in watch if each.memory is not NodeMemory]
+    quick = layers and not any(map(looks_at_reads, layers))
+    return in_front(QuickReads if quick else NodeMemory, layers)
 
 
 def in_front(plain: type[T], layers: Sequence[type[T]]) -> type[T]:

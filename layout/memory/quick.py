@@ -11,10 +11,12 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from layout.memory.memory import CELL
+from layout.memory.memory import CELL, Memory
 from layout.memory.node import PIVOT, NodeMemory, Pivots
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from arches import Arch
     from layout.memory.structs import Profile
 
@@ -76,12 +78,47 @@ class QuickReads(NodeMemory):
         except KeyError:
             return super().meta_end(node, mt)
 
+    def load(self, words: list[int], at: int, address: int, count: int, doing: str) -> None:  # noqa: D102
+        offset = address & 255
+        node = address - offset
+        fits = 0 <= at <= len(words) - count and offset <= CELL - count * self.word_size
+        if fits and count > 0 and node in self._cells and not offset & self._align:
+            words[at : at + count] = self._unpack_run[count](self._cells[node], offset)
+        else:
+            super().load(words, at, address, count, doing)
+
     def ma_flags(self, tree: int) -> int:  # noqa: D102
         arena = self._last  # where the trees are, while near holds the nodes
         at = tree + self._flags - arena.base
         if at >= 0 and tree + self.tree_size <= arena.end and not at & 3:
             return self._unpack_u32(arena.data, at)[0]
         return super().ma_flags(tree)
+
+    def ma_root(self, tree: int) -> int:  # noqa: D102
+        arena = self._last
+        at = tree + self._root - arena.base
+        if at >= 0 and tree + self.tree_size <= arena.end and not at & self._align:
+            return self._unpack_word(arena.data, at)[0]
+        return super().ma_root(tree)
+
+    def alloc_total(self, node: int) -> int:  # noqa: D102
+        try:
+            return self._unpack_word(self._cells[node], self._alloc_total)[0]
+        except KeyError:
+            return super().alloc_total(node)
+
+    def alloc_count(self, node: int) -> int:  # noqa: D102
+        try:
+            return self._cells[node][self._alloc_count]
+        except KeyError:
+            return super().alloc_count(node)
+
+    def alloc_slot(self, node: int, i: int) -> int:  # noqa: D102
+        try:
+            at = self.alloc_slot_offset + i * self.word_size
+            return self._unpack_word(self._cells[node], at)[0]
+        except _NOT_HERE:
+            return super().alloc_slot(node, i)
 
     def read_u32(self, address: int, doing: str = "an int") -> int:  # noqa: D102
         offset = address & 255
@@ -102,6 +139,18 @@ class QuickReads(NodeMemory):
         return super().read_u8(address, doing)
 
 
+_READS = {name for name, value in vars(QuickReads).items() if callable(value)} - {"__init__"}
+
+
+def looks_at_reads(memory: type[NodeMemory], known: Collection[type] = ()) -> bool:
+    """Whether a class of this memory has reads of its own, which quick ones would pass by.
+
+    ``known`` are classes whose reads do not count.
+    """
+    plain = {*known, QuickReads, NodeMemory, Memory}
+    return any(_READS & vars(layer).keys() for layer in memory.__mro__ if layer not in plain)
+
+
 class QuickMemory(QuickReads):
     """Memory of a plain machine."""
 
@@ -110,6 +159,34 @@ class QuickMemory(QuickReads):
             self._pack_word(self._cells[node], 0, parent)
         except KeyError:
             super().set_parent(node, parent)
+
+    def store(self, address: int, words: list[int], at: int, count: int, doing: str) -> None:  # noqa: D102
+        offset = address & 255
+        node = address - offset
+        fits = 0 <= at <= len(words) - count and offset <= CELL - count * self.word_size
+        if fits and count > 0 and node in self._cells and not offset & self._align:
+            self._pack_run[count](self._cells[node], offset, *words[at : at + count])
+        else:
+            super().store(address, words, at, count, doing)
+
+    def set_alloc_total(self, node: int, total: int) -> None:  # noqa: D102
+        try:
+            self._pack_word(self._cells[node], self._alloc_total, total)
+        except KeyError:
+            super().set_alloc_total(node, total)
+
+    def set_alloc_count(self, node: int, count: int) -> None:  # noqa: D102
+        try:
+            self._cells[node][self._alloc_count] = count
+        except KeyError:
+            super().set_alloc_count(node, count)
+
+    def set_alloc_slot(self, node: int, i: int, value: int) -> None:  # noqa: D102
+        try:
+            at = self.alloc_slot_offset + i * self.word_size
+            self._pack_word(self._cells[node], at, value)
+        except _NOT_HERE:
+            super().set_alloc_slot(node, i, value)
 
     def set_slot(self, node: int, mt: int, i: int, value: int) -> None:  # noqa: D102
         at = self.slot_offset[mt] + i * self.word_size

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+import layout.ckernel.source
 from layout.ckernel import toolchain
 from layout.cli.kernel.run import _print_reports
+from layout.memory.errors import UsageError
 
 
 @pytest.fixture
@@ -32,6 +34,29 @@ def test_wrong_use_is_one_line(run, words, complaint):
     assert (code, out) == (2, "")
     assert complaint in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "source"),
+    [
+        ([], (None, None)),
+        (["--kernel", "7.3.4"], (None, "linux-source-7.3")),
+        (["--kernel", "7.3", "--deb", "linux-source-7.2"], (None, "linux-source-7.2")),
+        (["--kernel", "7.3", "--source", "linux"], ("linux", None)),
+    ],
+)
+@pytest.mark.parametrize("action", [["diff", "t.trace"], ["fuzz"], ["test", "t.trace", "--check"]])
+def test_the_kernel_asked_for_is_the_default_source(monkeypatch, run, trace, action, words, source):
+    asked = []
+
+    def opened(directory, deb, *, download):
+        asked.append((directory, deb))
+        raise UsageError("stop" * (not download))
+
+    monkeypatch.setattr(layout.ckernel.source, "open_source", opened)
+    action = [trace if word == "t.trace" else word for word in action]
+    assert run("kernel", *action, *words)[0] == 2
+    assert asked == [source]
 
 
 def test_without_tools_the_command_that_installs_them_is_told(run, monkeypatch, tmp_path, trace):

@@ -54,6 +54,16 @@ def judge():
             "next = 3001 over 30-3f passes over 18-1f, but 18-1f held 9001 since before it began",
         ),
         (Answer("next", 0x3001, 0x30, 0x3F, None, (0x20, 0x2F), 0x1F, late=True), ""),
+        # a NULL is what a range holds, or the end of a search
+        (Answer("range", 0, 0x20, 0x2F, None, None, 0x1F, empty=True), ""),
+        (
+            Answer("range", 0, 0x18, 0x2F, None, None, 0x17, empty=True),
+            "range = NULL over 18-2f, but 18-1f held 1001 before and holds 9001 after",
+        ),
+        (
+            Answer("range", 0, 0x40, 0x4F, None, (0x30, 0x3F), 0x2F, empty=True),
+            "range = NULL over 40-4f passes over 30-3f, but 30-3f held 3001 all the time",
+        ),
     ],
 )
 def test_an_answer_is_of_one_of_the_trees(judge, answer, wrong):

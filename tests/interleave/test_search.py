@@ -97,6 +97,17 @@ def test_a_search_passes_over_an_entry_that_was_always_there():
     }
 
 
+def test_ranges_hold_what_a_tree_held():
+    """Steps over all ranges tell what is empty; a range of both trees is told apart."""
+    lines = ["init 2", *(f"store {i}000 {i}7ff {i}001" for i in range(1, 6)), "store 3400 47ff 0"]
+    machine = arches.get("s390x")
+    wanted = list(parse(lines, machine.ulong_max))
+    readers = (named("next_range 2000", machine.ulong_max), named("prev_range 5000", 2**64 - 1))
+    *_, result = Search(Setting(machine, only=7, wanted=readers, readers=1)).lines(wanted)
+    assert result.wrong == []
+    assert result.executions > len(readers)
+
+
 @pytest.mark.parametrize("arch", ["x86_64", "s390x", "sparc64"])
 def test_a_reader_without_the_test_for_dead_nodes_is_found(arch):
     reader = named("next 0", 2**64 - 1)

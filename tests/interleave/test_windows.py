@@ -75,6 +75,12 @@ def test_a_slot_is_loaded_behind_a_border_that_has_moved_since(version):
     [
         ("border moved up", "prev 3c00", "mas_prev(0) = 99001 over 3a00-2fff"),
         ("border moved down", "next 13ff", "mas_next(ffffffffffffffff) = 99001 over 2000-17ff"),
+        ("border moved up", "prev_range 3c00", "mas_prev_range(0) = 99001 over 3a00-2fff"),
+        (
+            "border moved down",
+            "next_range 13ff",
+            "mas_next_range(ffffffffffffffff) = 99001 over 2000-17ff",
+        ),
     ],
 )
 def test_a_step_between_borders_that_moved_is_upside_down(version, name, reader, what):

@@ -32,7 +32,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deb",
         metavar="PACKAGE",
-        help="an installed Debian package of a kernel's source; the default is linux-source-6.12",
+        help="an installed Debian package of a kernel's source; the default is linux-source-6.12, "
+        "or that of --kernel",
     )
     parser.add_argument(
         "--download",
@@ -73,10 +74,14 @@ def add_machines(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def source_of(args: argparse.Namespace) -> KernelSource:
-    """The kernel that ``--source`` or ``--deb`` names."""
+    """The kernel that ``--source`` or ``--deb`` names, or Debian's package of ``--kernel``."""
     from layout.ckernel.source import open_source
+    from layout.tree.versions import kernel_of
 
-    return open_source(args.source, args.deb, download=args.download)
+    package, version = args.deb, getattr(args, "kernel", None)
+    if version and package is None and args.source is None:
+        package = f"linux-source-{kernel_of(version).version}"
+    return open_source(args.source, package, download=args.download)
 
 
 def machines(text: str | None) -> list[str]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import arches
 from layout.machine.watch import shadow
-from layout.machine.watch.follow import Followed, FollowingCache, FollowingKernel, FollowingMemory
-from layout.machine.watch.history import HistoryMemory, View
+from layout.machine.watch.direct import DirectReads
+from layout.machine.watch.follow import Followed, FollowingCache, FollowingKernel
 from layout.machine.watch.report import STEP, Report
 from layout.machine.watch.shadow import tag
 from layout.machine.watch.watch import ReportingMachine, Watch
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
     from arches import Arch
+    from layout.machine.watch.history import View
     from layout.memory.structs import Profile
 
 DEAD = "dead node read untested"
@@ -39,6 +40,7 @@ _TOOLS = (
     "layout.show",
     "layout.machine.machine",
 )
+_ZEROED = tag(shadow.ZEROED)
 _IN_TREE = shadow.DATA | {shadow.META_END, shadow.META_GAP}
 _OTHERS = {8: arches.THREE, 4: ("i386", "mips")}
 """Machines whose reading of a word is told, by the size of words."""
@@ -90,7 +92,7 @@ class SeenAccess(NamedTuple):
         return shadow.writers[self.node - self.mem.near_base + offset] == shadow.operation
 
 
-class CheckedMemory(HistoryMemory, FollowingMemory):
+class CheckedMemory(DirectReads):
     """Node memory that reports accesses to bytes that hold another field.
 
     ``reports`` are those of the operation that :meth:`begin` started last.
@@ -187,14 +189,17 @@ class CheckedMemory(HistoryMemory, FollowingMemory):
             return "freed node read", offset, first
         if offset >= NODE_SIZE:
             return "read past the node", offset, first
-        for at in range(offset, min(offset + width, NODE_SIZE)):
-            seen = view.tags[at]
-            kind = shadow.kind_of(seen)
-            if seen == expected or kind in {shadow.ZEROED, shadow.UNKNOWN}:
-                continue
-            if kind == shadow.NEVER:
-                return "never written", at, seen
-            return f"{shadow.group(seen)} read as {shadow.group(expected)}", at, seen
+        behind = min(offset + width, NODE_SIZE)
+        tags, size = view.tags[offset:behind], behind - offset
+        if tags != shadow.tags(_ZEROED, size) and tags != shadow.tags(expected, size):
+            for at in range(offset, behind):
+                seen = view.tags[at]
+                kind = shadow.kind_of(seen)
+                if seen == expected or kind in {shadow.ZEROED, shadow.UNKNOWN}:
+                    continue
+                if kind == shadow.NEVER:
+                    return "never written", at, seen
+                return f"{shadow.group(seen)} read as {shadow.group(expected)}", at, seen
         if view.past_end(expected):
             return "read past data end", offset, first
         dead = view.dead and shadow.kind_of(expected) in _IN_TREE

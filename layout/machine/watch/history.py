@@ -135,7 +135,8 @@ class HistoryMemory(NodeMemory):
             return NodeMemory.read_u8(self, node + self._slot_len) - 1
         for place in self._meta_offsets:
             if tags[place] == _META_END:
-                return NodeMemory.read_u8(self, node + place)
+                cell = self._cells.get(node)
+                return NodeMemory.read_u8(self, node + place) if cell is None else cell[place]
         return self.last_slot if tags[self._meta_offsets[0]] == self._last_slot_tag else None
 
     def is_dead(self, node: int) -> bool:
@@ -213,10 +214,10 @@ class HistoryMemory(NodeMemory):
         self, node: int, offset: int, a_tag: int, width: int = 0, count: int = 1
     ) -> None:
         """Note ``count`` fields written from ``offset`` on, ``a_tag`` the first."""
-        if count <= 0 or not self._watched(node):
+        at = node - self.near_base
+        if count <= 0 or not 0 <= at < len(self.freed_map) * NODE_SIZE:
             return
         width = width or self.word_size
-        at = node - self.near_base
         new = _run(a_tag, width, count)
         was = self.shadow.tags.cell(at)[offset : offset + len(new)]  # shorter: past the node
         if (was != new and was not in _fresh(len(new))) or self.freed_map[at // NODE_SIZE]:
@@ -423,17 +424,18 @@ A size of 0 is a word; ``set_`` before the name is what writes the field.
 
 def _watch_field(name: str, offset: str, kind: int, width: int) -> None:
     """Give HistoryMemory the two methods of a field, which note what the next ones do."""
+    a_tag, setter = tag(kind), f"set_{name}"
 
     def read(self: HistoryMemory, node: int) -> int:
         value: int = getattr(super(HistoryMemory, self), name)(node)
-        return self._note_read(node, getattr(self, offset), tag(kind), value, width)
+        return self._note_read(node, getattr(self, offset), a_tag, value, width)
 
     def write(self: HistoryMemory, node: int, value: int) -> None:
-        getattr(super(HistoryMemory, self), f"set_{name}")(node, value)
-        self._note_write(node, getattr(self, offset), tag(kind), width)
+        getattr(super(HistoryMemory, self), setter)(node, value)
+        self._note_write(node, getattr(self, offset), a_tag, width)
 
     setattr(HistoryMemory, name, read)
-    setattr(HistoryMemory, f"set_{name}", write)
+    setattr(HistoryMemory, setter, write)
 
 
 for _overlay in _OVERLAYS:

@@ -455,7 +455,7 @@ class LedgerMachine(Machine):
         return {**super().finish(), "ledger": self.ledger.close().to_json()}
 
 
-LEDGER = Watch(LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel, sees_reads=False)
+LEDGER = Watch(LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel)
 """The ledger, for :func:`layout.machine.equip.equip`."""
 
 

@@ -72,12 +72,13 @@ class Sections:
     """The read sections of a machine, the histories of its nodes, and the reports.
 
     Sections are numbered from 1. Each task has at most one section, even if its locks are nested.
-    ``task`` names the running task.
     """
 
     def __init__(self) -> None:
         self.reports: list[Report] = []
-        self.task = ""
+        self.current = 0
+        """The section that the running task is in, 0 if in none."""
+        self._task = ""
         self.operation = 1
         self.nodes: dict[int, History] = {}
         self._started = 0
@@ -86,9 +87,14 @@ class Sections:
     # -- sections
 
     @property
-    def current(self) -> int:
-        """The section that the running task is in, 0 if in none."""
-        return self._open.get(self.task, (0, 0))[0]
+    def task(self) -> str:
+        """The running task."""
+        return self._task
+
+    @task.setter
+    def task(self, name: str) -> None:
+        self._task = name
+        self.current = self._open.get(name, (0, 0))[0]
 
     @property
     def open(self) -> frozenset[int]:
@@ -101,6 +107,7 @@ class Sections:
         if not depth:
             self._started = number = self._started + 1
         self._open[self.task] = number, depth + 1
+        self.current = number
         return number
 
     def leave(self) -> None:
@@ -114,6 +121,7 @@ class Sections:
             self._open[self.task] = number, depth - 1
         else:
             del self._open[self.task]
+            self.current = 0
 
     # -- nodes
 

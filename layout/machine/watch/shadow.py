@@ -96,7 +96,7 @@ class Cells:
     def __init__(self, code: str, default: int, *, alike: bool) -> None:
         self._code = code
         self._blank = array(code, [default]) * _CELL
-        self._hot: dict[int, array[int]] = {}
+        self.hot: dict[int, array[int]] = {}
         self._cold: list[bytes] = []
         self._known: dict[bytes, bytes] | None = {} if alike else None
 
@@ -120,16 +120,16 @@ class Cells:
     def put(self, at: int, new: array[int]) -> None:
         """Set the numbers from ``at`` on."""
         number, first = divmod(at, _CELL)
-        hot = self._hot.get(number)
+        hot = self.hot.get(number)
         if hot is not None and first + len(new) <= _CELL:
             hot[first : first + len(new)] = new
             return
         done = 0
         while done < len(new):
             cell = self._cell(number)
-            if number not in self._hot:
-                cell = self._hot[number] = self._blank[:]
-                if len(self._hot) > _HOT:
+            if number not in self.hot:
+                cell = self.hot[number] = self._blank[:]
+                if len(self.hot) > _HOT:
                     self._cool()
             part = new[done : done + _CELL - first]
             cell[first : first + len(part)] = part
@@ -140,12 +140,12 @@ class Cells:
         """256 numbers from ``at`` on, to be looked at; not copied where a cell begins there."""
         if at % _CELL:
             return self[at : at + _CELL]
-        found = self._hot.get(at // _CELL)
+        found = self.hot.get(at // _CELL)
         return self._cell(at // _CELL) if found is None else found
 
     def _cell(self, number: int) -> array[int]:
         """The numbers of a cell, for reading; for writing if it is hot."""
-        found = self._hot.get(number)
+        found = self.hot.get(number)
         if found is not None:
             return found
         packed = self._cold[number] if 0 <= number < len(self._cold) else b""
@@ -153,18 +153,18 @@ class Cells:
             return self._blank
         self._cold[number] = b""
         found = array(self._code, zlib.decompress(packed))
-        self._hot[number] = found
-        if len(self._hot) > _HOT:
+        self.hot[number] = found
+        if len(self.hot) > _HOT:
             self._cool()
         return found
 
     def _cool(self) -> None:
         """Pack the older half of the cells."""
-        for number in list(islice(self._hot, _HOT // 2)):
+        for number in list(islice(self.hot, _HOT // 2)):
             if number < 0:  # nothing lies below the nodes
-                del self._hot[number]
+                del self.hot[number]
                 continue
-            packed = zlib.compress(self._hot.pop(number).tobytes(), 1)
+            packed = zlib.compress(self.hot.pop(number).tobytes(), 1)
             if self._known is not None:
                 if len(self._known) > _MOST_KNOWN:
                     self._known.clear()
@@ -176,7 +176,7 @@ class Cells:
     def drop(self, at: int) -> None:
         """The numbers of the cell at ``at`` are not needed any more."""
         number = at // _CELL
-        self._hot.pop(number, None)
+        self.hot.pop(number, None)
         if 0 <= number < len(self._cold):
             self._cold[number] = b""
 
@@ -207,8 +207,15 @@ class Shadow:
 
     def wrote(self, at: int, new: array[int]) -> None:
         """Bytes from ``at`` on were written as fields with these tags."""
-        self.tags.put(at, new)
-        self.writers.put(at, self._writer * len(new))
+        width = len(new)
+        number, first = divmod(at, _CELL)
+        tags, writers = self.tags.hot.get(number), self.writers.hot.get(number)
+        if tags is not None and writers is not None and first + width <= _CELL:
+            tags[first : first + width] = new
+            writers[first : first + width] = self._writer * width
+        else:
+            self.tags.put(at, new)
+            self.writers.put(at, self._writer * width)
 
     def copied(self, to: int, at: int, width: int) -> None:
         """Bytes were copied; their tags are copied too."""

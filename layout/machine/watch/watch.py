@@ -27,8 +27,6 @@ class Watch:
     memory: type[NodeMemory] = NodeMemory
     cache: type[NodeCache] = NodeCache
     kernel: type[Kernel] = Kernel
-    sees_reads: bool = True
-    """Whether its memory looks at reads; the quick ones are made where no watch does."""
 
 
 class ReportingMachine(Machine):
