@@ -28,6 +28,9 @@ SECONDS = 10
 IDLE = 120
 """Seconds after which a program is ended that neither computes nor prints."""
 
+_FAULT = {"kind", "address", "message", "operation"}
+"""Keys of a fault."""
+
 _NO_SUCH_OPERATION = 2
 _NO_MEMORY = 3
 
@@ -109,9 +112,10 @@ def _parsed(built: Built, text: bytes, operation: Operation | None = None) -> Li
     """The line of a transcript, of ``operation``. Raises InputError for what is none."""
     try:
         line: Line = json.loads(text)
-        if operation is None or (line["n"], line["op"]) == (operation.n, operation.op):
+        whole = "fault" not in line or line["fault"].keys() >= _FAULT
+        if whole and (operation is None or (line["n"], line["op"]) == (operation.n, operation.op)):
             return line
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass
     raise InputError(_no_transcript(built, text))
 

@@ -9,6 +9,7 @@ from machines import THREE
 
 import arches
 from layout.ckernel import execute
+from layout.ckernel.answers import meant
 from layout.ckernel.build import PLAIN, SANITIZE, Built
 from layout.ckernel.execute import run
 from layout.ckernel.programs import Programs
@@ -181,7 +182,7 @@ FIRST = '{"n":1,"op":"init"}'
     "printed",
     [
         "nonsense", "[]", "{}", "1", '{"n":1}', '{"n":2,"op":"init"}', '{"n":1,"op":"load"}', "[" * 90_000,
-        f"{FIRST}\n" * 3, '{"n":' + "1" * 5000 + "}",
+        f"{FIRST}\n" * 3, '{"n":1,"op":"init","fault":7}', '{"n":1,"op":"init","fault":{}}', '{"n":' + "1" * 5000 + "}",
     ],
 )  # fmt: skip
 def test_a_program_that_prints_no_transcript_is_told(program, tmp_path, printed):
@@ -224,3 +225,11 @@ def test_a_program_that_prints_for_ever_is_ended(program, monkeypatch):
         run(program("exec yes"), operations("init 0", "x86_64"))
     with pytest.raises(InputError, match=r"printed more than 1 MiB$"), Programs() as programs:
         run(program("exec yes"), operations("init 0", "x86_64"), programs=programs)
+
+
+def test_a_fault_before_the_first_operation_is_of_it(program):
+    """The tree is looked at before it is emptied."""
+    found = meant(program("kill -40 $$"), operations("init 0", "x86_64"))
+    assert (
+        found.wrong.message == "line 1 (init 0): then dump stops: the program ended with signal 40"
+    )
