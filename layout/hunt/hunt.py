@@ -23,11 +23,12 @@ from layout.ckernel.execute import run
 from layout.ckernel.fuzz import Options
 from layout.ckernel.generate import generate
 from layout.host.files import named
+from layout.host.streams import tell
 from layout.hunt.corpus import operations_of, read_corpus, text_of, write_corpus
 from layout.hunt.guided import LONGEST, merge, search, tidy
 from layout.hunt.replay import Replay, replay
 from layout.hunt.weighted import grow, shown_to_kernel
-from layout.memory.errors import TraceError
+from layout.memory.errors import InputError, TraceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -123,7 +124,7 @@ def hunt(  # noqa: PLR0913 - what a hunt depends on
 
 
 def executed_by(source: KernelSource, traces: Mapping[str, Sequence[Operation]]) -> Coverage | None:
-    """The lines of maple_tree.c that these traces execute; None without this computer's gcc."""
+    """The lines of maple_tree.c that these traces execute; None where nothing counts them."""
     try:
         built = build(source, toolchain.own(), COVERAGE)
     except toolchain.ToolMissing:
@@ -131,7 +132,11 @@ def executed_by(source: KernelSource, traces: Mapping[str, Sequence[Operation]])
     forget(built)
     for operations in traces.values():
         run(built, operations)
-    return coverage(built) if traces else None
+    try:
+        return coverage(built) if traces else None
+    except InputError as error:  # what is found is told all the same
+        tell(f"the lines of maple_tree.c that were executed are not known: {error}")
+        return None
 
 
 def _guided(
