@@ -72,6 +72,7 @@ _FIELDS = {
 """Fields of transcript lines that mean something else, or nothing, without a feature."""
 
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([^>\n]+)>", re.MULTILINE)
+_QUOTED = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
 _MOST_INCLUDES = 500
 """Headers that the two files ask for: the kernel's ask for 20. Each becomes an empty one."""
 _LONGEST_INCLUDE = 200
@@ -202,7 +203,7 @@ def _read(root: Path) -> KernelSource:
     if len(includes) > _MOST_INCLUDES:
         message = f"{root / CODE} includes {len(includes)} headers: it is no source of the kernel's"
         raise InputError(message)
-    for name in sorted(includes):
+    for name in sorted(includes | {*_QUOTED.findall(text), *_QUOTED.findall(body)}):
         outside = name.startswith("/") or ".." in name.split("/")
         if outside or "\0" in name or len(name) > _LONGEST_INCLUDE:
             message = f"{root / CODE} includes <{name}>, which is no header of the kernel"
@@ -223,8 +224,9 @@ def _contents(path: Path) -> bytes:
 
 def _version(root: Path) -> str:
     """The version that the top Makefile gives, or "of unknown version"."""
-    try:
-        text = _contents(root / _MAKEFILE).decode(errors="replace")
+    makefile = root / _MAKEFILE
+    try:  # a pipe would be waited for
+        text = _contents(makefile).decode(errors="replace") if makefile.is_file() else ""
     except (OSError, InputError):
         return "of unknown version"
     names = ("VERSION", "PATCHLEVEL", "SUBLEVEL")

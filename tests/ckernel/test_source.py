@@ -1,5 +1,6 @@
 import hashlib
 import io
+import os
 import tarfile
 import time
 
@@ -176,6 +177,8 @@ def _with_code(root, code):
     ("code", "says"),
     [
         ("#include <a\0b>\n", "includes <a\0b>, which is no header of the kernel"),
+        ('#include "/dev/zero"\n', "includes </dev/zero>, which is no header of the kernel"),
+        ('  # include\t"../../x.h"\n', "includes <../../x.h>, which is no header of the kernel"),
         (f"#include <{'x' * 201}>\n", "which is no header of the kernel"),
         ("".join(f"#include <a/{i}>\n" for i in range(499)), "includes 502 headers"),
     ],
@@ -200,3 +203,9 @@ def test_odd_code_is_read_at_once(tmp_path, unit):
 def test_a_version_is_short_and_drives_no_terminal(tmp_path):
     makefile = f"VERSION = {'9' * 5000}\nPATCHLEVEL = 1\nEXTRAVERSION = -rc1\x1b[2J\n"
     assert open_source(str(tree(tmp_path, makefile=makefile))).version == "999999999.1-rc1"
+
+
+def test_nobody_waits_for_a_makefile_that_is_a_pipe(tmp_path):
+    (tree(tmp_path) / "Makefile").unlink()
+    os.mkfifo(tmp_path / "Makefile")
+    assert open_source(str(tmp_path)).version == "of unknown version"

@@ -85,11 +85,14 @@ def source_of(args: argparse.Namespace) -> KernelSource:
 
 
 def machines(text: str | None) -> list[str]:
-    """The machines asked for, or all whose tools are here. Raises UsageError."""
+    """The machines asked for, or all whose tools are here. Raises UsageError, ToolMissing."""
     from layout.ckernel import toolchain
 
     if text is not None:
-        return [arches.get(name).name for name in text.split(",")]
+        names = [arches.get(name).name for name in text.split(",")]
+        for name in names:
+            toolchain.find(name)
+        return names
     found = toolchain.available()
     if not found:
         message = "no compiler is here: apt install --no-install-recommends " + " ".join(
