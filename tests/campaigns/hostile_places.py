@@ -145,8 +145,8 @@ def _no_folder(folder):
 def _nobody(folder, rights):
     _LIBC.prctl(_KEEP_CAPABILITIES, 0 if _READS_CODE[0] else 1, 0, 0, 0)
     folder.got.chmod(rights)
-    if folder.output.is_file() and rights == 0o777:
-        os.chown(folder.output, NOBODY, NOBODY)
+    for each in folder.got.iterdir() if rights == 0o777 else ():
+        os.chown(each, NOBODY, NOBODY, follow_symlinks=False)
     os.environ["HOME"] = "/root"
     os.setgroups([])
     os.setgid(NOBODY)
