@@ -104,8 +104,7 @@ def hunt(  # noqa: PLR0913 - what a hunt depends on
     elif plan.scheduler:
         by, texts, history = _spread(source, plan, known, folder, on_search)
     elif by:
-        texts, history = _guided(source, plan, known, on_search)
-        write_corpus(folder, texts)
+        texts, history = _guided(source, plan, known, partial(write_corpus, folder), on_search)
     else:
         arch = arches.get(builds[0].arch)
         texts, history = grow(
@@ -141,18 +140,25 @@ def _guided(
     source: KernelSource,
     plan: Plan,
     known: Mapping[str, Sequence[Operation]],
+    keep: Callable[[list[str]], object],
     progress: Callable[[Status], None],
 ) -> tuple[list[str], list[Status]]:
-    """What libFuzzer makes of them."""
+    """What libFuzzer makes of them, which is kept even if the search is interrupted."""
     built = build(source, toolchain.own(), GUIDED)
     with tempfile.TemporaryDirectory(prefix="maple-layout-hunt-") as name:
         work = Path(name)
         pool = work / "pool"
         fill(pool, _beginning(source, plan, known))
-        history = search(
-            built, pool, seconds=plan.seconds, jobs=plan.jobs, seed=plan.seed, progress=progress
-        )
-        return fewest(built, pool), history
+        try:
+            history = search(
+                built, pool, seconds=plan.seconds, jobs=plan.jobs, seed=plan.seed, progress=progress
+            )
+        except KeyboardInterrupt:
+            keep(fewest(built, pool))
+            raise
+        texts = fewest(built, pool)
+        keep(texts)
+        return texts, history
 
 
 def _spread(

@@ -116,6 +116,24 @@ def test_the_display_begins_anew_with_the_comparison(capsys):
     ]
 
 
+def test_an_interrupted_campaign_tells_where_its_findings_are(capsys):
+    progress = Progress(_line)
+
+    def campaign():
+        with progress.kept_in("there"):
+            progress(Campaign(0, 0, traces=1, seconds=0.5))
+            progress(Campaign(0, 0, traces=5, seconds=2))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        campaign()
+    assert capsys.readouterr().err.splitlines() == [
+        "0 s: 1 traces compared, 0 operations, 0 causes of difference",
+        "interrupted: 2 s: 5 traces compared, 0 operations, 0 causes of difference",
+        "what was found is in there; the same command goes on from there",
+    ]
+
+
 def test_the_display_names_the_dashboard_once(monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     progress = Progress(_line)

@@ -112,8 +112,8 @@ def _act(args: argparse.Namespace) -> int:
     options = Options(**limits, abuse=args.abuse, results_only=args.results, counting=native)
     progress = Progress(_line)
     judge = LongTraces if args.long else Emulator
-    campaign = fuzz(builds, options, Path(args.out), progress, judge)
-    progress.end()
+    with progress.kept_in(args.out):
+        campaign = fuzz(builds, options, Path(args.out), progress, judge)
     executed = coverage(here) if here and campaign.traces else None
     if native and campaign.executed:
         executed = coverage_of(native, campaign.executed)
