@@ -27,8 +27,9 @@ HERE = Path(__file__).parent
 PACKAGE = HERE.parent
 
 PARTS = (
-    *("base.pyx", "states.pyx", "core.pyx", "cells.pyx", "memory.pyx", "cache.pyx", "sums.pyx"),
-    *("kernel.pyx", "lines.pyx", "transcript.pyx", "replay.pyx", "lockstep.pyx", "decode.pyx"),
+    *("base.pyx", "states.pyx", "core.pyx", "cells.pyx", "memory.pyx", "cache.pyx", "notes.pyx"),
+    *("sums.pyx", "kernel.pyx", "lines.pyx", "transcript.pyx", "replay.pyx", "lockstep.pyx"),
+    "decode.pyx",
 )
 """What is written by hand, in ``parts``. Wheels go without, so these files tell a checkout."""
 

@@ -113,6 +113,9 @@ class CoreMemory(Fixed, NodeMemory):
     def replace_near(self, cells: Sequence[bytes]) -> None:  # noqa: D102
         self.core.replace(cells)
 
+    def forget(self, cell: int) -> None:  # noqa: D102
+        self.core.forget_cell(cell)
+
     def pivots(self, node: int, mt: int, count: int) -> Pivots:  # noqa: D102
         if not 0 < mt < 4:
             return super().pivots(node, mt, count)

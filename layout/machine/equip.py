@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 import arches
+from layout import compiled
 from layout.machine.machine import Machine
 from layout.memory.node import NodeMemory
 from layout.memory.quick import QuickReads, looks_at_reads
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arches import Arch
+    from layout.machine.machine import Compiled
     from layout.machine.watch.watch import Watch
     from layout.tree.kernel import Kernel
 
@@ -63,7 +65,17 @@ def equip(  # noqa: PLR0913 - what a machine is made of
         cache=in_front(NodeCache, [each.cache for each in watch]),
         reuse_nodes=reuse_nodes,
         in_python=in_python,
+        parts=None if kernels or in_python else _compiled(watch, plain),
     )
+
+
+def _compiled(watch: Sequence[Watch], plain: type[Kernel]) -> Compiled | None:
+    """What does the same over compiled operations, if the only watch can be over them."""
+    if len(watch) != 1 or watch[0].calls is None or not compiled.available():
+        return None
+    from layout.machine.watch.over_twin import over_compiled  # noqa: PLC0415 - where it was built
+
+    return over_compiled(watch[0].memory, watch[0].calls, plain)
 
 
 def _memory(watch: Sequence[Watch]) -> type[NodeMemory]:

@@ -19,12 +19,21 @@ if TYPE_CHECKING:
 
     from arches import Arch
     from layout.compiled._core import Core
+    from layout.memory.structs import Profile
 
 TREES = 8
 """Trees on a machine, each with its struct maple_tree at a fixed address."""
 
 TREE_STRIDE = 0x40
 _TREE_AREA = 0x10000
+
+
+class Compiled(NamedTuple):
+    """What makes the compiled memory, node cache and kernel of a machine."""
+
+    memory: Callable[[Arch, Profile], NodeMemory]
+    cache: type[NodeCache]
+    kernel: Callable[..., Kernel]
 
 
 class Machine:
@@ -36,7 +45,7 @@ class Machine:
     replaces operations, one of cache watches allocations. Without ``reuse_nodes`` every node is
     allocated only once, so freed nodes keep their bytes. A plain machine runs compiled operations
     if they were built. ``in_python`` selects the Python ones, which can be replaced on a single
-    kernel or memory.
+    kernel or memory. ``parts`` are compiled ones that do the same as these classes.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, and where they lie
@@ -49,6 +58,7 @@ class Machine:
         reuse_nodes: bool = False,
         node_base: int | None = None,
         in_python: bool = False,
+        parts: Compiled | None = None,
     ) -> None:
         self.arch = arch
         self.memory_class = memory
@@ -60,16 +70,11 @@ class Machine:
         self.node_base = node_base
         self.tree_base = self.node_base - _TREE_AREA
         make_kernel: Callable[..., Kernel] = kernel
-        stand_in = vars(memory).get("twin", "")
-        plain = not in_python and type(self) is Machine
         make_memory: Callable[..., NodeMemory] = QuickMemory if memory is NodeMemory else memory
-        if plain and stand_in and cache is NodeCache and compiled.available():
-            from layout.compiled import twin  # noqa: PLC0415 - where it was built
-
-            core_class = twin.stand_in_for(kernel)
-            if core_class is not None:
-                make_memory = partial(getattr(twin, stand_in), kernel=core_class)
-                cache, make_kernel = twin.CoreCache, twin.core_kernel
+        if not in_python and type(self) is Machine and cache is NodeCache:
+            parts = _compiled(memory, kernel)
+        if parts is not None:
+            make_memory, cache, make_kernel = parts
         self.mem = make_memory(arch, self.profile)
         self.mem.map(self.tree_base, bytearray(_TREE_AREA), "trees")
         self.cache = cache(self.mem, self.node_base, reuse=reuse_nodes)
@@ -199,6 +204,20 @@ class Machine:
         self.mem.replace_near(saved.nodes)
         cache.restore(saved.freed_map, saved.counts, saved.free_list)
         self.kernel.rcu_queue.clear()
+
+
+def _compiled(memory: type[NodeMemory], kernel: type[Kernel]) -> Compiled | None:
+    """Compiled classes in the place of these, if there are any."""
+    stand_in = vars(memory).get("twin", "")
+    if not stand_in or not compiled.available():
+        return None
+    from layout.compiled import twin  # noqa: PLC0415 - where it was built
+
+    core_class = twin.stand_in_for(kernel)
+    if core_class is None:
+        return None
+    make_memory = partial(getattr(twin, stand_in), kernel=core_class)
+    return Compiled(make_memory, twin.CoreCache, twin.core_kernel)
 
 
 class Saved(NamedTuple):

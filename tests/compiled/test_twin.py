@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import gc
+import json
 import os
 import random
 import subprocess
 import sys
 import weakref
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from damaged import damaged_trace
 
 import arches
 from layout import compiled
@@ -21,7 +24,6 @@ from layout.defects.onlooker import looking_on
 from layout.machine.equip import equip
 from layout.machine.machine import Machine
 from layout.machine.watch.check import CHECK
-from layout.machine.watch.ledger import LEDGER
 from layout.memory.errors import MachineFault
 from layout.memory.node import NodeMemory
 from layout.memory.slab import GFP_KERNEL, GFP_NOWAIT, NodeCache
@@ -77,37 +79,19 @@ def test_goldens_of_32_bits_on_both_legs(on_both, path):
 @pytest.mark.parametrize("arch", ARCHES)
 @pytest.mark.parametrize("seed", range(8))
 def test_damaged_trees_on_both_legs(on_both, arch, seed):
-    # a byte of a node, then operations until one of them stops the machine, or none does
-    rng = random.Random(f"{seed} {arch}")
-    machine = plain(arch)
-    lines = ["init 1"]
-    lines += [f"store {i * 16:x} {i * 16 + 7:x} {0x3001 + 4 * i:x}" for i in range(60)]
-    for _ in range(12):
-        node = machine.node_base + 256 * rng.randrange(8)
-        lines.append(
-            f"poke {node:x} {rng.randrange(256):x} {rng.choice((0, 1, 0xC, 0x77, 0xFF)):x}"
-        )
-    for _ in range(60):
-        at = rng.randrange(0x400)
-        lines.append(
-            rng.choice(
-                [
-                    *(f"load {at:x}", f"find {at:x} ffff", f"walk {at:x}", f"erase {at:x}"),
-                    *(f"store {at:x} {at + rng.randrange(99):x} 7001", f"next {at:x} ffff"),
-                    *(f"empty_area 0 ffff {rng.randrange(1, 30):x}", "iter 0 ffff"),
-                    *(
-                        f"prev {at:x} 0",
-                        f"insert {at:x} {at:x} 7005",
-                        "fail 1 2",
-                        "dump",
-                        "validate",
-                    ),
-                ]
-            )
-        )
-    data = "\n".join(lines).encode()
+    data = damaged_trace(arch, seed)
     compiled_, python = on_both(lambda: transcript(data, arch))
     assert compiled_ == python
+
+
+def test_damaged_trees_stop_machines():
+    ends = Counter()
+    for arch in ARCHES:
+        for seed in range(8):
+            text, _ = transcript(damaged_trace(arch, seed), arch)
+            ends[json.loads(text.splitlines()[-1]).get("fault", {}).get("kind")] += 1
+    assert ends.keys() > {None, "unmapped", "null"}
+    assert ends[None] < ends.total() / 2
 
 
 def test_the_poked_pointer_is_a_fault_on_both_legs(on_both):
@@ -371,8 +355,8 @@ def test_plain_machines_are_compiled():
 @pytest.mark.usefixtures("extension")
 @pytest.mark.parametrize(
     "options",
-    [{"kernels": operations(["R1"])}, {"watch": [CHECK]}, {"watch": [LEDGER]}],
-    ids=["defect", "checker", "ledger"],
+    [{"kernels": operations(["R1"])}, {"watch": [CHECK]}],
+    ids=["defect", "checker"],
 )
 def test_defects_and_watches_get_python(options):
     assert not equip("s390x", **options).core

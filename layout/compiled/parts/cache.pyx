@@ -57,6 +57,8 @@ cdef bint _refuse(Core k, i64 count, bint blocking) except -1:
             arch=k.owner.arch.name,
             doing="allocating nodes",
         )
+    if k.noting:
+        note(k, REFUSED, count)
     return True
 
 cdef int _take(Core k, i64 count) except -1:
@@ -82,6 +84,9 @@ cdef int _take(Core k, i64 count) except -1:
         k.nodes += count - got
         for i in range(count - got):
             k.taken[got + i] = k.base + <u64>(first + i) * CELL
+    if k.noting:
+        for i in range(count):
+            note(k, RESERVED if k.reserving else HANDED_OUT, k.taken[i])
     return 0
 
 cdef inline u64 taken_at(Core k, i64 i) noexcept:
@@ -192,6 +197,8 @@ cdef int cache_free(Core k, u64 node) except -1:
     k.free_count += 1
     if k.reuse:
         _wait(k, node)
+    if k.noting:
+        note(k, TAKEN_BACK, node)
     return 0
 
 cdef int cache_free_bulk(Core k, i64 count, u64 address) except -1:

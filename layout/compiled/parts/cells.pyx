@@ -11,9 +11,13 @@ cdef int _grow(Core k, i64 count) except -1:
     k.near_size = <u64>wanted * CELL
     return 0
 
-cdef int mark(Core k, i64 cell) except -1:
-    """Note that the cell is written to."""
-    cdef i64 old = k.mark_room
+cdef int mark(Core k, u64 at, i64 width) except -1:
+    """Note that so many bytes are written to: for a ledger, or only which cell it is."""
+    cdef i64 old = k.mark_room, cell = at >> 8
+    if k.noting:
+        note_span(k, k.near_base + at, width)
+    if not k.marking:
+        return 0
     if cell >= old:
         k.marks = <u8*>grown(k.marks, &k.mark_room, k.cell_room, 1)
         memset(k.marks + old, 0, k.mark_room - old)
@@ -51,13 +55,17 @@ cdef u8* own_new(Core k, i64 cell) except NULL:
     k.cells[cell] = slab
     return slab
 
-cdef inline u8* own(Core k, i64 cell) except NULL:
-    """The cell's bytes, to be written to."""
+cdef inline u8* own(Core k, u64 at, i64 width) except NULL:
+    """The bytes ``at`` bytes from the base, ``width`` of which are written to: all in one cell.
+
+    A width of 0 is for whoever writes behind a ledger's back.
+    """
+    cdef i64 cell = at >> 8
     if k.track:
-        mark(k, cell)
+        mark(k, at, width)
     if LIKELY(k.cells[cell] != ZEROS and k.cells[cell] != POISON):
-        return k.cells[cell]
-    return own_new(k, cell)
+        return k.cells[cell] + (at & 255)
+    return own_new(k, cell) + (at & 255)
 
 cdef inline void give_back(Core k, i64 cell, u8* shared) noexcept:
     """From now on the cell's bytes are ``shared`` ones: ZEROS or POISON."""

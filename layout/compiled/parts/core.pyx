@@ -53,11 +53,17 @@ cdef class Core:
     cdef i64 sheaf_count, sheaf_room
     cdef u64* waiting
     cdef i64 waiting_count, waiting_room
-    # which nodes were written to
-    cdef bint track
+    # which nodes were written to, and what a ledger counts: see notes.pyx
+    cdef bint track  # either
+    cdef bint marking, noting
     cdef u8* marks
     cdef i64* dirty
     cdef i64 dirty_count, dirty_room, mark_room
+    cdef bint reserving
+    cdef Span* spans
+    cdef i64 span_count, span_room
+    cdef Note* notes
+    cdef i64 note_count, note_room
     # a checksum of memory: of each cell that was handed out, and whether it is in the whole
     cdef u64* sums
     cdef u8* in_sum
@@ -94,6 +100,8 @@ cdef class Core:
         c_free(self.waiting)
         c_free(self.marks)
         c_free(self.dirty)
+        c_free(self.spans)
+        c_free(self.notes)
         c_free(self.sums)
         c_free(self.in_sum)
 
@@ -162,7 +170,7 @@ cdef class Core:
             raise ValueError("not in the nodes")
         while done < width:
             part = min_int(width - done, CELL - ((at + done) & 255))
-            memcpy(own(self, (at + done) >> 8) + ((at + done) & 255), &data[done], part)
+            memcpy(own(self, at + done, 0), &data[done], part)
             done += part
 
     def all_cells(self):
@@ -183,7 +191,11 @@ cdef class Core:
         _grow(self, len(cells))
         for i, cell in enumerate(cells):
             if cell != (<char*>ZEROS)[:CELL]:
-                memcpy(own(self, i), <char*><bytes>cell, CELL)
+                memcpy(own(self, i * CELL, 0), <char*><bytes>cell, CELL)
+
+    def forget_cell(self, u64 address):
+        """Nobody will read this cell any more: its bytes are given back."""
+        give_back(self, index_of((address - self.near_base) >> 8, self.cell_count), POISON)
 
     def read_word(self, u64 address, str doing="a word"):
         """Memory.read_word()."""
@@ -307,7 +319,8 @@ cdef class Core:
     def set_tracking(self, bint on):
         """Note which cells are written to, from now on."""
         clear_dirty(self)
-        self.track = on
+        self.marking = on
+        self.track = self.marking or self.noting
 
     def take_dirty(self):
         """Addresses of the cells written to since the last call."""
@@ -317,6 +330,24 @@ cdef class Core:
             found.add(self.near_base + CELL * self.dirty[i])
         clear_dirty(self)
         return found
+
+    # -- what a ledger counts
+
+    def set_noting(self, bint on):
+        """Note what is written to nodes and what becomes of them, from now on."""
+        self.span_count = self.note_count = 0
+        self.noting = on
+        self.track = self.marking or self.noting
+
+    def take_spans(self):
+        """Bytes of nodes written to since the last call, as (first, behind): some of them."""
+        return take_spans(self)
+
+    def take_notes(self):
+        """What became of nodes since the last call, in order, as (a Ledger's method, number)."""
+        return take_notes(self)
+
+    # -- a checksum of memory
 
     def begin_sums(self, i64 width, u64 prime):
         """Each line of a trace has a checksum from now on, of ``width`` bytes of the trees too."""

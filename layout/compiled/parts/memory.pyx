@@ -59,7 +59,7 @@ cdef inline u64 mem_read_word(Core k, u64 address, str doing) except? 0xDEAD0BAD
 cdef inline int mem_write_word(Core k, u64 address, u64 value, str doing) except -1:
     cdef u64 at = address - k.near_base
     if LIKELY(at < k.near_size and not at & k.align):
-        save_word(k, own(k, at >> 8) + (at & 255), value)
+        save_word(k, own(k, at, k.word), value)
         return 0
     at = address - k.trees_base
     if at < k.trees_size and not at & k.align:
@@ -77,7 +77,7 @@ cdef inline i64 mem_read_u8(Core k, u64 address, str doing) except? -0x7EAD0BAD:
 cdef inline int mem_write_u8(Core k, u64 address, i64 value, str doing) except -1:
     cdef u64 at = address - k.near_base
     if LIKELY(at < k.near_size):
-        own(k, at >> 8)[at & 255] = <u8>value
+        own(k, at, 1)[0] = <u8>value
         return 0
     k.owner.write_u8_anywhere(address & k.ulong_max, value & 0xFF, doing)
     return 0
@@ -104,7 +104,7 @@ cdef inline int mem_write_u32(Core k, u64 address, i64 value, str doing) except 
         return 0
     at = address - k.near_base
     if at < k.near_size and not at & 3:
-        memcpy(own(k, at >> 8) + (at & 255), &narrow, 4)
+        memcpy(own(k, at, 4), &narrow, 4)
         return 0
     k.owner.write_u32(address & k.ulong_max, value, doing)
     return 0
@@ -117,7 +117,7 @@ cdef int mem_copy(Core k, u64 target, u64 source, u64 width, str doing) except -
         and (to & 255) + width <= CELL and (at & 255) + width <= CELL
     ):
         memcpy(buffer, k.cells[at >> 8] + (at & 255), width)
-        memcpy(own(k, to >> 8) + (to & 255), buffer, width)
+        memcpy(own(k, to, width), buffer, width)
         return 0
     k.owner.copy(target & k.ulong_max, source & k.ulong_max, width, doing)
     return 0
@@ -129,10 +129,10 @@ cdef int mem_zero(Core k, u64 address, i64 count) except -1:
     if at < k.near_size and (at & 255) + <u64>count <= CELL:
         if count == CELL:
             if k.track:
-                mark(k, at >> 8)
+                mark(k, at, count)
             give_back(k, at >> 8, ZEROS)
             return 0
-        memset(own(k, at >> 8) + (at & 255), 0, count)
+        memset(own(k, at, count), 0, count)
         return 0
     k.owner.zero(address & k.ulong_max, count)
     return 0
@@ -173,7 +173,7 @@ cdef int mem_store(Core k, u64 address, Words* words, i64 at, i64 count, str doi
     if count <= 0:
         return 0
     if offset < k.near_size and not offset & k.align and (offset & 255) + count * k.word <= CELL:
-        save_words(k, own(k, offset >> 8) + (offset & 255), words.w + at, count)
+        save_words(k, own(k, offset, count * k.word), words.w + at, count)
         return 0
     values = []
     for i in range(count):

@@ -38,9 +38,8 @@ cdef inline int BigNode_move(BigNode* bn, i64 base, i64 count, i64 shift) except
     return 0
 
 
-@cython.final
 cdef class State:
-    """struct ma_state, as layout.tree.state.MaState has it."""
+    """struct ma_state, as layout.tree.state.MaState has it. A watch may subclass it."""
 
     cdef MaState s
 

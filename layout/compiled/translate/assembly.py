@@ -41,7 +41,10 @@ def module(table: Table) -> str:
 def translations(env: Environment) -> Iterator[str]:
     """All functions in C, the called ones behind those that call them."""
     for signature in env.wanted:  # it grows meanwhile
-        yield f"# {signature.source}\n{translate(signature, env)}"
+        text = translate(signature, env)
+        if signature.name in byhand.NOTED:
+            text = text.replace(f" {signature.name}(", f" plain_{signature.name}(", 1)
+        yield f"# {signature.source}\n{text}"
 
 
 def filled(text: str, made: dict[str, str]) -> str:

@@ -52,6 +52,9 @@ def return_sheaf(self, number: Word) -> None: ...
 """
 """Of the node cache; in C their names begin with ``cache_``."""
 
+NOTED = frozenset({"mas_alloc_nodes", "mas_pop_node"})
+"""Operations that parts/notes.pyx stands before: what is translated is ``plain_`` and the name."""
+
 BIG_NODE = """
 def move(self, base: int, count: int, shift: int) -> None: ...
 def clear(self) -> None: ...

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from layout.machine.machine import Machine
 from layout.machine.watch.watch import Watch
-from layout.machine.watch.watched_state import Reserve, StateKernel, Stored, WatchedState
+from layout.machine.watch.watched_state import Records, Reserve, StateKernel, Stored
 from layout.memory.errors import UsageError
 from layout.memory.node import NodeMemory
 from layout.memory.slab import NodeCache
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from arches import Arch
+    from layout.compiled._core import Core
+    from layout.machine.watch.watched_state import WatchedState
     from layout.memory.structs import Profile
     from layout.tree.state import MaState
 
@@ -69,30 +71,30 @@ class Account:
         return {**figures, "warnings": list(self.warnings)}
 
 
-class _Nodes(NamedTuple):
-    requested: int = 0
-    refused: int = 0
-    used: int = 0
-    given_back: int = 0
-    freed: int = 0
-
-
 OVERWRITTEN = "completely overwritten by the next store of the same state before any read"
 SPENT = "preallocation spent by another write"
 NEVER_USED = "preallocation never used"
 
 
 class Ledger:
-    """The accounts of all operations so far, and that of the current operation."""
+    """The accounts of all operations so far, and that of the current operation.
+
+    Over compiled operations ``core`` has what it was not told yet.
+    """
+
+    core: Core | None = None
 
     def __init__(self, arch: Arch) -> None:
         self.accounts: list[Account] = []
         self._spans: list[Span] = []
         self._limit = _SPANS
         self.reserving = False
+        self.inside = False
+        """Whether an outermost call is under way."""
         self.reads: dict[int, int] = {}
         self._word, self._line = arch.word_size, arch.cache_line
-        self._nodes = self._before = _Nodes()
+        self._requested = self._refused = self._used = self._given_back = self._freed = 0
+        self._before = self._nodes
         self._unused: set[int] = set()
         self._open: tuple[int, str] | None = None
         self._unit = "line"
@@ -102,6 +104,7 @@ class Ledger:
 
     def open(self, number: int, name: str, unit: str = "line") -> None:
         """Start an operation."""
+        self.catch_up()
         self._open, self._unit = (number, name), unit
         self._before = self._nodes
         self._warnings = []
@@ -118,17 +121,20 @@ class Ledger:
     def close(self, *, drop_idle: bool = False) -> Account:
         """End the operation; with ``drop_idle`` it is forgotten if it did nothing."""
         assert self._open is not None
+        self.catch_up()
         number, name = self._open
-        now, was = self._nodes, self._before
         spans = merged(self._spans)
+        requested, refused, used, given_back, freed = (
+            now - was for now, was in zip(self._nodes, self._before, strict=True)
+        )
         account = Account(
             number,
             name,
-            requested=now.requested - was.requested,
-            refused=now.refused - was.refused,
-            used=now.used - was.used,
-            given_back=now.given_back - was.given_back,
-            freed=now.freed - was.freed,
+            requested=requested,
+            refused=refused,
+            used=used,
+            given_back=given_back,
+            freed=freed,
             bytes_written=units(spans, 1),
             words_written=units(spans, self._word),
             cache_lines=units(spans, self._line),
@@ -153,53 +159,75 @@ class Ledger:
     def wrote(self, address: int, width: int) -> None:
         """Bytes of a node were written."""
         self._spans.append((address, address + width))
-        if len(self._spans) > self._limit:  # as in bulk loads
-            self._spans = merged(self._spans)
-            self._limit = max(_SPANS, 2 * len(self._spans))
+        if len(self._spans) > self._limit:
+            self._merge()
+
+    def _merge(self) -> None:
+        """Keep no more spans than there must be: in bulk loads there are many."""
+        self._spans = merged(self._spans)
+        self._limit = max(_SPANS, 2 * len(self._spans))
+
+    def catch_up(self) -> None:
+        """Take over what compiled operations have noted, if there are any."""
+        if self.core is None:
+            return
+        for what, number in self.core.take_notes():
+            getattr(self, what)(number)
+        while spans := self.core.take_spans():
+            self._spans += spans
+            if len(self._spans) > self._limit:
+                self._merge()
 
     # -- nodes
 
-    def hand_out(self, nodes: list[int]) -> None:
-        """The node cache hands out nodes: for a state's reserve, or to be used at once."""
-        was = self._nodes
-        if self.reserving:
-            self._unused.update(nodes)
-            self._nodes = was._replace(requested=was.requested + len(nodes))
-        else:
-            self._nodes = was._replace(
-                requested=was.requested + len(nodes), used=was.used + len(nodes)
-            )
+    @property
+    def _nodes(self) -> tuple[int, int, int, int, int]:
+        """The figures of nodes up to now, as an Account has them."""
+        return self._requested, self._refused, self._used, self._given_back, self._freed
+
+    def reserve(self, node: int) -> None:
+        """The node cache hands out a node for a state's reserve."""
+        self._requested += 1
+        self._unused.add(node)
+
+    def hand_out(self, node: int) -> None:  # noqa: ARG002 - called as the others
+        """The node cache hands out a node to be used at once."""
+        self._requested += 1
+        self._used += 1
 
     def refuse(self, count: int) -> None:
         """The node cache refuses ``count`` nodes."""
-        self._nodes = self._nodes._replace(refused=self._nodes.refused + count)
+        self._refused += count
 
     def use(self, node: int) -> None:
         """A node is taken out of a state's reserve; one that was in the tree before is no gain."""
         if node in self._unused:
             self._unused.remove(node)
-            self._nodes = self._nodes._replace(used=self._nodes.used + 1)
+            self._used += 1
 
     def take_back(self, node: int) -> None:
         """The node cache gets a node back."""
-        was = self._nodes
-        unused = node in self._unused
-        self._unused.discard(node)
-        self._nodes = was._replace(freed=was.freed + 1, given_back=was.given_back + unused)
+        self._freed += 1
+        if node in self._unused:
+            self._unused.remove(node)
+            self._given_back += 1
 
     @property
     def used(self) -> int:
         """Nodes used so far."""
-        return self._nodes.used
+        self.catch_up()
+        return self._used
 
     @property
     def gone(self) -> int:
         """Nodes used or given back so far."""
-        return self._nodes.used + self._nodes.given_back
+        self.catch_up()
+        return self._used + self._given_back
 
     @property
     def held(self) -> int:
         """Nodes that states hold in reserve."""
+        self.catch_up()
         return len(self._unused)
 
 
@@ -218,7 +246,7 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def units(spans: Iterable[Span], unit: int) -> int:
-    """How many aligned units of ``unit`` bytes ascending spans touch.
+    """How many aligned units of ``unit`` bytes merged() spans touch.
 
     >>> spans = merged([(0, 8), (4, 12), (64, 65)])
     >>> units(spans, 1), units(spans, 64)
@@ -226,8 +254,8 @@ def units(spans: Iterable[Span], unit: int) -> int:
     """
     count = done = 0  # the units before ``done`` are counted
     for start, end in spans:
-        behind = (end - 1) // unit + 1
-        count += behind - max(start // unit, done)
+        first, behind = start // unit, (end - 1) // unit + 1
+        count += behind - first - (first < done)  # it shares no more than one with the last span
         done = behind
     return count
 
@@ -236,11 +264,18 @@ def units(spans: Iterable[Span], unit: int) -> int:
 
 
 class LedgerMemory(NodeMemory):
-    """Memory that records which bytes of nodes are written."""
+    """Memory that records which bytes of nodes are written.
 
-    def __init__(self, arch: Arch, profile: Profile) -> None:
+    In front of compiled memory it sees the writes of Python code; the core notes all others.
+    """
+
+    def __init__(self, arch: Arch, profile: Profile, **options: Any) -> None:
         self.ledger = Ledger(arch)
-        super().__init__(arch, profile)
+        super().__init__(arch, profile, **options)
+        core: Core | None = getattr(self, "core", None)
+        if core is not None:
+            core.set_noting(True)
+            self.ledger.core = core
 
     def _wrote(self, address: int, width: int) -> None:
         if 0 <= address - self.near_base < self.near_size:
@@ -274,7 +309,10 @@ class LedgerCache(NodeCache):
 
     def _take(self, count: int) -> list[int]:
         nodes = super()._take(count)
-        self.mem.ledger.hand_out(nodes)
+        ledger = self.mem.ledger
+        note = ledger.reserve if ledger.reserving else ledger.hand_out
+        for node in nodes:
+            note(node)
         return nodes
 
     def _refuse(self, count: int, *, blocking: bool) -> bool:
@@ -289,8 +327,8 @@ class LedgerCache(NodeCache):
         self.mem.ledger.take_back(node)
 
 
-class LedgerKernel(StateKernel):
-    """Kernel code whose outermost calls are operations, and which records the use of nodes.
+class LedgerCalls(Kernel):
+    """Kernel code whose outermost calls are operations.
 
     The functions at the end of this module are wrapped. Calls from kernel code itself are not
     recorded.
@@ -298,24 +336,10 @@ class LedgerKernel(StateKernel):
 
     mem: LedgerMemory
 
-    def __init__(self, mem: LedgerMemory, cache: NodeCache) -> None:
-        super().__init__(mem, cache)
-        self.ledger = mem.ledger
-        self._inside = False
-
-    def mas_alloc_nodes(self, mas: MaState, gfp: int) -> None:
-        """Kernel.mas_alloc_nodes(): what it gets is in reserve until it is taken."""
-        self.ledger.reserving = True
-        try:
-            super().mas_alloc_nodes(mas, gfp)
-        finally:
-            self.ledger.reserving = False
-
-    def mas_pop_node(self, mas: MaState) -> int:
-        """Kernel.mas_pop_node(), noted."""
-        node = super().mas_pop_node(mas)
-        self.ledger.use(node)
-        return node
+    @property
+    def ledger(self) -> Ledger:
+        """What its memory records too."""
+        return self.mem.ledger
 
     # -- around outermost calls
 
@@ -337,8 +361,8 @@ class LedgerKernel(StateKernel):
 
     def _around_state(self, call: Callable[[], Any], name: str, args: tuple[Any, ...]) -> Any:
         """A call that may get, spend or give back a state's reserve."""
-        mas = args[0]
-        if not isinstance(mas, WatchedState):
+        mas: WatchedState = args[0]
+        if not isinstance(mas, Records):
             return self._around_write(call, name, args)
         ledger = self.ledger
         bounds = (mas.index, mas.last)
@@ -412,18 +436,19 @@ _READS = (
 
 def _wrap(name: str, around: str) -> None:
     @functools.wraps(getattr(Kernel, name))
-    def outermost(self: LedgerKernel, *args: Any, **options: Any) -> Any:
-        inner = getattr(super(LedgerKernel, self), name)
-        if self._inside:
+    def outermost(self: LedgerCalls, *args: Any, **options: Any) -> Any:
+        inner = getattr(super(LedgerCalls, self), name)
+        ledger = self.mem.ledger
+        if ledger.inside:
             return inner(*args, **options)
-        self._inside = True
+        ledger.inside = True
         try:
             call = functools.partial(inner, *args, **options)
             return getattr(self, around)(call, name, (*args, *options.values()))
         finally:
-            self._inside = False
+            ledger.inside = False
 
-    setattr(LedgerKernel, name, outermost)
+    setattr(LedgerCalls, name, outermost)
 
 
 for _names, _around in (
@@ -433,6 +458,24 @@ for _names, _around in (
 ):
     for _name in _names:
         _wrap(_name, _around)
+
+
+class LedgerKernel(LedgerCalls, StateKernel):
+    """Kernel code that records the use of nodes, too."""
+
+    def mas_alloc_nodes(self, mas: MaState, gfp: int) -> None:
+        """Kernel.mas_alloc_nodes(): what it gets is in reserve until it is taken."""
+        self.ledger.reserving = True
+        try:
+            super().mas_alloc_nodes(mas, gfp)
+        finally:
+            self.ledger.reserving = False
+
+    def mas_pop_node(self, mas: MaState) -> int:
+        """Kernel.mas_pop_node(), noted."""
+        node = super().mas_pop_node(mas)
+        self.ledger.use(node)
+        return node
 
 
 class LedgerMachine(Machine):
@@ -445,6 +488,11 @@ class LedgerMachine(Machine):
         """The accounts of all operations."""
         return self.mem.ledger
 
+    @property
+    def core(self) -> None:
+        """None: each operation of its own is for the ledger, though they may be compiled."""
+        return
+
     def begin(self, number: int, name: str) -> None:
         """Machine.begin(), and open an account."""
         super().begin(number, name)
@@ -455,7 +503,7 @@ class LedgerMachine(Machine):
         return {**super().finish(), "ledger": self.ledger.close().to_json()}
 
 
-LEDGER = Watch(LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel)
+LEDGER = Watch(LedgerMachine, LedgerMemory, LedgerCache, LedgerKernel, LedgerCalls)
 """The ledger, for :func:`layout.machine.equip.equip`."""
 
 

@@ -27,6 +27,8 @@ class Watch:
     memory: type[NodeMemory] = NodeMemory
     cache: type[NodeCache] = NodeCache
     kernel: type[Kernel] = Kernel
+    calls: type[Kernel] | None = None
+    """What its kernel has to wrap of compiled operations; None if they can't be watched."""
 
 
 class ReportingMachine(Machine):

@@ -35,6 +35,15 @@ class Reserve(NamedTuple):
         return self.entry is None or (bounds in self.ranges and entry == self.entry)
 
 
+class Records:
+    """What the ledger records of a state."""
+
+    stored: Stored | None = None
+    """The last store through it."""
+    reserve: Reserve | None = None
+    """The preallocation that it holds."""
+
+
 class Onlooker(Protocol):
     """Who is told when a state gets a node, and of every look at it."""
 
@@ -45,11 +54,10 @@ class Onlooker(Protocol):
         """The node of an active state is used."""
 
 
-class WatchedState(MaState):
+class WatchedState(Records, MaState):
     """A state with additional records.
 
-    For the ledger, ``stored`` is the last store through it and ``reserve`` the preallocation that
-    it holds. ``section`` is the read section in which it got its node, 0 for none. ``generation``
+    ``section`` is the read section in which it got its node, 0 for none. ``generation``
     is the node's at that time. ``sections`` gets a call for each read of ``node`` in an active
     state.
     """
@@ -57,8 +65,6 @@ class WatchedState(MaState):
     def __init__(self, tree: int, index: int, last: int, ulong_max: int) -> None:
         self.sections: Onlooker | None = None
         self.section = self.generation = self._enode = 0
-        self.stored: Stored | None = None
-        self.reserve: Reserve | None = None
         super().__init__(tree, index, last, ulong_max)
 
     @property

@@ -58,5 +58,5 @@ def test_whoever_defines_a_read_looks_at_reads():
     assert not looks_at_reads(Reads, [Reads])
     assert not looks_at_reads(LEDGER.memory)
     assert not looks_at_reads(QuickReads)
-    assert isinstance(stored(LEDGER), QuickReads)
+    assert isinstance(equip("s390x", watch=[LEDGER], in_python=True).mem, QuickReads)
     assert not isinstance(stored(LEDGER, READS), QuickReads)
