@@ -45,7 +45,7 @@ _NOTES = 21
 """So many of them at most."""
 _DRIVES = re.compile(rb"[\0-\x08\x0b-\x1f\x7f]")
 _STAYS = re.compile(r"maple-layout: .*/(\.[^/]*\.part) stays: .*: remove it")
-_PROGRESS = re.compile(r"\d+ s: .*; \d+ workers?, .*")
+_PROGRESS = re.compile(r"\d+ s: .+")
 _ANNOTATION = re.compile(r"::error file=[^,:]*,(line=\d+,)?title=[^,:]*::")
 
 _ENDED = {
