@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _STAY = "stay"
 _PIECE = 1 << 16
+_LOOKS = 1000
+"""Milliseconds without output after which a program is looked at, whether it is there."""
 
 
 class _Standing(NamedTuple):
@@ -96,7 +98,10 @@ def _exchange(process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, by
     poll.register(stderr, select.POLLIN)
     left = memoryview(given)
     while True:
-        for number, _ in poll.poll():
+        ready = poll.poll(_LOOKS)
+        if not ready and process.poll() is not None:  # a child of it holds the pipes
+            return bytes(out), bytes(err), True
+        for number, _ in ready:
             if number == stdin:
                 left = left[_written(stdin, left) :]
                 if not left:
@@ -108,10 +113,7 @@ def _exchange(process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, by
             if piece:
                 _keep(out if number == stdout else err, piece, process)
             elif number == stdout:
-                os.set_blocking(stderr, True)
-                while piece := os.read(stderr, _PIECE):
-                    err += piece
-                return bytes(out), bytes(err), True
+                return bytes(out), bytes(err) + _rest(stderr), True
             else:
                 poll.unregister(stderr)
         if not left and (out == b"\n" or out.endswith(b"\n\n")):
@@ -134,6 +136,12 @@ def _written(number: int, data: memoryview) -> int:
         return 0
     except BrokenPipeError:
         return len(data)
+
+
+def _rest(number: int) -> bytes:
+    """What is left in a pipe whose writer is ending."""
+    os.set_blocking(number, True)
+    return b"".join(iter(lambda: os.read(number, _PIECE), b""))
 
 
 def _read(number: int) -> bytes | None:

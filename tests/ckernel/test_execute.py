@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import time
 from pathlib import Path
 
 import pytest
@@ -233,3 +234,13 @@ def test_a_fault_before_the_first_operation_is_of_it(program):
     assert (
         found.wrong.message == "line 1 (init 0): then dump stops: the program ended with signal 40"
     )
+
+
+def test_a_child_that_a_program_leaves_is_not_waited_for(program):
+    begin = time.monotonic()
+    with Programs() as programs:
+        outcome = run(
+            program("sleep 100 & exit 7"), operations("init 0", "x86_64"), programs=programs
+        )
+    assert outcome.lines[-1]["fault"]["message"] == "the program ended with exit status 7"
+    assert time.monotonic() < begin + 30
