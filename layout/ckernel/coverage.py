@@ -27,6 +27,8 @@ _CODE = "maple_tree.c"
 _NOTES, _COUNTS = ".gcno", ".gcda"
 """What the compiler and the program leave for gcov."""
 
+_LONGEST = 1000
+"""Characters of a line that begins a function, at most: matching takes the square of that."""
 _DEFINITION = re.compile(r"(?:[a-z_][\w *]*[ *])?([a-z_]\w*)\([^;]*$")
 """A line that begins in the first column, calls something and does not end there."""
 
@@ -123,20 +125,13 @@ def _counted(built: Built, names: str) -> tuple[dict[int, int], dict[str, int]]:
         message = "nothing has been executed yet: there is no coverage"
         raise InputError(message)
     done = children.run([gcov, "--json-format", "--stdout", *data], cwd=built.directory)
-    lines: dict[int, int] = {}
-    entered: dict[str, int] = {}
-    for text in done.stdout.splitlines():
-        for file in json.loads(text)["files"]:
-            if not file["file"].endswith(_CODE):
-                continue
-            for line in file["lines"]:
-                number = line["line_number"]
-                lines[number] = lines.get(number, 0) + line["count"]
-            for function in file["functions"]:
-                name = function["name"]
-                entered[name] = entered.get(name, 0) + function["execution_count"]
+    try:
+        lines, entered = _counts(done.stdout)
+    except (ValueError, LookupError, TypeError, RecursionError):  # it was stopped, or is another
+        lines, entered = {}, {}
     if not lines:
-        message = f"gcov has nothing to say about {_CODE}: {done.stderr.decode().strip()}"
+        said = done.stopped or done.stderr.decode(errors="replace").strip()
+        message = f"gcov has nothing to say about {_CODE}: {said}"
         raise InputError(message)
     return lines, entered
 
@@ -152,10 +147,27 @@ def _coverage(built: Built, lines: dict[int, int], entered: dict[str, int]) -> C
     return Coverage(len(lines), sum(count > 0 for count in lines.values()), never, missed, lines)
 
 
+def _counts(printed: bytes) -> tuple[dict[int, int], dict[str, int]]:
+    """How often lines were executed, by number, and functions entered, by name."""
+    lines: dict[int, int] = {}
+    entered: dict[str, int] = {}
+    for text in printed.splitlines():
+        for file in json.loads(text)["files"]:
+            if not file["file"].endswith(_CODE):
+                continue
+            for line in file["lines"]:
+                number = line["line_number"]
+                lines[number] = lines.get(number, 0) + line["count"]
+            for function in file["functions"]:
+                name = function["name"]
+                entered[name] = entered.get(name, 0) + function["execution_count"]
+    return lines, entered
+
+
 def _starts(code: str) -> dict[int, str]:
     """The functions by the lines at which they start: gcov has some where the header has them."""
     return {
         number: found[1]
         for number, line in enumerate(code.splitlines(), 1)
-        if (found := _DEFINITION.match(line))
+        if len(line) < _LONGEST and (found := _DEFINITION.match(line))
     }

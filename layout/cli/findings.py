@@ -30,7 +30,8 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
 def ready(args: argparse.Namespace) -> None:
     """Make sure, before long work, that the files can be written. Raises OSError, UsageError."""
     paths = [path for path in (args.junit, args.sarif) if path is not None]
-    check(*paths, inputs=[getattr(args, name, None) for name in ("trace", "input")])
+    inputs = [getattr(args, name, None) for name in ("trace", "input")]
+    check(*paths, inputs=[*inputs, *getattr(args, "inputs", ())])
 
 
 def tell_findings(args: argparse.Namespace, checked: Sequence[Checked]) -> None:

@@ -88,15 +88,15 @@ def run(args: argparse.Namespace) -> int:
     builds = [build(source, name) for name in names]
     progress: Progress[Any] = Progress(_line)
     plan = Plan(args.time, args.jobs, args.seed, cluster)
-    found = hunt(
-        source,
-        builds,
-        plan,
-        Path(args.corpus),
-        lambda status: progress(_Shown(status)),
-        progress,
-    )
-    progress.end()
+    with progress.kept_in(args.corpus):
+        found = hunt(
+            source,
+            builds,
+            plan,
+            Path(args.corpus),
+            lambda status: progress(_Shown(status)),
+            progress,
+        )
     if args.json:
         print(json.dumps(_hunt_json(source, found)))
     else:

@@ -24,11 +24,12 @@ from layout.ckernel.coverage import coverage, forget
 from layout.ckernel.execute import run
 from layout.ckernel.fuzz import Options
 from layout.ckernel.generate import generate
+from layout.host.streams import tell
 from layout.hunt.corpus import operations_of, read_corpus, text_of, write_corpus
 from layout.hunt.guided import fewest, fill, search
 from layout.hunt.replay import Replay, replay
 from layout.hunt.weighted import grow, shown_to_kernel
-from layout.memory.errors import TraceError
+from layout.memory.errors import InputError, TraceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -104,8 +105,7 @@ def hunt(  # noqa: PLR0913 - what a hunt depends on
     elif plan.scheduler:
         by, texts, history = _spread(source, plan, known, folder, on_search)
     elif by:
-        texts, history = _guided(source, plan, known, on_search)
-        write_corpus(folder, texts)
+        texts, history = _guided(source, plan, known, partial(write_corpus, folder), on_search)
     else:
         arch = arches.get(builds[0].arch)
         texts, history = grow(
@@ -126,7 +126,7 @@ def hunt(  # noqa: PLR0913 - what a hunt depends on
 
 
 def executed_by(source: KernelSource, traces: Mapping[str, Sequence[Operation]]) -> Coverage | None:
-    """The lines of maple_tree.c that these traces execute; None without this computer's gcc."""
+    """The lines of maple_tree.c that these traces execute; None where nothing counts them."""
     try:
         built = build(source, toolchain.own(), COVERAGE)
     except toolchain.ToolMissing:
@@ -134,25 +134,36 @@ def executed_by(source: KernelSource, traces: Mapping[str, Sequence[Operation]])
     forget(built)
     for operations in traces.values():
         run(built, operations)
-    return coverage(built) if traces else None
+    try:
+        return coverage(built) if traces else None
+    except InputError as error:  # what is found is told all the same
+        tell(f"the lines of maple_tree.c that were executed are not known: {error}")
+        return None
 
 
 def _guided(
     source: KernelSource,
     plan: Plan,
     known: Mapping[str, Sequence[Operation]],
+    keep: Callable[[list[str]], object],
     progress: Callable[[Status], None],
 ) -> tuple[list[str], list[Status]]:
-    """What libFuzzer makes of them."""
+    """What libFuzzer makes of them, which is kept even if the search is interrupted."""
     built = build(source, toolchain.own(), GUIDED)
     with tempfile.TemporaryDirectory(prefix="maple-layout-hunt-") as name:
         work = Path(name)
         pool = work / "pool"
         fill(pool, _beginning(source, plan, known))
-        history = search(
-            built, pool, seconds=plan.seconds, jobs=plan.jobs, seed=plan.seed, progress=progress
-        )
-        return fewest(built, pool), history
+        try:
+            history = search(
+                built, pool, seconds=plan.seconds, jobs=plan.jobs, seed=plan.seed, progress=progress
+            )
+        except KeyboardInterrupt:
+            keep(fewest(built, pool))
+            raise
+        texts = fewest(built, pool)
+        keep(texts)
+        return texts, history
 
 
 def _spread(

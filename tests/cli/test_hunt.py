@@ -21,6 +21,8 @@ def without_clang(monkeypatch):
     ("words", "complaint"),
     [
         (["--jobs", "0"], "--jobs"),
+        (["--jobs", "99999"], "--jobs: 99999 are too many processes: 1 to 1024"),
+        (["--seed", str(1 << 64)], "--seed: 18446744073709551616 has more than 64 bits"),
         (["--traces", "5"], "unrecognized arguments: --traces 5"),
         (["--arch", "vax"], "unknown architecture 'vax'"),
         (["--source", "nowhere"], "nowhere has no lib/maple_tree.c"),
@@ -113,6 +115,24 @@ def test_the_display_begins_anew_with_the_comparison(capsys):
         "20 s: 3000 traces tried, 150 a second, 50 edges executed, 9 traces kept; 2 workers",
         "0 s: 1 traces compared, 0 operations, 0 causes of difference",
         "11 s: 9 traces compared, 0 operations, 0 causes of difference",
+    ]
+
+
+def test_an_interrupted_campaign_tells_where_its_findings_are(capsys):
+    progress = Progress(_line)
+
+    def campaign():
+        with progress.kept_in("there"):
+            progress(Campaign(0, 0, traces=1, seconds=0.5))
+            progress(Campaign(0, 0, traces=5, seconds=2))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        campaign()
+    assert capsys.readouterr().err.splitlines() == [
+        "0 s: 1 traces compared, 0 operations, 0 causes of difference",
+        "interrupted: 2 s: 5 traces compared, 0 operations, 0 causes of difference",
+        "what was found is in there; the same command goes on from there",
     ]
 
 

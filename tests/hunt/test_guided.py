@@ -2,9 +2,10 @@
 
 import pytest
 
+from layout.hunt import hunt
 from layout.hunt.corpus import operations_of
 from layout.hunt.guided import merge, search, tidy
-from layout.hunt.hunt import executed_by
+from layout.hunt.hunt import Plan, executed_by
 
 pytestmark = [pytest.mark.kernel, pytest.mark.toolchain]
 
@@ -66,3 +67,19 @@ def test_a_search_executes_more(guided, kernel_6_12, tmp_path):
     after = executed_by(kernel_6_12, traces)
     assert after.executed > 2 * before.executed
     assert sum(map(len, after.missed.values())) == after.lines - after.executed
+
+
+@pytest.mark.usefixtures("guided")
+def test_an_interrupted_search_keeps_what_it_found(kernel_6_12, monkeypatch):
+    found = "init 1\nstore 10 20 3001\nerase 15\n"
+    kept = []
+
+    def interrupted(_built, pool, **_options):
+        (pool / "found").write_text(found)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hunt, "search", interrupted)
+    monkeypatch.setattr(hunt, "_beginning", lambda *_: ["init 1\n"])
+    with pytest.raises(KeyboardInterrupt):
+        hunt._guided(kernel_6_12, Plan(1, 1, 0, ""), {}, kept.append, print)
+    assert found in kept[0]

@@ -30,7 +30,7 @@ from layout.cli.kernel.summary import (
     shortest_first,
     traces,
 )
-from layout.memory.errors import UsageError
+from layout.memory.errors import MapleLayoutError, UsageError
 
 if TYPE_CHECKING:
     from layout.ckernel.build import Built
@@ -114,11 +114,16 @@ def _act(args: argparse.Namespace) -> int:
     options = Options(**limits, abuse=args.abuse, results_only=args.results, counting=native)
     progress = Progress(_line)
     judge = LongTraces if args.long else Emulator
-    campaign = fuzz(builds, options, Path(args.out), progress, judge)
-    progress.end()
-    executed = coverage(here) if here and campaign.traces else None
-    if native and campaign.executed:
-        executed = coverage_of(native, campaign.executed)
+    with progress.kept_in(args.out):
+        campaign = fuzz(builds, options, Path(args.out), progress, judge)
+    executed = None
+    try:
+        if here and campaign.traces:
+            executed = coverage(here)
+        if native and campaign.executed:
+            executed = coverage_of(native, campaign.executed)
+    except MapleLayoutError as error:  # what was found is told all the same
+        tell(f"the lines of maple_tree.c that were executed are not known: {error}")
     if args.json:
         print(json.dumps(_campaign_json(source, campaign, executed)))
     else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from layout.host.streams import note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class _Campaign(Protocol):
@@ -31,9 +32,11 @@ class Progress(Generic[C]):
         self._terminal = sys.stderr.isatty()
         self._next = self._last = 0.0
         self._told = ""
+        self._seen: C | None = None
 
     def __call__(self, campaign: C) -> None:
         """Tell how far the campaign is, or another one that begins when it has ended."""
+        self._seen = campaign
         if campaign.seconds < self._last:
             self._next = 0.0
         self._last = campaign.seconds
@@ -47,6 +50,19 @@ class Progress(Generic[C]):
         if campaign.shrinking:
             text += f"; making a trace shorter that differs in {campaign.shrinking}"
         note(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n")
+
+    @contextmanager
+    def kept_in(self, folder: str) -> Iterator[None]:
+        """A campaign: where it is interrupted, tell how far it was, and what is in ``folder``."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.end()
+            if self._seen is not None:
+                note(f"interrupted: {self._describe(self._seen)}")
+            note(f"what was found is in {folder}; the same command goes on from there")
+            raise
+        self.end()
 
     def end(self) -> None:
         """Leave the line."""
