@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import arches
 from layout.images.image import Image
-from layout.images.madeup import make_up_tree
+from layout.images.madeup import is_enode, make_up_tree, root_of
+from layout.images.missing import has, missing_bytes
 from layout.images.pastelayout import Layout
 from layout.images.pastelines import TreeText, items, paste_format
 from layout.images.treestruct import choose, profiles
 from layout.memory.errors import InputError, MachineFault, UsageError
 from layout.memory.node import NODE_SIZE, NodeMemory
+from layout.memory.pointers import NODE_MASK, PARENT_RANGE64, PARENT_SLOT_MASK, ROOT_NODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.images.pastelines import Item, Piece
     from layout.images.treestruct import Known
+
+
+_MOST_TORN = 4
+"""So many nodes that are there in part are told."""
 
 
 def read_paste(  # noqa: PLR0913 - what the caller may know
@@ -64,6 +70,8 @@ def read_paste(  # noqa: PLR0913 - what the caller may know
         memories.append(memory)
     chosen, place, note = _find_tree(memories, pieces, trees, tree, source)
     notes = [f"taken for {what}", *([note] if note else [])]
+    torn = _torn(chosen, pieces)
+    notes += [_says_torn(chosen, node) for node in sorted(torn) if torn[node]][:_MOST_TORN]
     if hint := _elsewhere(machine, _nodes(pieces)):
         notes.append(hint)
     return Image(machine, chosen.profile, chosen, place, source, "paste", notes)
@@ -137,6 +145,63 @@ def _nodes(pieces: Iterable[Piece]) -> list[int]:
     ]
 
 
+def _torn(memory: NodeMemory, pieces: Iterable[Piece]) -> dict[int, bool]:
+    """The places of nodes that are there in part; whether words of the text name them as nodes."""
+    torn = dict.fromkeys(
+        (
+            end & -NODE_SIZE
+            for address, data in pieces
+            for end in (address, address + len(data))
+            if end % NODE_SIZE
+        ),
+        False,
+    )
+    if torn:
+        size = memory.word_size
+        for address, data in pieces:
+            skip = -address % size
+            count = max(len(data) - skip, 0) // size
+            for word in memory.read_words(address + skip, count) if count else ():
+                if word & -NODE_SIZE in torn and (is_enode(word & ~ROOT_NODE) or _is_parent(word)):
+                    torn[word & -NODE_SIZE] = True
+    return torn
+
+
+def _is_parent(word: int) -> bool:
+    """Whether a word may be the parent word of a node below another."""
+    return word & NODE_MASK & ~PARENT_SLOT_MASK == PARENT_RANGE64
+
+
+def _says_torn(memory: NodeMemory, node: int) -> str:
+    """What to tell of a node that is there in part."""
+    gone = missing_bytes(memory, node)
+    return f"node {node:x}: bytes {gone} are not in the text: add their lines"
+
+
+def _refuse_torn(
+    memory: NodeMemory, pieces: Iterable[Piece], tree: int | None, source: str
+) -> None:
+    """Raise InputError where the root may be one of the nodes that are there in part."""
+    torn = _torn(memory, pieces)
+    nodes = [node for node in sorted(torn) if torn[node] or _may_be_root(memory, node, tree)]
+    if nodes:
+        told = "; ".join(_says_torn(memory, node) for node in nodes[:_MOST_TORN])
+        message = f"{source}: {told}"
+        raise InputError(message)
+
+
+def _may_be_root(memory: NodeMemory, node: int, tree: int | None) -> bool:
+    """Whether a node that is there in part says that it is a root, or half of it is there."""
+    try:
+        if root_of(memory, node, tree) is not None:
+            return True
+    except MachineFault:
+        pass  # its first line is missing
+    size = memory.word_size
+    there = sum(has(memory, node + at, size) for at in range(0, NODE_SIZE, size))
+    return 2 * there * size >= NODE_SIZE
+
+
 def _find_tree(
     memories: list[NodeMemory],
     pieces: list[Piece],
@@ -152,7 +217,10 @@ def _find_tree(
         _map_tree(memories[0], tree, said.root, said.flags, source)
         return memories[0], tree, None
     if tree is None or not _readable(memories[0], tree):
-        made = make_up_tree(memories[0], _nodes(pieces), tree, source)
+        nodes = _nodes(pieces)
+        if not any(root_of(memories[0], node, tree) is not None for node in nodes):
+            _refuse_torn(memories[0], pieces, tree, source)
+        made = make_up_tree(memories[0], nodes, tree, source)
         tree = made.tree
         if not made.struct_is_there:
             _map_tree(memories[0], tree, made.root, made.flags, source)

@@ -33,13 +33,18 @@ class Known(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """One place where ma_flags may lie: ``fits`` if its height is the tree's."""
+    """One place where ma_flags may lie: ``height`` is the tree's, None if not known."""
 
     memory: NodeMemory
     offset: int
     flags: int
-    fits: bool
+    height: int | None
     plausible: bool
+
+    @property
+    def fits(self) -> bool:
+        """Whether the flags have the tree's height."""
+        return self.height == mt_height(self.flags)
 
 
 def layout_versions(kernel: str) -> tuple[str, ...]:
@@ -89,8 +94,8 @@ def choose(memories: list[M], tree: int, source: str) -> tuple[M, str]:
         except MachineFault:
             continue
         offset = memory.profile.layout("maple_tree").offset("ma_flags")
-        fits = measure_height(memory, root) == mt_height(flags)
-        candidates.append(_Candidate(memory, offset, flags, fits, not flags & ~FLAGS))
+        height = measure_height(memory, root)
+        candidates.append(_Candidate(memory, offset, flags, height, not flags & ~FLAGS))
     require_tree(candidates[0].memory if candidates else memories[0], tree, source)
     best = min(candidates, key=lambda c: (not c.fits, not c.plausible))  # the first of equals
     chosen = next(memory for memory in memories if memory is best.memory)
@@ -100,6 +105,9 @@ def choose(memories: list[M], tree: int, source: str) -> tuple[M, str]:
     says = f"ma_flags taken at offset {best.offset} of struct maple_tree ({best.flags:x}): "
     if len(memories) == 1:
         return chosen, says + "as the options say"
+    if best.height is None:
+        why = "the tree's height could not be measured, as no leaf below its root can be read"
+        return chosen, says + why
     if not best.fits:
         why = "no place agrees with the tree's height, give --kernel and --config"
         return chosen, says + why
