@@ -21,6 +21,7 @@ from layout.cli.common import (
     tell,
     version_of,
 )
+from layout.cli.suffixes import refuse_suffix
 from layout.host.progress import Progress
 from layout.memory.errors import UsageError
 
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from layout.host.files import check, write
     from layout.traces.source import TraceText
 
+    refuse_suffix(args.output, "html", "a page in HTML", "draw for SVG and Graphviz")
     if args.output != "-":
         check(args.output, inputs=[args.input])
     trace = TraceText.open(args.input) if args.base is None else None
