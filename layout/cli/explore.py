@@ -130,7 +130,10 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
     if len({arch.word_size for arch in machines}) > 1:
         message = "32-bit and 64-bit machines build different trees: explore each kind by itself"
         raise UsageError(message)
-    return record(text.source, list(operations(text, machines[0])), machines, args)
+    wanted = list(operations(text, machines[0]))
+    if not wanted:
+        tell(f"{text.source} has no operation: its trees are empty")
+    return record(text.source, wanted, machines, args)
 
 
 def record(

@@ -69,6 +69,8 @@ def snapshot(  # noqa: PLR0913 - what is run, and what is looked at
     if at is not None and not past and at > last and at > (end := text.count()):
         message = f"--at {at}: {text.source} has only {end} lines"
         raise UsageError(message)
+    if not last and at is None:
+        notes.append(f"{text.source} has no operation: its trees are empty")
     machine = runner.machine
     address = runner.tree
     if tree is not None:
