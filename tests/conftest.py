@@ -1,7 +1,9 @@
 import os
 from functools import cache
+from importlib.util import find_spec
 
 import pytest
+from daemons import Daemons
 
 from layout.ckernel import toolchain
 from layout.ckernel.build import GUIDED, PLAIN, build
@@ -9,6 +11,7 @@ from layout.ckernel.source import open_source
 from layout.memory.errors import UsageError
 
 REQUIRED = "MAPLE_LAYOUT_NEEDS_KERNEL"
+CLUSTER_REQUIRED = "MAPLE_LAYOUT_NEEDS_CLUSTER"
 
 
 def _open(get):
@@ -89,3 +92,15 @@ def change_6_12(kernel_6_12, tmp_path_factory):
 def changed_6_12(change_6_12):
     """6.12 with one line changed: a new root forgets to say where its data ends."""
     return change_6_12("ma_set_meta(node, maple_leaf_64, 0, slot);", ";")
+
+
+@pytest.fixture
+def daemons(tmp_path):
+    """A scheduler and workers that a test starts; a skip without dask.distributed."""
+    if not find_spec("distributed"):
+        if os.environ.get(CLUSTER_REQUIRED):
+            pytest.fail(f"{CLUSTER_REQUIRED} is set: distributed is missing")
+        pytest.skip("distributed is missing: pip install '.[cluster]'")
+    running = Daemons(tmp_path)
+    yield running
+    running.end()

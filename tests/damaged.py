@@ -20,8 +20,10 @@ def damaged_trace(arch, seed):
     rng = random.Random(f"{seed} {arch}")
     nodes = _nodes_in_use(arch)
     lines = [*_BUILD]
-    for _ in range(30):
-        lines.append(f"poke {rng.choice(nodes):x} {rng.randrange(256):x} {rng.choice(_BYTES):x}")
+    lines += [
+        f"poke {rng.choice(nodes):x} {rng.randrange(256):x} {rng.choice(_BYTES):x}"
+        for _ in range(30)
+    ]
     for _ in range(60):
         at = rng.randrange(0x400)
         lines.append(

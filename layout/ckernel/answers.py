@@ -210,6 +210,7 @@ class _Trial:
     def take(self, step: _Step, lines: list[Line]) -> None:
         """Judge a step; ``lines`` end at a fault. Raises WrongResultError."""
         nodes = 0
+        self.judge.begin(step.operation)
         self._looks = list(zip(step.after, lines[len(step.before) + 1 :], strict=False))
         for operation, line in zip(step.all(), lines, strict=False):
             if "fault" in line and self._fault_forgiven(operation):

@@ -6,7 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from layout.ckernel.oracle import Trial
+from layout.ckernel.oracle import Counting, Trial
 from layout.ckernel.programs import Programs
 from layout.host import signals
 from layout.memory.errors import InputError, MapleLayoutError, TraceError
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from layout.ckernel.oracle import Oracle
+    from layout.ckernel.coverage import Executed
+    from layout.ckernel.oracle import Work
 
 SECONDS_FOR_TRACE = 120
 """Seconds that a trace may take."""
 
-_oracle: Oracle[Any, Any]
+_oracle: Work[Any]
 _programs: Programs
 
 
@@ -43,11 +44,19 @@ def _on_alarm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a
     raise TooLong
 
 
-def begin(oracle: Oracle[Any, Any]) -> None:
+def begin(oracle: Work[Any]) -> None:
     """Begin a process that attempts seeds for this oracle."""
     global _oracle, _programs
     start_worker()
     _oracle, _programs = oracle, Programs()
+
+
+def counted() -> Executed | None:
+    """What the seeds since the last call have executed, where that is counted.
+
+    Raises MapleLayoutError.
+    """
+    return _oracle.counted() if isinstance(_oracle, Counting) else None
 
 
 def attempt(seed: int, end: float) -> Trial[Any]:

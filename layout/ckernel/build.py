@@ -58,6 +58,8 @@ _ZEROED_STACK = {
 """As kernels are configured (INIT_STACK_ALL_ZERO): 7.3 writes parts of a local to a node."""
 
 _PROGRAM = "harness"
+_COMPLAINTS = 1 << 22
+"""Bytes that a compiler may write: the first complaint is told."""
 
 _LETTERS = {
     Kind.INDEX: "i",
@@ -191,7 +193,7 @@ def _compile(
             _fill(work, source, harness)
         around = around_code("maple_tree.c")
         for step in ([*around, "-c", main, "-o", "main.o"], ["main.o", "-o", _PROGRAM]):
-            done = children.run([*compiler, *step], cwd=work)
+            done = children.run([*compiler, *step], cwd=work, most=_COMPLAINTS)
             if done.returncode:
                 raise InputError(_complaint(source, done.stderr.decode(errors="replace")))
         try:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from layout.ckernel.oracle import Limits, Oracle, Trial
+    from layout.ckernel.oracle import Limits, Oracle, Trial, Work
     from layout.traces.trace import Operation
 
 _SAVE_EVERY = 10
@@ -46,6 +46,11 @@ class Pool(Protocol[W]):
     @property
     def pending(self) -> int:
         """How many seeds were submitted and have no trial yet."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """How many may be pending, so that nobody waits for work."""
         ...
 
     @property
@@ -101,11 +106,7 @@ def run_campaign(
     try:
         while True:
             campaign.workers = pool.workers
-            while (
-                following is not None
-                and time.monotonic() < end
-                and pool.pending < 2 * max(campaign.workers, 1)
-            ):
+            while following is not None and time.monotonic() < end and pool.pending < pool.room:
                 pool.submit(following, end)
                 following = next(seeds, None)
             if not pool.pending:
@@ -137,7 +138,7 @@ def _unfinished(campaign: Campaign[Any]) -> Iterator[int]:
     return (seed for seed in itertools.count(campaign.next_seed) if seed not in counted)
 
 
-def _pool(oracle: Oracle[W, Any], limits: Limits) -> Pool[W]:
+def _pool(oracle: Work[W], limits: Limits) -> Pool[W]:
     if not limits.scheduler:
         return _Processes(oracle, limits.jobs)
     from layout.ckernel.cluster import Cluster  # noqa: PLC0415 - an optional extra
@@ -150,8 +151,9 @@ class _Processes(Generic[W]):
 
     dashboard = ""
 
-    def __init__(self, oracle: Oracle[W, Any], jobs: int) -> None:
+    def __init__(self, oracle: Work[W], jobs: int) -> None:
         self.workers = jobs
+        self.room = 2 * jobs
         self._pending: set[Future[Trial[W]]] = set()
         self._executor = ProcessPoolExecutor(
             jobs, mp_context=get_context("fork"), initializer=begin, initargs=(oracle,)

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import uuid4
 
 from layout.ckernel import unit
+from layout.ckernel.oracle import Counting
 from layout.memory.errors import InputError, MapleLayoutError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layout.ckernel.oracle import Oracle, Trial
+    from layout.ckernel.oracle import Trial, Work
 
 CONNECT = 4
 """Seconds for the first connection."""
@@ -34,7 +35,7 @@ _TRIES = 3
 _LOOK = 2
 """Seconds between looks at how many workers there are."""
 
-_GOES_ON = "The same command goes on with the next seed"
+_GOES_ON = "The same command goes on from there"
 
 _NOBODY = "no scheduler answers; dask scheduler starts one"
 
@@ -73,12 +74,14 @@ class Cluster(Generic[W]):
     Raises UsageError, InputError.
     """
 
-    def __init__(self, oracle: Oracle[W, Any], address: str) -> None:
+    def __init__(self, oracle: Work[W], address: str) -> None:
         self._distributed = needed()
         self._address = address
         self._packed = unit.pack(oracle)
         self._client: Any = None
-        self._pending: dict[Any, tuple[int, float]] = {}
+        self._pending: dict[Any, tuple[list[int], float]] = {}
+        self._waiting: list[tuple[int, float]] = []
+        self._at_once = oracle.at_once if isinstance(oracle, Counting) else 1
         self._workers = 0
         self._looked = self._seen = -math.inf
         try:
@@ -99,7 +102,12 @@ class Cluster(Generic[W]):
     @property
     def pending(self) -> int:
         """How many seeds were submitted and have no trial yet."""
-        return len(self._pending)
+        return len(self._waiting) + sum(len(seeds) for seeds, _ in self._pending.values())
+
+    @property
+    def room(self) -> int:
+        """How many may be pending: two tasks for each worker."""
+        return 2 * max(self._workers, 1) * self._at_once
 
     @property
     def dashboard(self) -> str:
@@ -110,12 +118,17 @@ class Cluster(Generic[W]):
 
     def submit(self, seed: int, end: float) -> None:
         """Have a seed carried out; ``end`` is of time.monotonic()."""
-        with self._mended((seed, end)):
-            self._submit(seed, end)
+        self._waiting.append((seed, end))
+        if len(self._waiting) >= self._at_once:
+            self._send()
 
     def completed(self) -> list[Trial[W]]:
         """Trials that have come, perhaps none. Raises InputError."""
         trials: list[Trial[W]] = []
+        if self._waiting:
+            self._send()
+        if not self._pending:
+            return trials
         with self._mended():
             try:
                 done = self._distributed.wait(
@@ -126,10 +139,10 @@ class Cluster(Generic[W]):
             given = self._client.gather(list(done))
             for future in done:
                 del self._pending[future]
-            for trial in given:
-                if isinstance(trial, MapleLayoutError):
-                    raise trial
-                trials.append(trial)
+            for answer in given:
+                if isinstance(answer, MapleLayoutError):
+                    raise answer
+                trials += answer
         return trials
 
     def close(self) -> None:
@@ -152,17 +165,24 @@ class Cluster(Generic[W]):
         except Exception as error:  # noqa: BLE001 - whatever a worker has to complain about
             raise self._unfit(error) from None
 
-    def _submit(self, seed: int, end: float) -> None:
+    def _send(self) -> None:
+        """Submit the seeds that wait as one task, which ends with the first of them."""
+        seeds, end = [seed for seed, _ in self._waiting], min(end for _, end in self._waiting)
+        self._waiting = []
+        with self._mended((seeds, end)):
+            self._submit(seeds, end)
+
+    def _submit(self, seeds: list[int], end: float) -> None:
         future = self._client.submit(
             unit.carry_out,
             self._name,
-            seed,
+            seeds,
             max(end - time.monotonic(), 0),
-            key=f"{self._name}-{seed}",
+            key=f"{self._name}-{seeds[0]}",
             retries=_TRIES - 1,
             pure=False,
         )
-        self._pending[future] = seed, end
+        self._pending[future] = seeds, end
 
     def _look(self, wait: float = 0) -> None:
         """Count the workers' threads. Raises InputError where there have been none for long."""
@@ -181,7 +201,7 @@ class Cluster(Generic[W]):
             raise InputError(message)
 
     @contextlib.contextmanager
-    def _mended(self, *more: tuple[int, float]) -> Iterator[None]:
+    def _mended(self, *more: tuple[list[int], float]) -> Iterator[None]:
         """A block after whose loss of the connection there is another, and seeds go there again.
 
         So do ``more``. Raises InputError where a worker is unfit, or no scheduler is there.
@@ -198,15 +218,15 @@ class Cluster(Generic[W]):
             self.close()
             self._again(lost)
 
-    def _again(self, lost: list[tuple[int, float]]) -> None:
+    def _again(self, lost: list[tuple[list[int], float]]) -> None:
         """Submit seeds to the scheduler that is there now. Raises InputError."""
         gone = f"the connection was lost. {_GOES_ON}"
         self._connect(PATIENCE, gone)
         self._seen = time.monotonic()
         try:
-            for seed, end in lost:
-                if end > time.monotonic():  # else it is for the next run
-                    self._submit(seed, end)
+            for seeds, end in lost:
+                if end > time.monotonic():  # else they are for the next run
+                    self._submit(seeds, end)
         except Exception as error:  # noqa: BLE001 - once more
             raise InputError(f"--scheduler {self._address}: {gone} ({error})") from None
 

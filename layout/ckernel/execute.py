@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from layout.host import children
+from layout.host.streams import cut, printable
 from layout.memory.errors import InputError, TraceError
 from layout.traces.language import NO_LIMIT
 from layout.traces.trace import parse
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterable, Sequence
 
     from layout.ckernel.build import Built
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 SECONDS = 10
 """Seconds of processor time that one operation may take before it counts as a livelock."""
+
+IDLE = 120
+"""Seconds after which a program is ended that neither computes nor prints."""
+
+_FAULT = {"kind", "address", "message", "operation"}
+"""Keys of a fault."""
 
 _NO_SUCH_OPERATION = 2
 _NO_MEMORY = 3
@@ -67,10 +73,13 @@ def run(
     poked = any(operation.op == "poke" for operation in listed)
     given = "".join(f"{operation.n} {_encode(operation)}\n" for operation in listed).encode()
     done = _carry_out(built, given, None if poked else programs, seconds, sums=sums)
-    lines = [json.loads(text) for text in done.stdout.splitlines()]
+    texts = _whole(done.stdout)
+    lines = [_parsed(built, *each) for each in zip(texts, listed, strict=False)]
+    if len(texts) > len(lines):
+        raise InputError(_no_transcript(built, texts[len(lines)]))
     reports = done.stderr.decode(errors="replace")
     if len(lines) < len(listed) and not (lines and "fault" in lines[-1]):
-        lines.append(_ended(listed[len(lines)], done.returncode, reports))
+        lines.append(_ended(listed[len(lines)], done, reports))
     failed = any(line.get("ok") is False for line in lines)
     return Outcome(lines, bool(lines) and "fault" in lines[-1], failed, reports)
 
@@ -85,22 +94,46 @@ def run_text(built: Built, text: Sequence[str], *, seconds: int, programs: Progr
         _encode(*parse([line], _ALL_BITS)) if line.startswith("fail") else line for line in text
     ]
     done = _carry_out(built, "\n".join([*harness, ""]).encode(), programs, seconds, sums=True)
-    lines = done.stdout.splitlines()
+    lines = _whole(done.stdout)
     if len(lines) < len(text) and not (lines and b'"fault":' in lines[-1]):
         (operation,) = parse([text[len(lines)]], _ALL_BITS)
         reports = done.stderr.decode(errors="replace")
-        ended = _ended(replace(operation, n=len(lines) + 1), done.returncode, reports)
+        ended = _ended(replace(operation, n=len(lines) + 1), done, reports)
         lines.append(json.dumps(ended).encode())
     return lines
 
 
+def _whole(printed: bytes) -> list[bytes]:
+    """The lines that a program printed; a last one without its end was cut off."""
+    return printed.split(b"\n")[:-1]
+
+
+def _parsed(built: Built, text: bytes, operation: Operation | None = None) -> Line:
+    """The line of a transcript, of ``operation``. Raises InputError for what is none."""
+    try:
+        line: Line = json.loads(text)
+        whole = "fault" not in line or line["fault"].keys() >= _FAULT
+        if whole and (operation is None or (line["n"], line["op"]) == (operation.n, operation.op)):
+            return line
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        pass
+    raise InputError(_no_transcript(built, text))
+
+
+def _no_transcript(built: Built, text: bytes) -> str:
+    shown = text.strip().decode(errors="replace")
+    return f"{' '.join(built.command)} prints what is no transcript: {shown}"
+
+
 def _carry_out(
     built: Built, given: bytes, programs: Programs | None, seconds: int, *, sums: bool
-) -> subprocess.CompletedProcess[bytes]:
+) -> children.Completed:
     """Have a program carry out operations. Raises TraceError, InputError."""
     command = [*built.command, str(seconds), *(["sums"] if sums else [])]
     if programs is None:
-        done = children.run(command, given=given, env=_environment(built))
+        done = children.run(command, given=given, env=_environment(built), idle=IDLE)
+        if "printed" in done.stopped:
+            raise InputError(f"{' '.join(built.command)} {done.stopped}")
     else:
         done = programs.run(command, given, _environment(built))
     reports = done.stderr.decode(errors="replace")
@@ -115,13 +148,15 @@ def _carry_out(
 
 def run_test(built: Built) -> str:
     """Run a program that was built with a test; what failed, or nothing."""
-    done = children.run(built.command)
+    done = children.run(built.command, idle=IDLE)
     if done.returncode == 0:
         return ""
-    lines = done.stdout.splitlines()
+    lines = _whole(done.stdout)
     if not lines:
-        return f"exit status {done.returncode}: {done.stderr.decode(errors='replace').strip()}"
-    line = json.loads(lines[-1])
+        return f"{_how(done)}: {cut(done.stderr.decode(errors='replace').strip())}"
+    line = _parsed(built, lines[-1])
+    if "fault" not in line:
+        return _how(done)
     failed = [text for text in line.get("printk", "").splitlines() if text.startswith("BUG at")]
     return str((failed or [line["fault"]["message"]])[0])
 
@@ -131,13 +166,23 @@ def _environment(built: Built) -> dict[str, str]:
     return {**os.environ, "GCOV_PREFIX": str(built.directory), "GCOV_PREFIX_STRIP": "99"}
 
 
-def _ended(operation: Operation, code: int, reports: str) -> Line:
+def _how(done: children.Completed) -> str:
+    """How a program ended."""
+    if done.stopped:
+        return f"{done.stopped} here or later, and was ended"
+    try:
+        return signal.Signals(-done.returncode).name
+    except ValueError:  # it ended by itself, or by a signal without a name
+        kind = "exit status" if done.returncode >= 0 else "signal"
+        return f"{kind} {abs(done.returncode)}"
+
+
+def _ended(operation: Operation, done: children.Completed, reports: str) -> Line:
     """The line of an operation at which the program was gone without a word."""
-    how = f"exit status {code}"
-    if code < 0:
-        how = signal.Signals(-code).name
     said = reports.strip().splitlines()
-    message = f"the program ended with {how}{': ' + said[-1] if said else ''}"
+    last = "".join(map(printable, f": {cut(said[-1])}")) if said else ""
+    how = _how(done)
+    message = f"the program {how if 'was ended' in how else f'ended with {how}'}{last}"
     fault = {"kind": "bug", "address": "0", "message": message, "operation": operation.op}
     return {"n": operation.n, "op": operation.op, "fault": fault}
 

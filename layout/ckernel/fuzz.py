@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import arches
 from layout.ckernel.campaign import run_campaign, save_trace
 from layout.ckernel.cause import Cause, find_cause
+from layout.ckernel.coverage import executed_alone
 from layout.ckernel.diff import Mismatch, match, shrink_mismatch, with_sums
 from layout.ckernel.execute import run
 from layout.ckernel.generate import generate
@@ -23,17 +24,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layout.ckernel.build import Built
+    from layout.ckernel.coverage import Executed
     from layout.ckernel.diff import Verdict
     from layout.ckernel.generate import Generated
     from layout.ckernel.programs import Programs
     from layout.traces.trace import Operation
 
 
+_AT_ONCE = 8
+"""Traces whose lines are counted together: gcov takes as long as some traces do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options(Limits):
     """The options of a campaign, and its ways.
 
-    Every trace is run on ``counting`` as well, a build that counts executed lines.
+    Every trace is run on ``counting`` as well, a build that counts executed lines: on this computer
+    all together, on a cluster those of a task.
     """
 
     abuse: bool = False
@@ -86,6 +93,7 @@ class Emulator:
         self._builds = builds
         self._options = options
         self._folder = folder
+        self._made: list[list[Operation]] = []
 
     @property
     def identity(self) -> dict[str, object]:
@@ -121,7 +129,9 @@ class Emulator:
         verdict = self._verdict(built, made, programs)
         if verdict.mismatch:  # by a program that no trace before has touched
             verdict = self._verdict(built, made, None)
-        if options.counting is not None and options.counting is not built:
+        if options.counting is not None and options.scheduler:
+            self._made.append(made.operations)
+        elif options.counting is not None and options.counting is not built:
             run(
                 options.counting,
                 made.operations,
@@ -137,6 +147,18 @@ class Emulator:
             made.operations if verdict.mismatch else [],
             verdict.fault,
         )
+
+    @property
+    def at_once(self) -> int:
+        """The seeds of a task."""
+        return _AT_ONCE if self._options.counting is not None else 1
+
+    def counted(self) -> Executed | None:
+        """What the traces since the last call execute."""
+        made, self._made = self._made, []
+        if self._options.counting is None:
+            return None
+        return executed_alone(self._options.counting, made, seconds=SECONDS_FOR_OPERATION)
 
     def _verdict(self, built: Built, made: Generated, programs: Programs | None) -> Verdict:
         outcome = run(

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import Any
 
+    from layout.ckernel.coverage import Executed
     from layout.ckernel.programs import Programs
     from layout.traces.trace import Operation
 
@@ -58,7 +59,8 @@ class Trial(Generic[W]):
     """The outcome of one seed; ``on`` is what carried it out. ``wrong`` is None if all is right.
 
     ``compared`` operations were, ``counts`` has them by name. ``operations`` are there where
-    something is wrong; ``fault`` is one that was expected.
+    something is wrong; ``fault`` is one that was expected. ``executed`` are lines of the kernel's
+    code that this seed and others before it executed, where they come with trials.
     """
 
     seed: int
@@ -71,6 +73,7 @@ class Trial(Generic[W]):
     too_long: bool = False
     too_large: bool = False
     forgiven: Counter[str] = field(default_factory=Counter)
+    executed: Executed | None = None
 
 
 @dataclass(slots=True)
@@ -103,6 +106,7 @@ class Campaign(Generic[X]):
     ahead: set[int] = field(default_factory=set)
     workers: int = 0
     dashboard: str = ""
+    executed: Executed | None = None
 
     @property
     def pace(self) -> str:
@@ -130,15 +134,12 @@ class Campaign(Generic[X]):
         self.counts += trial.counts
         self.forgiven += trial.forgiven
         self.on[trial.on] += 1
+        if trial.executed is not None:
+            self.executed = trial.executed | (self.executed or trial.executed)
 
 
-class Oracle(Protocol[W, X]):
-    """What traces are held against. ``identity`` is the same for runs that go on one another."""
-
-    @property
-    def identity(self) -> dict[str, object]:
-        """What the campaign is about, as JSON has it."""
-        ...
+class Work(Protocol[W]):
+    """What the processes of a pool do."""
 
     def attempt(self, seed: int, end: float, programs: Programs) -> Trial[W]:
         """Make the trace of a seed and judge it, in a process of its own.
@@ -149,6 +150,29 @@ class Oracle(Protocol[W, X]):
 
     def where(self, seed: int) -> str:
         """What carries out the trace of a seed."""
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """Work that counts executed lines: those of a few seeds together, since gcov takes its time."""
+
+    @property
+    def at_once(self) -> int:
+        """How many seeds that are."""
+        ...
+
+    def counted(self) -> Executed | None:
+        """What the seeds since the last call have executed; None if it does not count."""
+        ...
+
+
+class Oracle(Work[W], Protocol[W, X]):
+    """What traces are held against. ``identity`` is the same for runs that go on one another."""
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What the campaign is about, as JSON has it."""
         ...
 
     def note(

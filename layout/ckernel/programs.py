@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from layout.host import children
+from layout.memory.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _STAY = "stay"
 _PIECE = 1 << 16
+_LOOKS = 1000
+"""Milliseconds without output after which a program is looked at, whether it is there."""
 
 
 class _Standing(NamedTuple):
@@ -48,7 +51,7 @@ class Programs:
 
     def run(
         self, command: Sequence[str], given: bytes, env: Mapping[str, str]
-    ) -> subprocess.CompletedProcess[bytes]:
+    ) -> children.Completed:
         """Have a trace carried out; as children.run() for a program that ends. Raises OSError."""
         words = (*command, _STAY)
         standing = self._standing.get(words)
@@ -71,7 +74,7 @@ class Programs:
             raise
         if ended:
             self._end(words)
-        return subprocess.CompletedProcess(words, code, out, err)
+        return children.Completed(words, code, out, err)
 
     def _end(self, words: tuple[str, ...]) -> None:
         self._standing.pop(words).block.__exit__(None, None, None)
@@ -95,7 +98,10 @@ def _exchange(process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, by
     poll.register(stderr, select.POLLIN)
     left = memoryview(given)
     while True:
-        for number, _ in poll.poll():
+        ready = poll.poll(_LOOKS)
+        if not ready and process.poll() is not None:  # a child of it holds the pipes
+            return bytes(out), bytes(err), True
+        for number, _ in ready:
             if number == stdin:
                 left = left[_written(stdin, left) :]
                 if not left:
@@ -105,16 +111,21 @@ def _exchange(process: subprocess.Popen[bytes], given: bytes) -> tuple[bytes, by
             if piece is None:
                 continue
             if piece:
-                (out if number == stdout else err).extend(piece)
+                _keep(out if number == stdout else err, piece, process)
             elif number == stdout:
-                os.set_blocking(stderr, True)
-                while piece := os.read(stderr, _PIECE):
-                    err += piece
-                return bytes(out), bytes(err), True
+                return bytes(out), bytes(err) + _rest(stderr), True
             else:
                 poll.unregister(stderr)
         if not left and (out == b"\n" or out.endswith(b"\n\n")):
             return bytes(out[:-1]), bytes(err), False
+
+
+def _keep(data: bytearray, piece: bytes, process: subprocess.Popen[bytes]) -> None:
+    """Add what was read. Raises InputError if that is too much."""
+    data += piece
+    if len(data) > children.MOST:
+        words = " ".join(map(str, cast("Sequence[object]", process.args)))
+        raise InputError(f"{words} printed more than {children.MOST >> 20} MiB")
 
 
 def _written(number: int, data: memoryview) -> int:
@@ -125,6 +136,12 @@ def _written(number: int, data: memoryview) -> int:
         return 0
     except BrokenPipeError:
         return len(data)
+
+
+def _rest(number: int) -> bytes:
+    """What is left in a pipe whose writer is ending."""
+    os.set_blocking(number, True)
+    return b"".join(iter(lambda: os.read(number, _PIECE), b""))
 
 
 def _read(number: int) -> bytes | None:

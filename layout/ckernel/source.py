@@ -71,7 +71,12 @@ _FIELDS = {
 }
 """Fields of transcript lines that mean something else, or nothing, without a feature."""
 
-_INCLUDE = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
+_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([^>\n]+)>", re.MULTILINE)
+_QUOTED = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
+_MOST_INCLUDES = 500
+"""Headers that the two files ask for: the kernel's ask for 20. Each becomes an empty one."""
+_LONGEST_INCLUDE = 200
+"""Characters of a header's path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +199,18 @@ def _read(root: Path) -> KernelSource:
         for name, sign in signs.items()
         if re.search(sign, where)
     )
-    includes = _INCLUDE.findall(text) + _INCLUDE.findall(body)
-    for name in includes:
-        if name.startswith("/") or ".." in name.split("/"):
+    includes = frozenset(_INCLUDE.findall(text) + _INCLUDE.findall(body))
+    if len(includes) > _MOST_INCLUDES:
+        message = f"{root / CODE} includes {len(includes)} headers: it is no source of the kernel's"
+        raise InputError(message)
+    for name in sorted(includes | {*_QUOTED.findall(text), *_QUOTED.findall(body)}):
+        outside = name.startswith("/") or ".." in name.split("/")
+        if outside or "\0" in name or len(name) > _LONGEST_INCLUDE:
             message = f"{root / CODE} includes <{name}>, which is no header of the kernel"
             raise InputError(message)
     digest = hashlib.sha256(code).hexdigest()
     emulator = next((name for name, needed in _EMULATORS if needed <= features), DEFAULT_VERSION)
-    return KernelSource(root, _version(root), digest, features, frozenset(includes), emulator)
+    return KernelSource(root, _version(root), digest, features, includes, emulator)
 
 
 def _contents(path: Path) -> bytes:
@@ -215,13 +224,14 @@ def _contents(path: Path) -> bytes:
 
 def _version(root: Path) -> str:
     """The version that the top Makefile gives, or "of unknown version"."""
-    try:
-        text = _contents(root / _MAKEFILE).decode(errors="replace")
+    makefile = root / _MAKEFILE
+    try:  # a pipe would be waited for
+        text = _contents(makefile).decode(errors="replace") if makefile.is_file() else ""
     except (OSError, InputError):
         return "of unknown version"
     names = ("VERSION", "PATCHLEVEL", "SUBLEVEL")
-    found = [re.search(rf"^{name} *= *(\d+)", text, re.MULTILINE) for name in names]
-    extra = re.search(r"^EXTRAVERSION *= *(\S+)", text, re.MULTILINE)
+    found = [re.search(rf"^{name} *= *(\d{{1,9}})", text, re.MULTILINE) for name in names]
+    extra = re.search(r"^EXTRAVERSION *= *([\w.+~-]{1,64})", text, re.ASCII | re.MULTILINE)
     version = ".".join(match[1] for match in found if match)
     return version + (extra[1] if extra else "") or "of unknown version"
 

@@ -11,6 +11,7 @@ import fcntl
 import io
 import pickle
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from layout.ckernel.attempt import SECONDS_FOR_TRACE, attempt, begin
+from layout.ckernel.attempt import SECONDS_FOR_TRACE, attempt, begin, counted
 from layout.ckernel.build import Built, build
 from layout.ckernel.source import CODE, HEADER, KernelSource, cache_directory, receive_source
 from layout.host import children
@@ -26,9 +27,13 @@ from layout.host.version import version
 from layout.memory.errors import InputError, MapleLayoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from layout.ckernel.oracle import Oracle, Trial
+    from layout.ckernel.coverage import Executed
+    from layout.ckernel.oracle import Trial, Work
+
+_ENDING = 2
+"""Seconds in which a process puts away what it was at."""
 
 _HANGS = SECONDS_FOR_TRACE + 600
 """Seconds after which a process is killed that answers nothing; it may have to compile first."""
@@ -53,7 +58,7 @@ class _Packer(pickle.Pickler):
         return NotImplemented
 
 
-def pack(oracle: Oracle[Any, Any]) -> bytes:
+def pack(oracle: Work[Any]) -> bytes:
     """An oracle as bytes from which another computer makes its own. Raises OSError."""
     stream = io.BytesIO()
     pickle.dump(version(), stream)
@@ -61,7 +66,7 @@ def pack(oracle: Oracle[Any, Any]) -> bytes:
     return stream.getvalue()
 
 
-def unpack(packed: bytes) -> Oracle[Any, Any]:
+def unpack(packed: bytes) -> Work[Any]:
     """The oracle, with builds of this computer. Raises MapleLayoutError, OSError."""
     stream = io.BytesIO(packed)
     theirs = pickle.load(stream)  # noqa: S301 - a worker executes what its client sends
@@ -91,11 +96,15 @@ def forget(name: str) -> None:
         process.close()
 
 
-def carry_out(name: str, seed: int, seconds: float) -> Trial[Any] | MapleLayoutError:
-    """Attempt a seed of a campaign, which ends in so many seconds; an error is returned.
+def carry_out(
+    name: str, seeds: Sequence[int], seconds: float
+) -> list[Trial[Any]] | MapleLayoutError:
+    """Attempt seeds of a campaign, which ends in so many seconds; an error is returned.
 
-    Raises Gone.
+    The last trial has what all have executed, where that is counted. Raises Gone.
     """
+    seed = seeds[0]
+    trials: list[Trial[Any]] = []
     end = time.monotonic() + seconds
     process: _Process | None = getattr(_own, "process", None)
     if process is not None and process.name != name:
@@ -104,13 +113,22 @@ def carry_out(name: str, seed: int, seconds: float) -> Trial[Any] | MapleLayoutE
     try:
         if process is None:
             process = _own.process = _Process(name)
-        return process.ask(seed, end)
+        for seed in seeds:
+            trial = process.ask(seed, end)
+            if isinstance(trial, MapleLayoutError):
+                return trial
+            trials.append(trial)
+        executed = process.ask(None, end)
     except (EOFError, OSError):
         if process is not None:
             process.close()
         _own.process = None
         message = f"a process on {socket.gethostname()} was killed at seed {seed}"
         raise Gone(message) from None
+    if isinstance(executed, MapleLayoutError):
+        return executed
+    trials[-1].executed = executed
+    return trials
 
 
 class _Process:
@@ -123,22 +141,29 @@ class _Process:
         self._blocks.enter_context(self._connection)
         words = [sys.executable, "-P", "-m", __name__, str(there.fileno())]
         with there:
-            self._blocks.enter_context(children.child(words, pass_fds=[there.fileno()]))
+            block = children.child(words, pass_fds=[there.fileno()])
+            self._process = self._blocks.enter_context(block)
         _started.append(self)
         with contextlib.suppress(OSError):  # ask() will have it, too
             self._connection.send_bytes(_packed[name])
 
-    def ask(self, seed: int, end: float) -> Trial[Any] | MapleLayoutError:
-        """Its answer. Raises EOFError or OSError where it gives none."""
+    def ask(self, seed: int | None, end: float) -> Any:
+        """The trial of a seed, or what has been executed since it was asked for this, or an error.
+
+        Raises EOFError or OSError where it gives none.
+        """
         self._connection.send((seed, end))
         if not self._connection.poll(_HANGS):
             raise EOFError
-        return self._connection.recv()  # type: ignore[no-any-return]
+        return self._connection.recv()
 
     def close(self) -> None:
-        """End it, if that is not done."""
+        """End it, if that is not done; it removes its files first."""
         with contextlib.suppress(ValueError):
             _started.remove(self)
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDING)
         self._blocks.close()
 
 
@@ -158,7 +183,7 @@ def main() -> None:
             wrong = _at_home(error)
         while True:
             seed, end = connection.recv()
-            connection.send(wrong or _attempt(seed, end))
+            connection.send(wrong or _answer(seed, end))
 
 
 @contextlib.contextmanager
@@ -171,9 +196,9 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _attempt(seed: int, end: float) -> Trial[Any] | MapleLayoutError:
+def _answer(seed: int | None, end: float) -> Trial[Any] | Executed | MapleLayoutError | None:
     try:
-        return attempt(seed, end)
+        return counted() if seed is None else attempt(seed, end)
     except (MapleLayoutError, OSError) as error:
         return _at_home(error)
 

@@ -16,6 +16,7 @@ from layout.cli.common import (
     count,
     defects_of,
     limit_of,
+    tell,
     version_of,
 )
 from layout.cli.kernel.options import add_source, compared_source
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.bisect.conditions import Found
     from layout.ckernel.build import Built
+    from layout.ckernel.source import KernelSource
     from layout.traces.trace import Operation
 
 
@@ -83,10 +85,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(message)
     named = rest.split(",") if name == "machines" and rest else [args.arch or "x86_64"]
     machines = [arches.get(each.strip()) for each in named]
-    version = None if name == "kernel" else version_of(args)
+    source = compared_source(args) if name == "kernel" else None
+    if source is not None:
+        args.kernel = source.emulator  # what is shown is what was compared
+        tell(f"{source}; the emulator is {source.emulator}")
     limit = limit_of(args, watched=True)
-    setting = Setting(machines[0], defects_of(args), version or version_of(args), limit)
-    wanted_condition = condition(args.until, setting, lambda: _built(args, machines[0]))
+    setting = Setting(machines[0], defects_of(args), version_of(args), limit)
+    wanted_condition = condition(args.until, setting, lambda: _built(source, machines[0]))
     if args.output is not None:
         check(args.output, inputs=[args.trace])
     text = read_trace(args.trace)
@@ -112,10 +117,11 @@ def run(args: argparse.Namespace) -> int:
     return 1
 
 
-def _built(args: argparse.Namespace, arch: Arch) -> Built:
+def _built(source: KernelSource | None, arch: Arch) -> Built:
     from layout.ckernel.build import build
 
-    return build(compared_source(args), arch.name)
+    assert source is not None
+    return build(source, arch.name)
 
 
 def _never(until: str, wanted: list[Operation]) -> str:

@@ -32,6 +32,7 @@ PATHS = FILES | FOLDERS
 
 _BAD_USAGE = 2
 _LARGEST_LOCK = 256
+_MOST_JOBS = 1024
 _LONGEST_USAGE = 400
 _WATCHED_LIMIT = 1 << 14
 """What a line may ask for where each access is looked at: 1 ms an entry, 500 times as long."""
@@ -83,18 +84,28 @@ def meant(word: str, known: Iterable[str]) -> str:
 
 
 def count(text: str) -> int:
-    """A decimal number, 0 or more, for argparse."""
+    """A decimal number of 64 bits, 0 or more, for argparse."""
     value = int(text)
     if value < 0:
         raise ValueError
+    if value >> 64:
+        raise argparse.ArgumentTypeError(f"{cut(text)} has more than 64 bits")
     return value
 
 
 def positive(text: str) -> int:
     """A decimal number, 1 or more, for argparse."""
-    value = int(text)
+    value = count(text)
     if value < 1:
         raise ValueError
+    return value
+
+
+def jobs(text: str) -> int:
+    """How many processes at a time, for argparse: all of them are started at once."""
+    value = positive(text)
+    if value > _MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"{value} are too many processes: 1 to {_MOST_JOBS}")
     return value
 
 
@@ -137,7 +148,7 @@ def a_file(text: str) -> str:
     return text
 
 
-lock_size.__name__ = count.__name__ = positive.__name__ = (
+lock_size.__name__ = count.__name__ = positive.__name__ = jobs.__name__ = (
     "number"  # argparse names it in its complaints
 )
 

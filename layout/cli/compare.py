@@ -24,10 +24,12 @@ from layout.cli.common import (
     tell,
     version_of,
 )
+from layout.cli.findings import add_findings, ready, tell_findings
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from arches import Arch
     from layout.compare.difference import Difference
@@ -72,10 +74,12 @@ def add(verbs: Any) -> None:
         "--first", action="store_true", help="with two images: only the first difference"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_findings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what differs, or a summary; 1 if something does or a tree is broken."""
+    ready(args)
     if len(args.inputs) == 1:
         return _lock_step(args)
     if len(args.inputs) == 2:
@@ -127,7 +131,30 @@ def _lock_step(args: argparse.Namespace) -> int:
         )
     if outcome.bad:
         tell(outcome.bad)
+    wrong = [("stopped", outcome.bad, 0)] if outcome.bad else []
+    _tell_wrong(args, outcome.arches, [*_as_wrong(outcome.difference), *wrong])
     return 1 if outcome.difference or outcome.bad else 0
+
+
+def _as_wrong(difference: Difference | None) -> list[tuple[str, str, int]]:
+    """A difference as a rule, a message and a line of the trace."""
+    if difference is None:
+        return []
+    from layout.compare.side_by_side import heading
+
+    return [(difference.field, heading(difference), difference.line or 0)]
+
+
+def _tell_wrong(
+    args: argparse.Namespace, sides: Iterable[str], wrong: Iterable[tuple[str, str, int]]
+) -> None:
+    """Write findings: rule, message and line of each, if there are any."""
+    from layout.formats.findings import Checked, Finding
+
+    source = args.inputs[0]
+    name = f"compare {', '.join(sides)}"
+    found = [Checked(source, name, Finding(rule, what, source, n)) for rule, what, n in wrong]
+    tell_findings(args, found or [Checked(source, name)])
 
 
 def _kernels(args: argparse.Namespace) -> int:
@@ -154,6 +181,16 @@ def _kernels(args: argparse.Namespace) -> int:
         for arch in machines
     ]
     equal = all(outcome.equal for outcome in outcomes)
+    wrong = [
+        (
+            each.parting.field,
+            f"{each.arch}, {each.with_kernel}: {each.parting}",
+            each.parting.operation.n,
+        )
+        for each in outcomes
+        if each.parting is not None and not each.equal
+    ]
+    _tell_wrong(args, versions, wrong)
     if args.json:
         found = next((each for each in outcomes if not each.equal), outcomes[0])
         print(json.dumps({**found.as_json(), "arches": [each.as_json() for each in outcomes]}))
@@ -202,7 +239,8 @@ def _two_images(args: argparse.Namespace) -> int:
         for path, arch in zip(args.inputs, [machines[0], machines[-1]], strict=True)
     ]
     diff = diff_images(*images)
-    difference = between_images(*images) if args.first or args.json else None
+    told = args.first or args.json or args.junit or args.sarif or args.github
+    difference = between_images(*images) if told else None
     for image, side in zip(images, diff.sides, strict=True):
         for text in [*image.notes, *side.problems]:
             tell(f"{image.source}: {text}")
@@ -212,13 +250,16 @@ def _two_images(args: argparse.Namespace) -> int:
         if diff and not args.first:
             answer["diff"] = diff.as_json()
         print(json.dumps(answer))
-    elif difference:
+    elif difference and args.first:
         _show(replace(difference, arches=_labels(*images)))
     elif diff:
         print_lines(lines(diff, _labels(*images)))
     else:
         print(f"equal: {len(diff.sides[0].nodes)} nodes, {len(diff.sides[0].ranges)} ranges")
     broken = not all(side.complete for side in diff.sides)
+    named = difference and replace(difference, arches=_labels(*images))
+    problems = [("broken", each, 0) for side in diff.sides for each in side.problems]
+    _tell_wrong(args, _labels(*images), [*_as_wrong(named), *problems * broken])
     return 1 if difference or diff or broken else 0
 
 

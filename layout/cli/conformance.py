@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layout.cli.common import add_version, count, tell, version_of
+from layout.cli.common import add_version, count, jobs, tell, version_of
 from layout.cli.findings import add_findings, ready, tell_findings
 from layout.host.files import Output
 from layout.host.progress import Progress
@@ -45,7 +45,7 @@ def add(verbs: Any) -> None:
         help="only cases whose name contains TEXT, or matches it as a shell pattern; repeatable",
     )
     parser.add_argument(
-        "--jobs", metavar="N", type=count, default=os.cpu_count() or 1, help="readers at a time"
+        "--jobs", metavar="N", type=jobs, default=os.cpu_count() or 1, help="readers at a time"
     )
     parser.add_argument(
         "--timeout", metavar="S", type=count, default=10, help="seconds for one image (10)"
@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
     judge = Judge(hide_zero=args.hide_zero, entries=args.entries, seconds=args.timeout)
     if not command:
         return _write(cases, args.keep, judge)
-    if not args.jobs or not args.timeout:
-        message = "--jobs and --timeout are 1 or more"
+    if not args.timeout:
+        message = "--timeout is 1 or more"
         raise UsageError(message)
     from layout.testing.conformance.command import Commands
 

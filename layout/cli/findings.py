@@ -33,7 +33,8 @@ def ready(args: argparse.Namespace) -> None:
     refuse_suffix(args.junit, "xml", "JUnit XML")
     refuse_suffix(args.sarif, "json", "SARIF, which is JSON,")
     paths = [path for path in (args.junit, args.sarif) if path is not None]
-    check(*paths, inputs=[getattr(args, name, None) for name in ("trace", "input")])
+    inputs = [getattr(args, name, None) for name in ("trace", "input")]
+    check(*paths, inputs=[*inputs, *getattr(args, "inputs", ())])
 
 
 def tell_findings(args: argparse.Namespace, checked: Sequence[Checked]) -> None:

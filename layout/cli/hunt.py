@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             "kernel compare compares the kernel with itself"
         )
         raise UsageError(message)
-    if not guide():
+    if not cluster and not guide():
         tell(
             "clang with libFuzzer is missing, so the emulator guides the search: "
             "apt install clang libclang-rt-14-dev"
@@ -84,19 +84,19 @@ def run(args: argparse.Namespace) -> int:
     if cluster:
         from layout.ckernel.cluster import reach
 
-        reach(cluster).close()  # before a search of hours
+        reach(cluster).close()
     builds = [build(source, name) for name in names]
     progress: Progress[Any] = Progress(_line)
     plan = Plan(args.time, args.jobs, args.seed, cluster)
-    found = hunt(
-        source,
-        builds,
-        plan,
-        Path(args.corpus),
-        lambda status: progress(_Shown(status)),
-        progress,
-    )
-    progress.end()
+    with progress.kept_in(args.corpus):
+        found = hunt(
+            source,
+            builds,
+            plan,
+            Path(args.corpus),
+            lambda status: progress(_Shown(status)),
+            progress,
+        )
     if args.json:
         print(json.dumps(_hunt_json(source, found)))
     else:
@@ -109,20 +109,22 @@ class _Shown:
     """The state of a search, as Progress takes it."""
 
     shrinking = ""
-    dashboard = ""
 
     def __init__(self, status: Status) -> None:
         self.status = status
         self.seconds = status.seconds
+        self.dashboard = status.dashboard
 
 
 def _line(shown: _Shown | Campaign[Found]) -> str:
     if isinstance(shown, _Shown):
         status = shown.status
         rate = status.runs / max(status.seconds, 1e-3)
+        number = status.workers
+        workers = f"; {number} worker{'' if number == 1 else 's'}" if number else ""
         return (
             f"{status.seconds:.0f} s: {status.runs} traces tried, {rate:.0f} a second, "
-            f"{status.edges} edges executed, {status.corpus} traces kept"
+            f"{status.edges} edges executed, {status.corpus} traces kept{workers}"
         )
     return (
         f"{shown.seconds:.0f} s: {shown.traces} traces compared, {shown.operations} operations, "

@@ -32,10 +32,12 @@ def add(verbs: Any) -> None:
         "interleave",
         help="let readers run beside each write, store by store",
         description=(
-            "Run a trace. Beside each line that changes a tree in RCU mode, readers without a lock "
-            "run in every order of single loads and stores that the machine allows. Each of their "
-            "answers must be that of the tree before the line or after it. Readers may also stay "
-            "while several lines change the tree."
+            "Run a trace, by the emulator's operations of a kernel. Beside each line that changes "
+            "a tree in RCU mode, readers without a lock run in every order of single loads and "
+            "stores that the machine allows. Each of their answers must be that of the tree before "
+            "the line or after it. Readers may also stay while several lines change the tree. "
+            'Unmodified kernels give some wrong answers, too: docs/interleave.md, "What was '
+            'found", lists them.'
         ),
         allow_abbrev=False,
     )

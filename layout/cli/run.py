@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import argparse
 
     from layout.formats.findings import Checked
+    from layout.machine.machine import Machine
     from layout.machine.watch.report import Report
+    from layout.machine.watch.watch import Watch
     from layout.traces.stream import Stream
 
 _MISSING = b"not in this kernel"
@@ -68,18 +70,13 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the transcript; 1 if a validate failed, the machine stopped or a rule was broken."""
     from layout.machine.equip import equip
-    from layout.machine.watch.check import CHECK
-    from layout.machine.watch.ledger import LEDGER, ledger_of
-    from layout.machine.watch.sections import SECTIONS
-    from layout.machine.watch.table import summary
-    from layout.machine.watch.watch import reports_of
     from layout.traces.inputs import read_trace
     from layout.traces.runner import Runner
     from layout.traces.stream import Stream
 
     arch = arches.get("x86_64" if args.arch is None else args.arch)
     ready(args)
-    watch = [CHECK, SECTIONS] * args.check + [LEDGER] * args.ledger
+    watch = _watches(args)
     machine = equip(arch, kernels=defects_of(args), watch=watch, version=version_of(args))
     runner = Runner(machine, limit_of(args, watched=bool(watch)))
     source = "stdin" if args.trace == "-" else args.trace
@@ -104,15 +101,43 @@ def run(args: argparse.Namespace) -> int:
         what = f"a function that Linux {machine.kernel.version} has not, and did nothing"
         tell(f"{which} {what}: its transcript line has an error")
     if args.ledger:
-        for text in summary(ledger_of(machine)):
-            note(text)
-    reports = reports_of(machine) if args.check else []
+        _tell_costs(machine)
+    reports = _reports(machine) if args.check else []
     for report in reports[:_REPORTS]:
         tell(str(report))
     if len(reports) > _REPORTS:
         tell(f"and {len(reports) - _REPORTS} reports more, in the transcript")
     tell_findings(args, _checked(source, stream, reports))
     return 1 if runner.failed or runner.faulted or reports else 0
+
+
+def _watches(args: argparse.Namespace) -> list[Watch]:
+    """The watches asked for; the others are not even imported."""
+    watch: list[Watch] = []
+    if args.check:
+        from layout.machine.watch.check import CHECK
+        from layout.machine.watch.sections import SECTIONS
+
+        watch += [CHECK, SECTIONS]
+    if args.ledger:
+        from layout.machine.watch.ledger import LEDGER
+
+        watch.append(LEDGER)
+    return watch
+
+
+def _tell_costs(machine: Machine) -> None:
+    from layout.machine.watch.ledger import ledger_of
+    from layout.machine.watch.table import summary
+
+    for text in summary(ledger_of(machine)):
+        note(text)
+
+
+def _reports(machine: Machine) -> list[Report]:
+    from layout.machine.watch.watch import reports_of
+
+    return reports_of(machine)
 
 
 def _checked(source: str, stream: Stream, reports: list[Report]) -> list[Checked]:

@@ -95,7 +95,9 @@ class History:
             self._tags[entry.address] = list(self._cell(entry.source))
             return
         size = len(entry.data)
-        tags = [entry.field_at(at) for at in range(entry.address, entry.address + size)]
+        tags: list[int] = []
+        for at in range(entry.address, entry.address + size, entry.width):
+            tags += [entry.field_at(at)] * entry.width
         done = 0
         while done < size:
             offset = (entry.address + done) % CELL

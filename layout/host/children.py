@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import signal
 import subprocess
+import tempfile
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layout.host.signals import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+
+MOST = 1 << 30
+"""Bytes that a program may write to stdout or stderr, if nothing else is said."""
 
 
 @contextlib.contextmanager
@@ -45,6 +53,12 @@ class Heard(NamedTuple):
     out: bytes
     err: bytes
     stopped: str
+
+
+class Completed(subprocess.CompletedProcess[bytes]):
+    """As that of subprocess; ``stopped`` says why the program had to be stopped, if it had."""
+
+    stopped = ""
 
 
 def listen(
@@ -106,10 +120,56 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def run(
-    words: Sequence[str], *, given: bytes = b"", **options: Any
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a program to its end; ``given`` is its stdin. Raises OSError."""
+    words: Sequence[str],
+    *,
+    given: bytes = b"",
+    most: int | None = None,
+    idle: float = math.inf,
+    **options: Any,
+) -> Completed:
+    """Run a program to its end; ``given`` is its stdin. Raises OSError.
+
+    What it has started is killed when it has ended. It is stopped once it has written ``most``
+    bytes (MOST) to stdout or stderr, of which so many are kept, and once it has neither written
+    nor used the processor for ``idle`` seconds.
+    """
     pipe = subprocess.PIPE
-    with child(words, stdin=pipe, stdout=pipe, stderr=pipe, **options) as process:
-        out, err = process.communicate(given)
-    return subprocess.CompletedProcess(list(words), process.returncode, out, err)
+    with contextlib.ExitStack() as files:
+        stdin: Any = subprocess.DEVNULL
+        if given:
+            stdin = files.enter_context(tempfile.TemporaryFile())
+            stdin.write(given)
+            stdin.seek(0)
+        streams = {"stdin": stdin, "stdout": pipe, "stderr": pipe}
+        process = files.enter_context(child(words, **streams, **options))
+        heard = listen(process, MOST if most is None else most, _Waits(process.pid, idle).late)
+    done = Completed(list(words), process.returncode, heard.out, heard.err)
+    done.stopped = heard.stopped
+    return done
+
+
+class _Waits:
+    """Whether a program does nothing."""
+
+    def __init__(self, number: int, most: float) -> None:
+        self._number, self._most = number, most
+        self._spent, self._since = "", time.monotonic()
+
+    def late(self) -> str:
+        now = time.monotonic()
+        if now < self._since + self._most:
+            return ""
+        spent = _spent(self._number)
+        if spent != self._spent:
+            self._spent, self._since = spent, now
+            return ""
+        return f"did nothing for {self._most:g} s"
+
+
+def _spent(number: int) -> str:
+    """The processor time of a program so far, and of its children that have ended."""
+    try:
+        text = Path(f"/proc/{number}/stat").read_text(errors="replace")
+    except OSError:
+        return str(time.monotonic())  # there is no telling
+    return " ".join(text.rpartition(")")[2].split()[11:15])

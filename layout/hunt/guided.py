@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layout.host import children
+from layout.host.files import named
 from layout.memory.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,13 +38,18 @@ _FORKED = ("-ignore_crashes=1", "-ignore_timeouts=1", "-ignore_ooms=1")
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far a search is: inputs run, edges and features executed, size of the corpus."""
+    """How far a search is: inputs run, edges and features executed, size of the corpus.
+
+    On a cluster also the number of workers, and the scheduler's page.
+    """
 
     seconds: float
     runs: int
     edges: int
     features: int
     corpus: int
+    workers: int = 0
+    dashboard: str = ""
 
 
 def search(  # noqa: PLR0913 - what a search depends on
@@ -54,11 +60,13 @@ def search(  # noqa: PLR0913 - what a search depends on
     jobs: int,
     seed: int,
     progress: Callable[[Status], None],
+    more: Sequence[Path] = (),
 ) -> list[Status]:
     """Run libFuzzer on the traces in a folder for some time; it adds what it finds.
 
-    One process searches by itself; several are in its fork mode. ``progress`` is called for each
-    of its lines, all of which come back. Raises InputError.
+    It begins with those in the folders ``more``, too. One process searches by itself; several are
+    in its fork mode. ``progress`` is called for each of its lines, all of which come back. Raises
+    InputError.
     """
     work = folder.parent / "found"
     work.mkdir(exist_ok=True)
@@ -75,7 +83,7 @@ def search(  # noqa: PLR0913 - what a search depends on
             f"-seed={seed + 1 + len(seen)}",
             f"-max_total_time={left}",
             f"-artifact_prefix={work}/",
-            str(folder),
+            *map(str, [folder, *more]),
         ]
         last = ""
         streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
@@ -111,13 +119,28 @@ def _environment(folder: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(folder.parent), **more}
 
 
-def merge(built: Built, target: Path, folders: Iterable[Path]) -> None:
+def fill(folder: Path, texts: Iterable[str]) -> None:
+    """Make a folder of the traces that libFuzzer begins with. Raises OSError."""
+    folder.mkdir()
+    for number, text in enumerate(texts):
+        with named(folder):
+            (folder / f"{number:06}").write_text(text[:LONGEST])
+
+
+def fewest(built: Built, folder: Path, *, often: bool = False) -> list[str]:
+    """merge() of a folder beside it, then tidy(). Raises InputError."""
+    least = folder.parent / "least"
+    merge(built, least, [folder], often=often)
+    return [text for text in tidy(built, sorted(least.iterdir())) if text]
+
+
+def merge(built: Built, target: Path, folders: Iterable[Path], *, often: bool = False) -> None:
     """Put into ``target`` the fewest traces of the folders that execute the same.
 
-    Raises InputError.
+    With ``often`` that is: the same as often, as a search goes by. Raises InputError.
     """
     target.mkdir(exist_ok=True)
-    words = [*built.command, *_COMMON, "-merge=1", "-use_counters=0", str(target)]
+    words = [*built.command, *_COMMON, "-merge=1", f"-use_counters={int(often)}", str(target)]
     done = children.run([*words, *map(str, folders)], cwd=target.parent, env=_environment(target))
     if done.returncode:
         message = f"libFuzzer can't merge: {_last(done.stderr)}"

@@ -1,7 +1,8 @@
 """A hunt: a search for traces that execute more of a kernel's code, then their comparison.
 
 1. The search begins with the corpus, generated traces and the package's own seeds. libFuzzer runs
-   over the kernel's code, or, without clang, the generator is weighted by the emulator.
+   over the kernel's code, here or on a cluster, or, without clang, the generator is weighted by
+   the emulator.
 2. What it found becomes the corpus: the fewest traces that execute the same.
 3. gcov counts the lines of maple_tree.c that the corpus executes.
 4. The corpus is carried out on every machine: see :mod:`layout.hunt.replay`.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +24,12 @@ from layout.ckernel.coverage import coverage, forget
 from layout.ckernel.execute import run
 from layout.ckernel.fuzz import Options
 from layout.ckernel.generate import generate
-from layout.host.files import named
+from layout.host.streams import tell
 from layout.hunt.corpus import operations_of, read_corpus, text_of, write_corpus
-from layout.hunt.guided import LONGEST, merge, search, tidy
+from layout.hunt.guided import fewest, fill, search
 from layout.hunt.replay import Replay, replay
 from layout.hunt.weighted import grow, shown_to_kernel
-from layout.memory.errors import TraceError
+from layout.memory.errors import InputError, TraceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +50,7 @@ _GENERATED = 60
 class Plan:
     """What a hunt is to do: ``seconds`` are those of the search; without any the corpus stays.
 
-    ``scheduler`` is for the comparison, as in Limits.
+    ``scheduler`` is that of a cluster, as in Limits.
     """
 
     seconds: int = 60
@@ -100,9 +102,10 @@ def hunt(  # noqa: PLR0913 - what a hunt depends on
     history: list[Status] = []
     if not plan.seconds:
         texts = [text_of(operations) for operations in known.values()]
+    elif plan.scheduler:
+        by, texts, history = _spread(source, plan, known, folder, on_search)
     elif by:
-        texts, history = _guided(source, plan, known, on_search)
-        write_corpus(folder, texts)
+        texts, history = _guided(source, plan, known, partial(write_corpus, folder), on_search)
     else:
         arch = arches.get(builds[0].arch)
         texts, history = grow(
@@ -123,7 +126,7 @@ def hunt(  # noqa: PLR0913 - what a hunt depends on
 
 
 def executed_by(source: KernelSource, traces: Mapping[str, Sequence[Operation]]) -> Coverage | None:
-    """The lines of maple_tree.c that these traces execute; None without this computer's gcc."""
+    """The lines of maple_tree.c that these traces execute; None where nothing counts them."""
     try:
         built = build(source, toolchain.own(), COVERAGE)
     except toolchain.ToolMissing:
@@ -131,31 +134,59 @@ def executed_by(source: KernelSource, traces: Mapping[str, Sequence[Operation]])
     forget(built)
     for operations in traces.values():
         run(built, operations)
-    return coverage(built) if traces else None
+    try:
+        return coverage(built) if traces else None
+    except InputError as error:  # what is found is told all the same
+        tell(f"the lines of maple_tree.c that were executed are not known: {error}")
+        return None
 
 
 def _guided(
     source: KernelSource,
     plan: Plan,
     known: Mapping[str, Sequence[Operation]],
+    keep: Callable[[list[str]], object],
     progress: Callable[[Status], None],
 ) -> tuple[list[str], list[Status]]:
-    """What libFuzzer makes of the corpus, the seeds and generated traces."""
+    """What libFuzzer makes of them, which is kept even if the search is interrupted."""
     built = build(source, toolchain.own(), GUIDED)
     with tempfile.TemporaryDirectory(prefix="maple-layout-hunt-") as name:
         work = Path(name)
         pool = work / "pool"
-        pool.mkdir()
-        texts = [text_of(operations) for operations in known.values()]
-        for number, text in enumerate([*texts, *_seeds(source), *_generated(source, plan.seed)]):
-            with named(pool):
-                (pool / f"{number:06}").write_text(text[:LONGEST])
-        history = search(
-            built, pool, seconds=plan.seconds, jobs=plan.jobs, seed=plan.seed, progress=progress
-        )
-        least = work / "least"
-        merge(built, least, [pool])
-        return [text for text in tidy(built, sorted(least.iterdir())) if text], history
+        fill(pool, _beginning(source, plan, known))
+        try:
+            history = search(
+                built, pool, seconds=plan.seconds, jobs=plan.jobs, seed=plan.seed, progress=progress
+            )
+        except KeyboardInterrupt:
+            keep(fewest(built, pool))
+            raise
+        texts = fewest(built, pool)
+        keep(texts)
+        return texts, history
+
+
+def _spread(
+    source: KernelSource,
+    plan: Plan,
+    known: Mapping[str, Sequence[Operation]],
+    folder: Path,
+    progress: Callable[[Status], None],
+) -> tuple[str, list[str], list[Status]]:
+    """The same on a cluster; what is found is kept in ``folder`` at once. Also the clang there."""
+    from layout.hunt.spread import Spread  # noqa: PLC0415 - an optional extra
+
+    there = Spread(source, plan.scheduler, partial(write_corpus, folder), progress)
+    there.search(_beginning(source, plan, known), plan.seconds, plan.seed)
+    return there.clang, there.texts, there.history
+
+
+def _beginning(
+    source: KernelSource, plan: Plan, known: Mapping[str, Sequence[Operation]]
+) -> list[str]:
+    """What a guided search begins with: the corpus, the seeds and generated traces."""
+    texts = [text_of(operations) for operations in known.values()]
+    return [*texts, *_seeds(source), *_generated(source, plan.seed)]
 
 
 def _seeds(source: KernelSource) -> list[str]:

@@ -58,7 +58,7 @@ class Judge:
         self._forgiving = forgiving
         self._limited = False
         self._made_root = False
-        self._at: Operation
+        self._at: Operation | None = None
         self._checks: dict[str, Callable[..., None]] = {
             name[7:]: getattr(self, name) for name in dir(self) if name.startswith("_check_")
         }
@@ -71,6 +71,10 @@ class Judge:
     def leave_out(self, operation: str) -> None:
         """Judge an operation no more; what it changes must be adopted."""
         self._checks.pop(operation, None)
+
+    def begin(self, operation: Operation) -> None:
+        """Name this operation, the first, for what is wrong before any was judged."""
+        self._at = self._at or operation
 
     def judge(self, operation: Operation, line: Line) -> None:
         """Look at what an operation answered, and carry it out on the model.
@@ -100,6 +104,7 @@ class Judge:
 
     def wrong(self, message: str) -> None:
         """Say that the last operation is wrong. Raises WrongResultError."""
+        assert self._at is not None
         raise WrongResultError(f"line {self._at.n} ({self._at}): {message}")
 
     def forgives(self, name: str) -> bool:

@@ -175,10 +175,11 @@ def lines(r, text, most=60):
     """Some lines of a text, perhaps in another order, damaged."""
     found = text.splitlines(keepends=True) or [b"x"]
     at = r.randrange(len(found))
-    found = found[at if r.random() < 0.5 else 0 : at + most] or found
+    first = at if r.random() < 0.5 else 0
+    found = found[first : first + most]
     if r.random() < 0.3:
         r.shuffle(found)
-    if r.random() < 0.2:
+    if r.random() < 0.1:
         found = found * r.choice((2, 5))
     whole = b"".join(found) or b"x"
     return damaged(r, whole)

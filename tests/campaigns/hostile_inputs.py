@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from hostile_damage import LONG, damaged, document, fields, lines, number, sections, words
+from hostile_options import PROGRAMS, right_words, words_of
 
 import arches
 from layout.cli.main import VERBS, main
@@ -46,7 +47,7 @@ def line(r, state):
         given[:2] = sorted(given[:2])
     found = [op, *(f"{each:x}" for each in given)]
     if op == "bulk" and r.random() < 0.9:
-        found[1:3] = [f"{r.randrange(200):x}", f"{r.choice((3, 50, 300, TOP)):x}"]
+        found[1:3] = [f"{r.randrange(200):x}", f"{r.choice((3, 50, 50, 300) * 9 + (TOP,)):x}"]
     if r.random() < 0.001:
         found[r.randrange(len(found))] = r.choice(
             ("", "0x5", "zz", LONG, "\x00", "é", "#", "-", "1_0", "\udcff", "+1", "\x85")
@@ -69,7 +70,8 @@ def trace(r):
     """A trace: a tree that is built, then lines of any kind."""
     start = ["init 0", "init 1", "init 2", "init 3", f"init {number(r):x}"]
     found = [r.choice(start[: 5 if r.random() < 0.05 else 4])]
-    count, step = r.choice((0, 20, 20, 300)), r.choice((1, 0x10, 0x1000))
+    count = r.choice((0, 0, 5, 20, 20)) if r.random() < 0.97 else 300
+    step = r.choice((1, 0x10, 0x1000))
     found += [f"store {i * step:x} {i * step + step - 1:x} 3001" for i in range(count)]
     state = [0, 0x10, step * count]
     if r.random() < 0.95:
@@ -97,13 +99,14 @@ def _trace(r, path, out):
     json_ = ["--json"] * (r.random() < 0.3)
     verb = r.choice(("run", "run", "run", "compare", "dump", "validate", "decode", "history",
                      "bisect", "draw", "explore", "export"))  # fmt: skip
+    kernel += ["--limit", str(r.choice((1, 50, 400)))] * (r.random() < 0.95)  # else seconds
     if verb == "run":
         watch = [option for option in ("--check", "--ledger") if r.random() < 0.2]
         told = r.choice(([], [], ["--junit", str(out)], ["--sarif", str(out), "--github"]))
         return [verb, str(path), *arch, *kernel, *watch, *json_, *told]
     if verb == "compare":
         if r.random() < 0.3:
-            kernel = ["--kernel", "6.12,7.3", *["--costs"] * (r.random() < 0.3)]
+            kernel += ["--kernel", "6.12,7.3", *["--costs"] * (r.random() < 0.3)]
         return [verb, str(path), *kernel, *json_]
     if verb == "history":
         at = f"{0x1000000000 + 256 * r.randrange(3):x}+{r.randrange(256)}"
@@ -213,14 +216,15 @@ def _strace(r, path, out):
     name = r.choice(("perl.log", "shell.log.xz", "stress4f.log.xz", "python3-threads.log.xz",
                      "bash-ls.log", "fixed-calls.log.xz"))  # fmt: skip
     text = seed(f"strace/{name}")
-    found = lines(r, text, r.choice((60, 60, 60, 60, 400)))
+    found = lines(r, text, r.choice((5, 20, 20, 20, 20, 60)) if r.random() < 0.97 else 400)
     path.write_bytes(words(r, found) if r.random() < 0.5 else found)
     return _recorded(r, path, out)
 
 
 def _maps(r, path, out):
     text = seed(f"strace/{r.choice(('perl.maps', 'stress4f.maps', 'cat.maps'))}")
-    path.write_bytes(words(r, text) if r.random() < 0.5 else lines(r, text))
+    text = lines(r, text, 12) if r.random() < 0.9 else text
+    path.write_bytes(words(r, text) if r.random() < 0.5 else text)
     return ["record", "--from-maps", str(path), "-o", str(out)]
 
 
@@ -336,7 +340,7 @@ def _zeros_packed(size):
 
 def _packed(r, path, out):
     """A small input, packed once or twice, damaged before or after."""
-    if r.random() < 0.05:
+    if r.random() < 0.002:  # which take a second each
         data = bomb(r.choice(("lines", "zeros")))
         data = damaged(r, data) if r.random() < 0.5 else data
     else:
@@ -370,7 +374,7 @@ def types_packed(r, data):
             continue
         packed = zlib.compress(data[offset : offset + size], 1)
         if r.random() < 0.1:
-            size = 1 << r.choice((20, 24, 27))
+            size = 1 << r.choice((20,) * 50 + (24, 27))
             packed = _zeros_packed(size)
         claimed = r.choice((size, size, size, number(r), 1 << 40))
         sizes = (1, 0, claimed, 1) if wide else (1, claimed & 0xFFFFFFFF, 1)
@@ -390,10 +394,17 @@ def types_packed(r, data):
     return bytes(new + labels)
 
 
+@cache
+def _objects(*, large):
+    """Names of files with types: all, or those that take milliseconds."""
+    most = 1 << 20 if large else 1300
+    found = [p for p in (FIXTURES / "proof").iterdir() if p.suffix != ".c"]
+    return sorted(p.name for p in found if p.suffix == ".btf" or p.stat().st_size < most)
+
+
 def _types(r, path, out):  # noqa: ARG001 - nothing is written
     """BTF or DWARF of an object file, damaged."""
-    names = sorted(p.name for p in (FIXTURES / "proof").iterdir() if p.suffix != ".c")
-    data = seed(f"proof/{r.choice(names)}")
+    data = seed(f"proof/{r.choice(_objects(large=r.random() < 0.1))}")
     if data[:4] == b"\x7fELF" and r.random() < 0.3:
         data = types_packed(r, data)
     else:
@@ -404,32 +415,50 @@ def _types(r, path, out):  # noqa: ARG001 - nothing is written
 
 # -- the command line
 
-OPTIONS = (
-    *("--tree", "--arch", "--kernel", "--lock-size", "--config", "--at", "--limit", "--base"),
-    *("--direct-map", "--node", "--format", "--json", "--first", "--check", "--ledger", "--all"),
-    *("--defect", "--maps", "--pid", "--list", "--diff", "--name", "--trace", "--help", "--nodes"),
-    *("--until", "--symbol", "--task", "--debug-info", "--junit", "--sarif", "--copy", "-k", "-o"),
-    *("--shrink", "--keep", "--timeout", "--jobs", "--from-maps", "--costs", "--github", "-h"),
-)
-WORDS = (
-    *("", "0", "-1", "0x", "1", "fffff0000", "ffffffffffffffff", LONG, "x" * 5000, "6.12"),
-    *("6.12.x", "7.3", "s390x", "s390", "s390x,x86_64", ",", "smp", "rt,up", "json", "mt", "d1"),
-    *("\udcff", "\x1b[2J", "a\nb", "é", "--", "-", "@", "maple_node", "/dev/null", "/", "fields"),
-    *("1e9", "0b1", "٣", "6.12,7.3", "x86_64@7.3", "entry 10", "R1", "+up", "/dev/full", "in"),
-)
-
 
 def _options(r, path, out):
     """What somebody may type behind any verb."""
     path.write_bytes(trace(r))
-    verbs = [verb for verb in VERBS if verb not in {"kernel", "conformance", "hunt"}]
-    found = [r.choice([*verbs, *verbs, "nonsense", ""])]
-    for _ in range(r.randrange(6)):
-        found += [r.choice(OPTIONS)] * (r.random() < 0.7)
-        found += [r.choice(WORDS)] * (r.random() < 0.8)
-    for _ in range(r.choice((0, 1, 1, 2))):
-        found.insert(r.randrange(1, len(found) + 1), str(path))
-    return [*found, "-o", str(out)] if r.random() < 0.5 else found
+    return words_of(r, path, out)
+
+
+def _known(r, path, out):
+    """A verb with options of its own, on what it reads."""
+    verb = r.choice([verb for verb in VERBS if verb not in PROGRAMS])
+    if verb == "defects" and r.random() < 0.8:  # which take a tenth of a second each
+        verb = "run"
+    tree = []
+    if verb == "record":
+        path.write_bytes(r.choice((log(r), lines(r, seed("strace/perl.maps"), 12))))
+    elif verb == "interleave":
+        path.write_bytes(watched(r))
+    elif verb == "scan" or (verb in IMAGES and r.random() < 0.5):
+        machine = r.choice(MACHINES)
+        path.write_bytes(r.choice((built(machine, "elf")["in"], _dump(machine))))
+        tree = ["--tree", "fffff0000"] * (verb != "scan" and r.random() < 0.8)
+    else:
+        path.write_bytes(trace(r))
+    return [*right_words(r, verb, path, out), *tree]
+
+
+IMAGES = {"compare", "decode", "draw", "dump", "explore", "export", "validate"}
+"""Verbs that read images and traces."""
+
+
+def watched(r):
+    """A trace of a few lines in RCU mode."""
+    count, step = r.choice((0, 2, 3, 5, 5, 17)), r.choice((1, 0x10))
+    found = [f"init {r.choice((0, 1, 2, 2, 2, 3)):x}", "rcu on"]
+    found += [f"store {i * step:x} {i * step + step - 1:x} 3001" for i in range(count)]
+    state = [0, step, step * count]
+    for _ in range(r.choice((1, 2, 2, 3))):
+        first, last = sorted((index(r, state), index(r, state)))
+        found.append(
+            r.choice((f"erase {first:x}", f"store {first:x} {last:x} 3005", f"load {last:x}"))
+            if r.random() < 0.9
+            else line(r, state)
+        )
+    return ("\n".join(found) + "\n").encode(errors="surrogateescape")
 
 
 def _reader(r, path, out):  # noqa: ARG001 - it reads nothing
@@ -442,7 +471,7 @@ def _reader(r, path, out):  # noqa: ARG001 - it reads nothing
 
 KINDS = {
     "trace": _trace, "log": _log, "strace": _strace, "maps": _maps, "json": _json, "core": _core,
-    "raw": _raw, "paste": _paste, "packed": _packed, "types": _types, "options": _options,
+    "raw": _raw, "paste": _paste, "packed": _packed, "types": _types, "options": _options, "known": _known,
     "reader": _reader,
 }  # fmt: skip
 """Each kind of case: writes its input to a path, for an output file; returns the words."""

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from hostile_damage import LONG, damaged, document, fields, lines, number, sections
-from hostile_inputs import LOOKS, MACHINES, built, log, looked_at, seed, trace
+from hostile_inputs import LOOKS, MACHINES, built, log, looked_at, seed, trace, watched
+from hostile_options import given
 
 MAKEFILES = (
     b"VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 3\n",
@@ -147,20 +148,20 @@ READERS = (
 
 def _interleave(r, path, out):  # noqa: ARG001 - nothing is written
     """Readers without a lock beside a trace of a few lines."""
-    first = [f"init {r.choice((0, 1, 2, 3)):x}", "rcu on"]
-    count, step = r.choice((0, 3, 20)), r.choice((1, 0x10))
-    first += [f"store {i * step:x} {i * step + step - 1:x} 3001" for i in range(count)]
-    data = "\n".join(first + trace(r).decode(errors="replace").split("\n")[-4:]).encode()
+    data = watched(r)
+    count = data.count(b"\n")
     path.write_bytes(damaged(r, data) if r.random() < 0.2 else data)
     more = ["--arch", r.choice(MACHINES)] if r.random() < 0.5 else []
     if r.random() < 0.2:
         more += ["--reader", r.choice(READERS)]
-    if r.random() < 0.2:
-        more += ["--line", str(r.choice((0, 1, count + 2, count + 3, number(r))))]
-    bound = r.choice(("0", "1", "1", "2"))
+    if r.random() < 0.5:
+        more += ["--line", str(r.choice((1, count, count, count, count - 1, number(r))))]
+    bound = r.choice(("1", "1", "2")) if r.random() < 0.98 else "0"
     if r.random() < 0.3:
         more += ["--beside", r.choice(("1", "2", "2", "3", "8", "9", "0"))]
+        more += ["--one-lock"] * (r.random() < 0.4)
         bound = "1"
+    more += given(r, ("interleave",), path, path, 2) if r.random() < 0.4 else []
     more += ["--readers", r.choice(("1",) * 9 + ("2", "0"))]
     return ["interleave", str(path), *more, "--bound", bound]
 
@@ -240,7 +241,8 @@ def _together(r, path, out):
         return ["export", str(path), *machine, *how, "-o", str(out)]
     other = r.choice((out.with_name("out2"), out.with_name("out2"), out, "/dev/full", "/dev/null"))
     verb = r.choice(("run", "validate"))
-    return [verb, str(path), "--junit", str(out), "--sarif", str(other), "--github"]
+    more = ["--limit", "400"] * (r.random() < 0.95)  # else a second
+    return [verb, str(path), "--junit", str(out), "--sarif", str(other), "--github", *more]
 
 
 KINDS = {

@@ -1,14 +1,15 @@
-"""One command of the campaign in a forked child: its limits, descriptors and surroundings.
+"""One command of the campaign: in a child of its own, or in one that carries out many.
 
-A fork has all modules loaded, so a case takes milliseconds. What begins before the first line of
-the package (closed descriptors at the start of the interpreter) is tried in ``tests/host``.
+A fork has all modules loaded, but takes 5 ms and as long again for the pages that it writes to; a
+command, 1 to 5. So most commands are carried out by a :class:`Worker`, one after the other. What ends
+it, and what breaks a rule there, is done once more in a child of its own. What begins before the first
+line of the package (closed descriptors at the start of the interpreter) is tried in ``tests/host``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
+import io
 import os
 import resource
 import select
@@ -19,10 +20,20 @@ import tempfile
 import time
 import traceback
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cache
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING
 
-import layout
+from hostile_kernel import first_in_path
+from hostile_places import SIGNALS, arm, small_disk
+
+from layout.cli import main
 from layout.cli.entry import start
+from layout.host import signals
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECONDS = 20
 """What a case may take, in seconds of processor time."""
@@ -34,21 +45,12 @@ MEGABYTES = 700
 PIPE = 1 << 16
 """Bytes that a pipe holds."""
 
-NOBODY = 65534
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-ERRORS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE, errno.ENOMEM, errno.EINTR)
-STEPS = (
-    *("open", "os.rename", "os.remove", "os.chmod", "os.chown", "os.mkdir", "tempfile.mkstemp"),
-    *("mmap.__new__", "os.listdir", "os.scandir", "subprocess.Popen", "os.truncate"),
-)
-"""What is audited and may fail, or end the command: steps of work on files."""
-
-
-_ORDINARY = contextlib.nullcontext()
-
-
-_ARMED: list[bool] = []
-"""Whether the command has begun."""
+_HIGH = 100
+"""Descriptors from here on are the worker's, those below the command's."""
+_MOST = 2000
+"""Commands that one worker carries out."""
+_GROWN = 200
+"""Megabytes after which a worker is replaced."""
 
 
 @dataclass
@@ -61,10 +63,10 @@ class Outcome:
     cpu: float
     wall: float
     megabytes: int
-    hung: bool
     kind: str
     words: list[str]
     files: dict[str, bytes] = field(default_factory=dict)
+    hung: bool = False
 
 
 @dataclass
@@ -108,7 +110,7 @@ class Folder:
 
 def carried_out(words, folder, place=None, kind="trace"):
     """Carry out a command in a child, in the surroundings of ``place``; its input is of a kind."""
-    around = place.around(folder) if place and place.around else _ORDINARY
+    around = small_disk(folder) if place and place.name == "disk" else contextlib.nullcontext()
     with around, (folder.top / "stdout").open("w+b") as out:
         read, write = os.pipe()
         begin = time.monotonic()
@@ -133,7 +135,7 @@ def carried_out(words, folder, place=None, kind="trace"):
         code = os.waitstatus_to_exitcode(status)
         megabytes = usage.ru_maxrss >> 10
         files = folder.files()
-        return Outcome(code, out.read(), err, cpu, wall, megabytes, hung, kind, words, files)
+        return Outcome(code, out.read(), err, cpu, wall, megabytes, kind, words, files, hung=hung)
 
 
 def _listened(child, read, stop_after):
@@ -169,34 +171,44 @@ def _listened(child, read, stop_after):
 
 
 def _child(words, folder, place, out, err):
+    _own_group()
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
+    for handle, number in ((_stdin(folder), 0), (out, 1), (err, 2)):
+        os.dup2(handle, number)
+    os.closerange(3, 2 * _HIGH)
+    first_in_path(folder.put / "bin")
+    code, _ = _command(words, folder, place)
+    os._exit(code)
+
+
+def _own_group():
     os.setpgid(0, 0)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for handle, number in ((_stdin(folder), 0), (out, 1), (err, 2)):
-        os.dup2(handle, number)
-    os.closerange(3, 64)
+
+
+def _command(words, folder, place):
+    """Carry out a command with the descriptors that there are; its exit code, and how to leave."""
     os.chdir(folder.got)
     tempfile.tempdir = None
     os.environ.update(TMPDIR=str(folder.tmp), XDG_CACHE_HOME=str(folder.tmp / "cache"))
     sys.argv = ["maple-layout", *words]
-    encoding = ENCODINGS.get(place.name if place else "", ("utf-8", "strict"))
-    if place is not None:
-        place.enter(folder)
+    encoding = place.encoding() if place else ("utf-8", "strict")
+    leave = None if place is None else place.enter(folder)
     sys.stdin = _stream(0, "r", encoding)
     sys.stdout = _stream(1, "w", encoding)
     sys.stderr = _stream(2, "w", (encoding[0], "backslashreplace"))
-    _ARMED.append(True)
+    arm(armed=True)
     try:
         code = start()
     except BaseException:  # noqa: BLE001 - that is what is looked for
         with contextlib.suppress(Exception):
             os.write(2, traceback.format_exc().encode(errors="replace"))
         code = 98
-    os._exit(code)
+    return code, leave
 
 
 def _stdin(folder):
@@ -216,236 +228,125 @@ def _stream(number, mode, encoding):
     return open(number, mode, closefd=False, encoding=encoding[0], errors=encoding[1])
 
 
-# -- surroundings
-
-ENCODINGS = {
-    "ascii": ("ascii", "strict"), "latin-1": ("latin-1", "strict"), "utf-16": ("utf-16", "strict"),
-}  # fmt: skip
+# -- many commands in one child
 
 
-@dataclass
-class Place:
-    """Surroundings of a command: ``enter`` makes them, in the child.
+class Worker:
+    """A child that carries out commands one after the other, in surroundings that can be left."""
 
-    ``same`` are what has to be as it is elsewhere: the exit code, stdout and the files, or none.
-    """
+    def __init__(self, folder):
+        self.folder, self.child, self.done = folder, 0, 0
+        self.pipe = self.said = None
 
-    name: str
-    enter: object
-    same: bool = False
-    stop_after: tuple | None = None
-    around: object = None
+    def carried_out(self, words, place=None, kind="trace"):
+        """As :func:`carried_out`; None if that ended the worker: it tells nothing then."""
+        if not self.child or self.done >= _MOST:
+            self.end()
+            self._begin()
+        self.done += 1
+        begin, err = time.monotonic(), b""
+        try:
+            self.pipe.send((words, self.folder.stdin, place))
+            while self.pipe not in (ready := wait((self.pipe, self.said), HANGS)):
+                if not ready:
+                    self.end()
+                    return None
+                err += os.read(self.said, 1 << 16)
+            code, cpu, megabytes, grown = self.pipe.recv()
+        except (EOFError, OSError):
+            self.end()
+            return None
+        wall = time.monotonic() - begin
+        with contextlib.suppress(BlockingIOError):
+            while piece := os.read(self.said, 1 << 16):
+                err += piece
+        out = (self.folder.top / "stdout").read_bytes()
+        if grown > _GROWN:
+            self.end()
+        files = self.folder.files()
+        return Outcome(code, out, err, cpu, wall, megabytes, kind, words, files)
 
+    def end(self):
+        """Let the child be gone."""
+        if self.child:
+            self.pipe.close()
+            os.close(self.said)
+            os.killpg(self.child, signal.SIGKILL)
+            os.waitpid(self.child, 0)
+            self.child = 0
 
-def _nothing(_):
-    pass
-
-
-def _to(path, flags):
-    def enter(_):
-        handle = os.open(path, flags)
-        os.dup2(handle, 1)
-        os.close(handle)
-
-    return enter
-
-
-def _closed(number):
-    return lambda _: os.close(number)
-
-
-def _gone(_):
-    read, write = os.pipe()
-    os.dup2(write, 1)
-    os.close(read)
-    os.close(write)
-
-
-def _limited(kind, most):
-    def enter(_):
-        resource.setrlimit(kind, (most, most))
-
-    return enter
-
-
-def _little_memory(more):
-    def enter(_):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + (more << 20)
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-
-    return enter
-
-
-def _narrow(_):
-    os.environ.update(COLUMNS="1", LINES="1", TERM="dumb")
-
-
-def _odd_variables(_):
-    os.environ.update(
-        TMPDIR="/nowhere", XDG_CACHE_HOME="/dev/null", COLUMNS="x", LINES="-1", TERM="\udcff",
-        LANG="xx_XX", LC_ALL="C", PYTHONIOENCODING="x", NO_COLOR="1",
-    )  # fmt: skip
-    for name in ("HOME", "PATH", "USER"):
-        os.environ.pop(name, None)
+    def _begin(self):
+        (self.pipe, other), (self.said, said) = Pipe(), os.pipe()
+        os.set_blocking(self.said, False)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        child = os.fork()
+        if not child:
+            try:
+                _serve(self.folder, other.fileno(), said)
+            finally:
+                os._exit(99)
+        with contextlib.suppress(PermissionError):  # whoever comes first
+            os.setpgid(child, child)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        other.close()
+        os.close(said)
+        self.child, self.done = child, 0
 
 
-def _pure(_):
-    from layout import compiled
-
-    compiled.available = lambda: False
-    compiled.can_decode = lambda _: False
-
-
-def _nobody(folder, rights):
-    _LIBC.prctl(_KEEP_CAPABILITIES, 0 if _READS_CODE[0] else 1, 0, 0, 0)
-    folder.got.chmod(rights)
-    if folder.output.is_file() and rights == 0o777:
-        os.chown(folder.output, NOBODY, NOBODY)
-    os.environ["HOME"] = "/root"
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
-    if not _READS_CODE[0]:
-        _may_read_all()
-
-
-_READS_CODE = [True]
-"""Whether an ordinary user may read the interpreter and the package."""
-_KEEP_CAPABILITIES = 8
-_CAPABILITIES_3 = 0x20080522
-_DAC_READ_SEARCH = 1 << 2
-
-
-def ordinary_user_reads_code():
-    """Whether an ordinary user may read what the command imports; asked once, of a child.
-
-    If not (a home directory of root holds it), those places let that user read all files, so that
-    only writing is refused there.
-    """
-    places = [sys.prefix, sys.base_prefix, os.__file__, *sys.path, *layout.__path__]
-    places = [place for place in places if os.path.exists(place)]  # noqa: PTH110 - "" may be one
-    child = os.fork()
-    if not child:
-        with contextlib.suppress(OSError):
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            os._exit(not all(os.access(place, os.R_OK) for place in places))
-        os._exit(1)
-    _READS_CODE[0] = os.waitpid(child, 0)[1] == 0
-    return _READS_CODE[0]
+def _serve(folder, pipe, said):
+    """Carry out the commands that come through ``pipe``; their stderr is ``said``."""
+    _own_group()
+    opened = [
+        pipe,
+        os.open(folder.top / "stdout", os.O_RDWR | os.O_CREAT, 0o600),
+        said,
+        os.open(os.devnull, os.O_RDWR),
+        os.open("/proc/self/clear_refs", os.O_WRONLY),
+        os.open("/proc/self/status", os.O_RDONLY),
+    ]
+    high = [os.dup2(handle, _HIGH + at, inheritable=False) for at, handle in enumerate(opened)]
+    os.closerange(3, _HIGH)
+    pipe, (out, said, null, clear, status) = Connection(high[0]), high[1:]
+    first = _resident(status, b"VmRSS:")
+    parsers = cache(main.parser)  # which takes half of the time of a short command
+    main.parser = lambda verbs=main.VERBS: parsers(tuple(verbs))
+    while True:
+        words, folder.stdin, place = pipe.recv()
+        os.write(clear, b"5")  # the largest size counts from here
+        for handle, number in ((stdin := _stdin(folder), 0), (out, 1), (said, 2)):
+            os.dup2(handle, number)
+        os.close(stdin)
+        os.ftruncate(out, 0)
+        os.lseek(out, 0, os.SEEK_SET)
+        before = _spent()
+        resource.setrlimit(resource.RLIMIT_CPU, (int(before) + 1 + SECONDS, resource.RLIM_INFINITY))
+        state = signals._State
+        state.depth, state.waiting, state.came = 0, None, 0
+        code, leave = _command(words, folder, place)
+        arm(armed=False)
+        if leave is not None:
+            leave()
+        for number in (0, 1, 2):  # what is left in buffers is lost, as it is where a process ends
+            os.dup2(null, number)
+        for each in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                each.flush()
+        cpu, largest = _spent() - before, _resident(status, b"VmHWM:")
+        sys.stdin = sys.stdout = sys.stderr = io.StringIO()
+        sys.last_traceback = None
+        pipe.send((code, cpu, largest, _resident(status, b"VmRSS:") - first))
 
 
-def _may_read_all():
-    """Take one capability of root back."""
-    head = (ctypes.c_uint32 * 2)(_CAPABILITIES_3, 0)
-    sets = (ctypes.c_uint32 * 6)(_DAC_READ_SEARCH, _DAC_READ_SEARCH)
-    assert _LIBC.capset(head, sets) == 0
+def _spent():
+    """Seconds of processor time so far, of this process and its children."""
+    found = 0.0
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        usage = resource.getrusage(who)
+        found += usage.ru_utime + usage.ru_stime
+    return found
 
 
-def _readonly(folder):
-    _nobody(folder, 0o555)
-
-
-def _user(folder):
-    _nobody(folder, 0o777)
-
-
-def _no_folder(folder):
-    gone = folder.tmp / "gone"
-    gone.mkdir()
-    os.chdir(gone)
-    gone.rmdir()
-
-
-def _at_step(number, act, *, on=False):
-    """Do something at the ``number``-th step of work on files, and at all that follow if ``on``."""
-
-    def enter(_):
-        left = number
-
-        def step(event, args):
-            nonlocal left
-            if (
-                _ARMED
-                and event in STEPS
-                and not str(args[0] if args else "").endswith((".py", ".pyc"))
-            ):
-                left -= 1
-                if not left or (on and left < 0):
-                    act()
-
-        plain = os.fsync
-
-        def fsync(handle):
-            step("open", ("fsync",))
-            plain(handle)
-
-        os.fsync = fsync
-        sys.addaudithook(step)
-
-    return enter
-
-
-def _fails(number):
-    def act():
-        raise OSError(number, os.strerror(number))
-
-    return act
-
-
-def _signalled(number):
-    return lambda: os.kill(os.getpid(), number)
-
-
-def place_of(r, wall, *, mounts=False):
-    """Surroundings for a command that took ``wall`` seconds elsewhere."""
-    step, late = r.randrange(1, r.choice((6, 12, 40))), r.random() * 1.2 * wall
-    choices = [
-        Place("full", _to("/dev/full", os.O_WRONLY)), Place("no stdout", _closed(1)),
-        Place("no stderr", _closed(2), same=True), Place("no stdin", _closed(0), same=True),
-        Place("environment", _odd_variables, same=True), Place("gone", _gone), Place("narrow", _narrow, same=True), Place("pure", _pure, same=True),
-        Place("pure", _pure, same=True), Place("ascii", _nothing), Place("latin-1", _nothing),
-        Place("utf-16", _nothing), Place("no folder", _no_folder, same=True),
-        Place("descriptors", _limited(resource.RLIMIT_NOFILE, r.randrange(3, 10))),
-        Place("file size", _limited(resource.RLIMIT_FSIZE, r.choice((0, 100, 5000)))),
-        Place("memory", _little_memory(r.choice((4, 16, 64)))),
-        Place("fails", _at_step(step, _fails(r.choice(ERRORS)))),
-        Place("fails", _at_step(step, _fails(r.choice(ERRORS)))),
-        Place("disk gone", _at_step(step, _fails(errno.EIO), on=True)),
-        Place("killed", _at_step(step, _signalled(signal.SIGKILL))),
-        Place("killed", _nothing, stop_after=(late, signal.SIGKILL)),
-        Place("stopped", _at_step(step, _signalled(r.choice(SIGNALS)))),
-        Place("stopped", _nothing, stop_after=(late, r.choice(SIGNALS))),
-    ]  # fmt: skip
-    if os.geteuid() == 0:
-        choices += [Place("readonly", _readonly), Place("user", _user, same=True)]
-    if mounts:
-        choices += [Place("disk", _nothing, around=_small_disk)] * 2
-    return r.choice(choices)
-
-
-_PRIVATE, _NEW_SPACE, _DETACH = 1 << 18 | 1 << 14, 0x20000, 2
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def may_mount():
-    """Whether small disks can be had; from here on mounts are this process's alone."""
-    if os.geteuid() or _LIBC.unshare(_NEW_SPACE):
-        return False
-    return not _LIBC.mount(None, b"/", None, _PRIVATE, None)
-
-
-@contextlib.contextmanager
-def _small_disk(folder):
-    """Output and temporary files go to disks of a few pages."""
-    old = folder.files()
-    places = [os.fsencode(place) for place in (folder.got, folder.tmp)]
-    for place in places:
-        assert _LIBC.mount(b"none", place, b"tmpfs", 0, b"size=16k,mode=777") == 0
-    try:
-        folder.old({name: data for name, data in old.items() if "/" not in name})
-        yield
-    finally:
-        for place in places:
-            _LIBC.umount2(place, _DETACH)
+def _resident(status, name):
+    """A size of this process in megabytes."""
+    text = os.pread(status, 4096, 0)
+    return int(text.split(name)[1].split()[0]) >> 10

@@ -23,9 +23,12 @@ NOTED = {
     "paste",
     "packed",
     "options",
+    "known",
     "odd",
     "pair",
     "source",
+    "kernel",
+    "hunt",
 }
 LOOKING = {"decode", "draw", "dump", "explore", "export", "scan", "struct", "validate"}
 """Kinds of input and verbs where notes may come before the line that says why a command ends.
@@ -42,6 +45,7 @@ _NOTES = 21
 """So many of them at most."""
 _DRIVES = re.compile(rb"[\0-\x08\x0b-\x1f\x7f]")
 _STAYS = re.compile(r"maple-layout: .*/(\.[^/]*\.part) stays: .*: remove it")
+_PROGRESS = re.compile(r"\d+ s: .+")
 _ANNOTATION = re.compile(r"::error file=[^,:]*,(line=\d+,)?title=[^,:]*::")
 
 _ENDED = {
@@ -81,7 +85,7 @@ def wrong(here, place=None):
 
 
 def _printed(here, *, silent):
-    if found := _DRIVES.search(here.out) if here.kind not in {"options", "odd"} else None:
+    if found := _DRIVES.search(here.out) if here.kind not in {"options", "known", "odd"} else None:
         return f"stdout drives a terminal: {here.out[max(0, found.start() - 99) :][:200]!r}"
     return "" if "--ledger" in here.words else _said(here, silent=silent)  # a table is on stderr
 
@@ -92,11 +96,14 @@ def _said(here, *, silent):
     last = told.pop()
     if "--github" in here.words:
         told = [line for line in told if not _ANNOTATION.match(line)]
+    if here.kind in {"kernel", "hunt"}:
+        told = [line for line in told if not _PROGRESS.match(line)]
+        if here.words[1:2] == ["run"]:  # what the program said
+            told = [line for line in told if line.startswith("maple-layout") or _bad(line)]
     if last or not all(line.startswith("maple-layout") for line in told):
         return f"exit code {here.code} says: {said[:300]!r}"
     told = [line for line in told if not _STAYS.fullmatch(line)]
-    controls = any(char < " " and char != "\t" for line in told for char in line)
-    if controls or any(len(line) > _LONGEST for line in told):
+    if any(map(_bad, told)):
         return f"a line that no terminal should get: {said[:300]!r}"
     verb = set(here.words[:1])
     noted = here.kind in NOTED or verb & LOOKING or _TOLD_FIRST.intersection(here.words)
@@ -104,6 +111,11 @@ def _said(here, *, silent):
     if here.code == 2 and not bool(most) <= len(told) <= most:
         return f"exit code 2 says in {len(told)} lines: {said[:600]!r}"
     return ""
+
+
+def _bad(line):
+    """Whether a line is none for a terminal."""
+    return len(line) > _LONGEST or any(char < " " and char != "\t" for char in line)
 
 
 def left_over(here, before):

@@ -2,71 +2,20 @@ import json
 import os
 import pickle
 import signal
-import socket
-import subprocess
 import sys
 import time
-from importlib.util import find_spec
 
 import pytest
 
 from layout.ckernel import cluster, unit
+from layout.ckernel.build import COVERAGE
+from layout.ckernel.coverage import coverage, coverage_of, forget
 from layout.ckernel.fuzz import Emulator, Options, fuzz
 from layout.ckernel.oracle import Campaign
 from layout.cli.main import main
 from layout.hunt.corpus import operations_of
 from layout.hunt.replay import replay
 from layout.memory.errors import InputError
-
-REQUIRED = "MAPLE_LAYOUT_NEEDS_CLUSTER"
-
-
-@pytest.fixture
-def distributed():
-    if not find_spec("distributed"):
-        if os.environ.get(REQUIRED):
-            pytest.fail(f"{REQUIRED} is set: distributed is missing")
-        pytest.skip("distributed is missing: pip install '.[cluster]'")
-
-
-class Daemons:
-    """A scheduler on a free port and its workers, as programs."""
-
-    def __init__(self, folder):
-        self._folder = folder
-        self._running = []
-        self.workers = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-
-    def _start(self, name, *words):
-        log = (self._folder / "dask.log").open("a")
-        program = [sys.executable, "-m", f"distributed.cli.dask_{name}", *words, "--no-dashboard"]
-        process = subprocess.Popen(program, cwd=self._folder, stdout=log, stderr=log)
-        log.close()
-        self._running.append(process)
-        return process
-
-    def scheduler(self):
-        port = self.address.rpartition(":")[2]
-        return self._start("scheduler", "--host", "127.0.0.1", "--port", port)
-
-    def worker(self):
-        words = (self.address, "--no-nanny", "--nthreads", "1", "--death-timeout", "30")
-        self.workers.append(self._start("worker", *words))
-
-    def end(self):
-        for process in self._running:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def daemons(distributed, tmp_path):  # noqa: ARG001 - it skips
-    running = Daemons(tmp_path)
-    yield running
-    running.end()
 
 
 def sums(campaign):
@@ -80,6 +29,11 @@ def sums(campaign):
         campaign.ahead,
         campaign.found,
     )
+
+
+def alike(lines):
+    """What is the same of a coverage wherever it was counted."""
+    return str(lines), lines.never, lines.missed
 
 
 def quiet(_campaign):
@@ -100,8 +54,8 @@ def at(traces, act):
 
 @pytest.mark.kernel
 @pytest.mark.cluster
-def test_a_killed_worker_loses_nothing_and_repeats_nothing(built, daemons, tmp_path):
-    builds = [built("x86_64")]
+def test_a_killed_worker_loses_nothing_and_repeats_nothing(built, daemons, tmp_path, capsys):
+    builds, counting = [built("x86_64")], built("x86_64", COVERAGE)
     daemons.scheduler()
     daemons.worker()
     shown = []
@@ -116,19 +70,28 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(built, daemons, tmp_p
         shown.append((campaign.workers, campaign.pace))
         killing(campaign)
 
-    options = Options(seconds=60, traces=40, scheduler=daemons.address)
+    options = Options(seconds=60, traces=40, scheduler=daemons.address, counting=counting)
     spread = fuzz(builds, options, tmp_path / "spread", progress)
-    local = fuzz(builds, Options(seconds=60, traces=40), tmp_path / "local", quiet)
+    forget(counting)
+    options = Options(seconds=60, traces=40, counting=counting)
+    local = fuzz(builds, options, tmp_path / "local", quiet)
     assert daemons.workers[0].wait() == -signal.SIGKILL
     assert sums(spread) == sums(local)
     assert (spread.traces, spread.next_seed) == (40, 40)
     assert (1, True) in {(workers, pace.startswith("1 worker, ")) for workers, pace in shown}
     assert any(pace.endswith(" operations/s") for _, pace in shown)
-    options = Options(seconds=60, traces=10, scheduler=daemons.address)
-    again = fuzz(builds, options, tmp_path / "spread", quiet)
-    more = fuzz(builds, Options(seconds=60, traces=10), tmp_path / "local", quiet)
-    assert sums(again) == sums(more)
-    assert (again.traces, again.next_seed) == (10, 50)
+    assert alike(coverage_of(counting, spread.executed)) == alike(coverage(counting))
+    again, more = [], []
+    for told, name, where in (
+        (again, "spread", ["--scheduler", daemons.address]),
+        (more, "local", []),
+    ):
+        words = ["--arch", "x86_64", "--traces", "10", "--out", str(tmp_path / name), "--json"]
+        assert main(["kernel", "fuzz", *words, *where]) == 0
+        told.append({**json.loads(capsys.readouterr().out), "seconds": 0})
+    assert again == more
+    assert (again[0]["traces"], again[0]["seeds"]) == ({"x86_64": 10}, [0, 50])
+    assert 2000 < again[0]["coverage"]["executed"] < again[0]["coverage"]["lines"]
 
 
 @pytest.mark.kernel
@@ -279,7 +242,7 @@ def test_another_version_is_refused():
 def test_a_killed_process_is_told(built):
     unit.keep("campaign", unit.pack(Emulator([built("x86_64")], Options(), None)))
     try:
-        trial = unit.carry_out("campaign", 3, 60)
+        (trial,) = unit.carry_out("campaign", [3], 60)
         local = Emulator([built("x86_64")], Options(), None)
         assert (trial.seed, trial.on, trial.wrong) == (3, "x86_64", None)
         assert trial.compared == sum(trial.counts.values()) > 0
@@ -287,8 +250,8 @@ def test_a_killed_process_is_told(built):
         (process,) = unit._started
         process._blocks.close()
         with pytest.raises(unit.Gone, match="was killed at seed 4"):
-            unit.carry_out("campaign", 4, 60)
-        assert unit.carry_out("campaign", 4, 60).seed == 4
+            unit.carry_out("campaign", [4], 60)
+        assert [trial.seed for trial in unit.carry_out("campaign", [4, 5], 60)] == [4, 5]
     finally:
         unit.forget("campaign")
     assert unit._started == []

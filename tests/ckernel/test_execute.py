@@ -2,15 +2,22 @@
 
 import json
 import lzma
+import time
 from pathlib import Path
 
 import pytest
 from machines import THREE
 
 import arches
-from layout.ckernel.build import SANITIZE
+from layout.ckernel import execute
+from layout.ckernel.answers import meant
+from layout.ckernel.build import PLAIN, SANITIZE, Built
 from layout.ckernel.execute import run
-from layout.memory.errors import TraceError
+from layout.ckernel.programs import Programs
+from layout.ckernel.source import _FEATURES as FEATURES
+from layout.ckernel.source import KernelSource
+from layout.host import children
+from layout.memory.errors import InputError, TraceError
 from layout.traces.trace import parse
 from layout.traces.transcript import comparable
 
@@ -153,3 +160,87 @@ def test_a_reader_holds_callbacks_up(built):
     assert lines[-1]["fr"]
     with pytest.raises(TraceError, match="line 2: rcu_unlock without rcu_lock"):
         run(built("x86_64"), operations("init 0\nrcu_unlock\n", "x86_64"))
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Makes a program in the place of the harness, from lines of a shell."""
+
+    def make(text):
+        script = tmp_path / "harness"
+        script.write_text(f"#!/bin/sh\n{text}\n")
+        script.chmod(0o755)
+        source = KernelSource(tmp_path, "6.12", "", frozenset(FEATURES), frozenset())
+        return Built("x86_64", PLAIN, source, tmp_path, (), cached=False)
+
+    return make
+
+
+FIRST = '{"n":1,"op":"init"}'
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "nonsense", "[]", "{}", "1", '{"n":1}', '{"n":2,"op":"init"}', '{"n":1,"op":"load"}', "[" * 90_000,
+        f"{FIRST}\n" * 3, '{"n":1,"op":"init","fault":7}', '{"n":1,"op":"init","fault":{}}', '{"n":' + "1" * 5000 + "}",
+    ],
+)  # fmt: skip
+def test_a_program_that_prints_no_transcript_is_told(program, tmp_path, printed):
+    (tmp_path / "printed").write_text(f"{printed}\n")
+    built = program(f"cat {tmp_path}/printed")
+    with pytest.raises(InputError, match=r"harness prints what is no transcript: "):
+        run(built, operations("init 0\nload 1", "x86_64"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"echo '{FIRST}'; printf '{{\"n\":2'; kill -9 $$", "the program ended with SIGKILL"),
+        (f"echo '{FIRST}'; kill -40 $$", "the program ended with signal 40"),
+        (f"echo '{FIRST}'; exit 7", "the program ended with exit status 7"),
+        (
+            f"echo '{FIRST}'; printf 'a\\nb\\033%4000d\\n' 1 >&2; exit 1",
+            f"the program ended with exit status 1: b\\x1b{' ' * 298}...",
+        ),
+        (
+            f"echo '{FIRST}'; exec sleep 100",
+            "the program did nothing for 0.2 s here or later, and was ended",
+        ),
+        (f"echo '{FIRST}'; sleep 100 & exit 7", "the program ended with exit status 7"),
+    ],
+)
+def test_how_a_program_ended_is_told(program, monkeypatch, text, message):
+    monkeypatch.setattr(execute, "IDLE", 0.2)
+    outcome = run(program(text), operations("init 0\nload 1", "x86_64"))
+    assert outcome.faulted
+    assert outcome.lines[0] == json.loads(FIRST)
+    assert outcome.lines[1]["fault"] == {
+        "kind": "bug", "address": "0", "message": message, "operation": "load",
+    }  # fmt: skip
+
+
+def test_a_program_that_prints_for_ever_is_ended(program, monkeypatch):
+    monkeypatch.setattr(children, "MOST", 1 << 20)
+    with pytest.raises(InputError, match=r"harness printed more than 1 MiB$"):
+        run(program("exec yes"), operations("init 0", "x86_64"))
+    with pytest.raises(InputError, match=r"printed more than 1 MiB$"), Programs() as programs:
+        run(program("exec yes"), operations("init 0", "x86_64"), programs=programs)
+
+
+def test_a_fault_before_the_first_operation_is_of_it(program):
+    """The tree is looked at before it is emptied."""
+    found = meant(program("kill -40 $$"), operations("init 0", "x86_64"))
+    assert (
+        found.wrong.message == "line 1 (init 0): then dump stops: the program ended with signal 40"
+    )
+
+
+def test_a_child_that_a_program_leaves_is_not_waited_for(program):
+    begin = time.monotonic()
+    with Programs() as programs:
+        outcome = run(
+            program("sleep 100 & exit 7"), operations("init 0", "x86_64"), programs=programs
+        )
+    assert outcome.lines[-1]["fault"]["message"] == "the program ended with exit status 7"
+    assert time.monotonic() < begin + 30

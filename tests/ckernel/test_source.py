@@ -1,6 +1,8 @@
 import hashlib
 import io
+import os
 import tarfile
+import time
 
 import pytest
 
@@ -164,3 +166,46 @@ def test_a_package_without_the_file(packages):
     (packages / "linux-source-6.98.tar.xz").write_bytes(b"no tarball")
     with pytest.raises(InputError, match="install its package again"):
         open_source(deb="linux-source-6.98")
+
+
+def _with_code(root, code):
+    (tree(root) / "lib" / "maple_tree.c").write_text(CODE + code)
+    return str(root)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("#include <a\0b>\n", "includes <a\0b>, which is no header of the kernel"),
+        ('#include "/dev/zero"\n', "includes </dev/zero>, which is no header of the kernel"),
+        ('  # include\t"../../x.h"\n', "includes <../../x.h>, which is no header of the kernel"),
+        (f"#include <{'x' * 201}>\n", "which is no header of the kernel"),
+        ("".join(f"#include <a/{i}>\n" for i in range(499)), "includes 502 headers"),
+    ],
+)
+def test_headers_that_are_none_are_refused(tmp_path, code, says):
+    with pytest.raises(InputError) as found:
+        open_source(_with_code(tmp_path, code))
+    assert says in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "unit", ["\n", " ", "#include <", "#include <a\n", "enum store_type ", "#\n"]
+)
+def test_odd_code_is_read_at_once(tmp_path, unit):
+    """Time by the square of its length would be hours."""
+    begin = time.process_time()
+    found = open_source(_with_code(tmp_path, unit * (4_000_000 // len(unit))))
+    assert found.includes == {"linux/kernel.h", "linux/maple_tree.h", "linux/slab.h"}
+    assert time.process_time() < begin + 5
+
+
+def test_a_version_is_short_and_drives_no_terminal(tmp_path):
+    makefile = f"VERSION = {'9' * 5000}\nPATCHLEVEL = 1\nEXTRAVERSION = -rc1\x1b[2J\n"
+    assert open_source(str(tree(tmp_path, makefile=makefile))).version == "999999999.1-rc1"
+
+
+def test_nobody_waits_for_a_makefile_that_is_a_pipe(tmp_path):
+    (tree(tmp_path) / "Makefile").unlink()
+    os.mkfifo(tmp_path / "Makefile")
+    assert open_source(str(tmp_path)).version == "of unknown version"

@@ -5,6 +5,8 @@ import threading
 import pytest
 
 from layout.ckernel import unit
+from layout.ckernel.coverage import Executed
+from layout.ckernel.oracle import Trial
 from layout.memory.errors import InputError
 
 
@@ -20,10 +22,12 @@ class Process:
 
     def ask(self, seed, end):
         del end
+        if seed is None:
+            return Executed(frozenset(self.asked))
         self.asked.append(seed)
         if seed == 13:
             raise EOFError
-        return seed
+        return InputError("14") if seed == 14 else Trial(seed)
 
     def close(self):
         self.closed = True
@@ -40,29 +44,37 @@ def made(monkeypatch):
 
 
 def test_a_thread_has_one_process_for_a_campaign(made):
-    assert [unit.carry_out("a", seed, 9) for seed in (1, 2)] == [1, 2]
+    trials = unit.carry_out("a", [1], 9), unit.carry_out("a", [2], 9)
+    assert [[trial.seed for trial in each] for each in trials] == [[1], [2]]
     assert made() == [("a", [1, 2], False)]
-    thread = threading.Thread(target=unit.carry_out, args=("a", 3, 9))
+    thread = threading.Thread(target=unit.carry_out, args=("a", [3], 9))
     thread.start()
     thread.join()
     assert made() == [("a", [1, 2], False), ("a", [3], False)]
-    assert unit.carry_out("b", 4, 9) == 4
+    assert [trial.seed for trial in unit.carry_out("b", [4], 9)] == [4]
     assert made() == [("a", [1, 2], True), ("a", [3], False), ("b", [4], False)]
 
 
 def test_after_a_process_was_killed_there_is_another(made):
     with pytest.raises(unit.Gone, match=r"a process on \S+ was killed at seed 13"):
-        unit.carry_out("a", 13, 9)
-    assert unit.carry_out("a", 14, 9) == 14
-    assert made() == [("a", [13], True), ("a", [14], False)]
+        unit.carry_out("a", [12, 13], 9)
+    assert [trial.seed for trial in unit.carry_out("a", [12], 9)] == [12]
+    assert made() == [("a", [12, 13], True), ("a", [12], False)]
+
+
+def test_seeds_of_a_task_have_their_lines_together(made):
+    trials = unit.carry_out("a", [5, 6, 7], 9)
+    assert [trial.executed for trial in trials] == [None, None, Executed(frozenset({5, 6, 7}))]
+    assert str(unit.carry_out("a", [8, 14, 9], 9)) == "14"
+    assert made() == [("a", [5, 6, 7, 8, 14], False)]
 
 
 def test_a_campaign_that_is_forgotten_leaves_no_process(made):
     unit.keep("a", b"oracle")
-    thread = threading.Thread(target=unit.carry_out, args=("a", 1, 9))
+    thread = threading.Thread(target=unit.carry_out, args=("a", [1], 9))
     thread.start()
     thread.join()
-    unit.carry_out("b", 2, 9)
+    unit.carry_out("b", [2], 9)
     unit.forget("b")
     assert made() == [("a", [1], False), ("b", [2], True)]
     assert unit._packed == {"a": b"oracle"}
@@ -78,7 +90,7 @@ def test_an_error_names_the_computer(monkeypatch):
         raise InputError("no compiler")
 
     monkeypatch.setattr(unit, "attempt", attempt)
-    assert str(unit._attempt(1, 2.0)) == "worker on far: no compiler"
+    assert str(unit._answer(1, 2.0)) == "worker on far: no compiler"
 
 
 def test_one_process_compiles_at_a_time(monkeypatch, tmp_path):

@@ -103,3 +103,18 @@ def test_the_kernel_is_equal(run, r1, built):
     built("x86_64")
     code, out, _ = run("bisect", r1, "--until", "kernel")
     assert (code, out) == (0, "kernel: not after any of the 11 operations\n")
+
+
+@pytest.mark.kernel
+def test_what_is_shown_is_the_version_that_was_compared(run, changed_6_12, tmp_path):
+    """The source's emulator, also where --kernel is left out."""
+    trace = tmp_path / "t.trace"
+    trace.write_text("init 0\n" + "".join(f"store {i:x}0 {i:x}7 3001\n" for i in range(9)))
+    words = ("bisect", trace, "--until", "kernel", "--shrink", "0")
+    code, out, err = run(*words, "--source", changed_6_12.root, "--kernel", "7.3")
+    assert code == 1
+    assert "the emulator is 7.3" in err
+    assert f"explore {trace} --arch x86_64 --kernel 7.3 -o t.html" in out
+    code, out, err = run(*words, "--source", changed_6_12.root)
+    assert "the emulator is 6.12" in err
+    assert code == 0 or "--kernel 6.12 -o t.html" in out

@@ -46,6 +46,24 @@ def test_a_name_that_drives_a_terminal_is_escaped(findings, tmp_path):
     assert lines[0].startswith(f"::error file={tmp_path}/\\x1b[2J.trace,title=")
 
 
+def test_compare(findings, tmp_path):
+    trace = tmp_path / "t.trace"
+    trace.write_text(BROKEN)
+    status, failures, results, lines = findings("compare", trace)
+    assert status == 1
+    assert results[0]["ruleId"] == "pivot[0]"
+    assert "byte 8: x86_64 has" in failures[0].get("message")
+    assert lines[0].startswith(f"::error file={trace},line=3,title=pivot[0]::line 3 (poke)")
+    good = GOLDEN / "01-root-only.trace"
+    assert findings("compare", good)[:2] == (0, [])
+    *_, lines = findings("compare", good, trace)
+    assert "title=ma_flags::" in lines[0]
+    other = GOLDEN / "18-cursor-and-mas-store.trace"
+    status, _, results, _ = findings("compare", other, "--kernel", "6.12,7.3")
+    assert (status, results[0]["ruleId"]) == (1, "entry")
+    assert results[0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 161}
+
+
 def test_run_check(findings, tmp_path):
     trace = tmp_path / "t.trace"
     trace.write_text("init 0\nbulk ef ef 0 2 2 1001\nrcu on\ndestroy\n")

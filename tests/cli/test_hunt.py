@@ -5,7 +5,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from layout.ckernel.oracle import Campaign
+from layout.cli.hunt import _line, _Shown
+from layout.cli.kernel.progress import Progress
 from layout.hunt import hunt
+from layout.hunt.guided import Status
 
 
 @pytest.fixture
@@ -17,6 +21,8 @@ def without_clang(monkeypatch):
     ("words", "complaint"),
     [
         (["--jobs", "0"], "--jobs"),
+        (["--jobs", "99999"], "--jobs: 99999 are too many processes: 1 to 1024"),
+        (["--seed", str(1 << 64)], "--seed: 18446744073709551616 has more than 64 bits"),
         (["--traces", "5"], "unrecognized arguments: --traces 5"),
         (["--arch", "vax"], "unknown architecture 'vax'"),
         (["--source", "nowhere"], "nowhere has no lib/maple_tree.c"),
@@ -96,3 +102,45 @@ def test_a_report_of_the_access_checker_is_a_finding(run, built, tmp_path, monke
     code, out, _ = run("hunt", "--arch", "x86_64", "--corpus", folder, "--time", "0")
     assert code == 1
     assert "metadata read as slot: mas_next_nentry as slot[15]: 1 traces, such as " in out
+
+
+def test_the_display_begins_anew_with_the_comparison(capsys):
+    progress = Progress(_line)
+    for seconds, runs in ((1, 100), (5, 200), (20, 3000)):
+        progress(_Shown(Status(seconds, runs, 50, 70, 9, workers=2, dashboard="http://there")))
+    for seconds, traces in ((0.5, 1), (3, 2), (11, 9)):
+        progress(Campaign(0, 0, traces=traces, seconds=seconds))
+    assert capsys.readouterr().err.splitlines() == [
+        "1 s: 100 traces tried, 100 a second, 50 edges executed, 9 traces kept; 2 workers",
+        "20 s: 3000 traces tried, 150 a second, 50 edges executed, 9 traces kept; 2 workers",
+        "0 s: 1 traces compared, 0 operations, 0 causes of difference",
+        "11 s: 9 traces compared, 0 operations, 0 causes of difference",
+    ]
+
+
+def test_an_interrupted_campaign_tells_where_its_findings_are(capsys):
+    progress = Progress(_line)
+
+    def campaign():
+        with progress.kept_in("there"):
+            progress(Campaign(0, 0, traces=1, seconds=0.5))
+            progress(Campaign(0, 0, traces=5, seconds=2))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        campaign()
+    assert capsys.readouterr().err.splitlines() == [
+        "0 s: 1 traces compared, 0 operations, 0 causes of difference",
+        "interrupted: 2 s: 5 traces compared, 0 operations, 0 causes of difference",
+        "what was found is in there; the same command goes on from there",
+    ]
+
+
+def test_the_display_names_the_dashboard_once(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    progress = Progress(_line)
+    progress(_Shown(Status(1, 100, 50, 70, 9, workers=1, dashboard="http://there")))
+    progress(Campaign(0, 0, traces=1, seconds=0.5, dashboard="http://there"))
+    out, err = capsys.readouterr()
+    assert (out, err.count("dashboard: http://there\n")) == ("", 1)
+    assert "9 traces kept; 1 worker " in err

@@ -1,12 +1,14 @@
 """``maple-layout kernel``, as a user sees it."""
 
 import json
+import os
 import re
 
 import pytest
 
 import layout.ckernel.source
 from layout.ckernel import toolchain
+from layout.cli.kernel.run import _print_reports
 from layout.memory.errors import UsageError
 
 
@@ -164,7 +166,35 @@ def test_lines_are_counted_also_where_another_machine_was_asked_for(run, tmp_pat
     assert out.endswith("no difference\n")
 
 
-@pytest.mark.parametrize("words", [["--jobs", "0"], ["--time", "x"], ["--arch", "s390y"]])
+@pytest.mark.kernel
+def test_what_was_found_is_told_where_lines_are_not_counted(run, tmp_path, built, monkeypatch):
+    """gcov may be broken, or the disk full: that is no reason to lose a campaign."""
+    built("x86_64")
+    (tmp_path / "gcov").write_text("#!/bin/sh\necho '{\"files\": 7}'\n")
+    (tmp_path / "gcov").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    out_dir = tmp_path / "out"
+    words = [
+        "kernel",
+        "fuzz",
+        "--arch",
+        "x86_64",
+        "--out",
+        out_dir,
+        "--time",
+        "60",
+        "--traces",
+        "1",
+    ]
+    code, out, err = run(*words)
+    assert (code, out.splitlines()[-1]) == (0, "no difference")
+    said = "the lines of maple_tree.c that were executed are not known: gcov has nothing to say"
+    assert f"maple-layout: {said} about maple_tree.c: \n" in err
+
+
+@pytest.mark.parametrize("words", [
+    ["--jobs", "0"], ["--jobs", "1025"], ["--time", "x"], ["--arch", "s390y"], ["--seed", str(1 << 64)],
+])  # fmt: skip
 def test_wrong_use_of_fuzz(run, words):
     code, out, err = run("kernel", "fuzz", *words)
     assert (code, out) == (2, "")
@@ -217,3 +247,10 @@ def test_a_test_fails_on_the_kernel_that_its_trace_is_of(run, tmp_path, built, c
     assert code == 1
     assert "\tmt_validate(mt);\n\tmtree_destroy(mt);\n" in out
     assert "fails: BUG at mas_validate_limits" in err
+
+
+def test_what_a_program_says_drives_no_terminal_and_has_an_end(capsys):
+    _print_reports(["==1==ERROR: \x1b[2J", "x" * 5000, *["line"] * 500])
+    said = capsys.readouterr().err.split("\n")
+    assert said[:3] == ["==1==ERROR: \\x1b[2J", "x" * 2000, "line"]
+    assert said[500:] == ["maple-layout: and 2 lines more of what the program said", ""]

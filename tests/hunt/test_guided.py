@@ -2,9 +2,10 @@
 
 import pytest
 
+from layout.hunt import hunt
 from layout.hunt.corpus import operations_of
 from layout.hunt.guided import merge, search, tidy
-from layout.hunt.hunt import executed_by
+from layout.hunt.hunt import Plan, executed_by
 
 pytestmark = [pytest.mark.kernel, pytest.mark.toolchain]
 
@@ -14,6 +15,10 @@ def test_what_a_caller_may_not_do_is_left_out(guided, tmp_path):
         "a cursor that was not set": ("init 0\ncnext 5\n", "init 0\n"),
         "a cursor after a change": (
             "store 1 2 3\ncset 0\ncnext 9\nstore 5 5 7\ncnext 9\n",
+            "store 1 2 3\ncset 0\ncnext 9\nstore 5 5 7\ncreset\ncnext 9\n",
+        ),
+        "it is reset already": (
+            "store 1 2 3\ncset 0\ncnext 9\nstore 5 5 7\ncreset\ncnext 9\n",
             "store 1 2 3\ncset 0\ncnext 9\nstore 5 5 7\ncreset\ncnext 9\n",
         ),
         "readers see the old nodes": (
@@ -40,6 +45,9 @@ def test_what_a_caller_may_not_do_is_left_out(guided, tmp_path):
         paths[-1].write_text(given)
     found = dict(zip(lines, tidy(guided, paths), strict=True))
     assert found == {name: wanted for name, (_, wanted) in lines.items()}
+    for number, text in enumerate(found.values()):
+        paths[number].write_text(text)
+    assert tidy(guided, paths) == [*found.values()]
     assert tidy(guided, paths[::-1]) == [*found.values()][::-1]  # nothing is left of the last one
 
 
@@ -59,3 +67,19 @@ def test_a_search_executes_more(guided, kernel_6_12, tmp_path):
     after = executed_by(kernel_6_12, traces)
     assert after.executed > 2 * before.executed
     assert sum(map(len, after.missed.values())) == after.lines - after.executed
+
+
+@pytest.mark.usefixtures("guided")
+def test_an_interrupted_search_keeps_what_it_found(kernel_6_12, monkeypatch):
+    found = "init 1\nstore 10 20 3001\nerase 15\n"
+    kept = []
+
+    def interrupted(_built, pool, **_options):
+        (pool / "found").write_text(found)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hunt, "search", interrupted)
+    monkeypatch.setattr(hunt, "_beginning", lambda *_: ["init 1\n"])
+    with pytest.raises(KeyboardInterrupt):
+        hunt._guided(kernel_6_12, Plan(1, 1, 0, ""), {}, kept.append, print)
+    assert found in kept[0]

@@ -160,6 +160,8 @@ static void forget_everything(void)
  */
 static bool cursor_needs_reset(const struct operation *next)
 {
+	if (next->run == op_creset)
+		return false;
 #if defined(HAVE_STATUS) && !defined(HAVE_MAPLE_COPY)
 	word node = (word)cursor.node;
 

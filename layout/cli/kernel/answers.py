@@ -122,8 +122,8 @@ def meaning_campaign(args: argparse.Namespace) -> int:
     source = source_of(args)
     builds = [build(source, name) for name in names]
     progress = Progress(_line)
-    campaign = fuzz_meaning(builds, limits, Path(args.out), progress)
-    progress.end()
+    with progress.kept_in(args.out):
+        campaign = fuzz_meaning(builds, limits, Path(args.out), progress)
     tell_findings(args, _checked(campaign))
     if args.json:
         print(json.dumps(_campaign_json(source, campaign)))

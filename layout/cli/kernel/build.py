@@ -39,9 +39,9 @@ def _act(args: argparse.Namespace) -> int:
     from layout.ckernel import toolchain
     from layout.ckernel.build import COVERAGE, PLAIN, SANITIZE, build
 
+    wanted = machines(args.arch)  # a name that is none is told before anything is unpacked
     source = source_of(args)
     modes = [SANITIZE] * args.sanitize + [COVERAGE] * args.coverage or [PLAIN]
-    wanted = machines(args.arch)
     if modes != [PLAIN] and not args.arch:
         wanted = [name for name in wanted if toolchain.is_native(name)]
     builds = [build(source, name, mode) for name in wanted for mode in modes]

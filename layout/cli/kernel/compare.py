@@ -226,8 +226,8 @@ def _fuzz(args: argparse.Namespace, pairs: list[Pair]) -> int:
 
     progress = Progress(_line)
     limits = Limits(**limits_of(args))
-    campaign = versus(pairs, limits, Path(args.out), progress)
-    progress.end()
+    with progress.kept_in(args.out):
+        campaign = versus(pairs, limits, Path(args.out), progress)
     tell_findings(args, _campaign_checked(campaign))
     wrong = bool(campaign.found or campaign.earlier)
     if args.json:

@@ -28,7 +28,7 @@ from layout.cli.kernel.summary import (
     print_work,
     traces,
 )
-from layout.memory.errors import UsageError
+from layout.memory.errors import MapleLayoutError, UsageError
 
 if TYPE_CHECKING:
     from layout.ckernel.build import Built
@@ -76,7 +76,7 @@ def add(actions: Any) -> None:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="count the lines of maple_tree.c that were executed; every trace runs once more "
-        "where no machine asked for is this computer's own; neither on a cluster nor with --long",
+        "where no machine asked for is this computer's own, and on a cluster; not with --long",
     )
     add_emulator(parser)
     add_results_only(parser)
@@ -89,7 +89,7 @@ def _act(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from layout.ckernel.build import build
-    from layout.ckernel.coverage import coverage, forget
+    from layout.ckernel.coverage import coverage, coverage_of, forget
     from layout.ckernel.fuzz import Emulator, Options, fuzz
     from layout.ckernel.longfuzz import LongTraces
 
@@ -104,17 +104,24 @@ def _act(args: argparse.Namespace) -> int:
     source = compared_source(args)
     if source.unlike and not args.kernel:
         return against_itself(args, source)
-    counts = args.coverage and not args.scheduler and not args.long
-    native = _counting(source) if counts else None
-    builds = [native if native and native.arch == name else build(source, name) for name in names]
-    if native:
-        forget(native)
+    native = _counting(source) if args.coverage and not args.long else None
+    here = native if not args.scheduler else None
+    builds = [here if here and here.arch == name else build(source, name) for name in names]
+    if here:
+        forget(here)
     options = Options(**limits, abuse=args.abuse, results_only=args.results, counting=native)
     progress = Progress(_line)
     judge = LongTraces if args.long else Emulator
-    campaign = fuzz(builds, options, Path(args.out), progress, judge)
-    progress.end()
-    executed = coverage(native) if native and campaign.traces else None
+    with progress.kept_in(args.out):
+        campaign = fuzz(builds, options, Path(args.out), progress, judge)
+    executed = None
+    try:
+        if here and campaign.traces:
+            executed = coverage(here)
+        if native and campaign.executed:
+            executed = coverage_of(native, campaign.executed)
+    except MapleLayoutError as error:  # what was found is told all the same
+        tell(f"the lines of maple_tree.c that were executed are not known: {error}")
     if args.json:
         print(json.dumps(_campaign_json(source, campaign, executed)))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import arches
-from layout.cli.common import count, positive, release
+from layout.cli.common import count, jobs, positive, release
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,11 +85,14 @@ def source_of(args: argparse.Namespace) -> KernelSource:
 
 
 def machines(text: str | None) -> list[str]:
-    """The machines asked for, or all whose tools are here. Raises UsageError."""
+    """The machines asked for, or all whose tools are here. Raises UsageError, ToolMissing."""
     from layout.ckernel import toolchain
 
     if text is not None:
-        return [arches.get(name).name for name in text.split(",")]
+        names = [arches.get(name).name for name in text.split(",")]
+        for name in names:
+            toolchain.find(name)
+        return names
     found = toolchain.available()
     if not found:
         message = "no compiler is here: apt install --no-install-recommends " + " ".join(
@@ -108,7 +111,7 @@ def add_search(parser: argparse.ArgumentParser, time: str) -> None:
         "--seed", metavar="N", type=count, default=0, help="the first number; the default is 0"
     )
     parser.add_argument(
-        "--jobs", metavar="J", type=positive, default=1, help="processes; the default is 1"
+        "--jobs", metavar="J", type=jobs, default=1, help="processes; the default is 1"
     )
     parser.add_argument(
         "--scheduler",

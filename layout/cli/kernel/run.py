@@ -12,10 +12,13 @@ from layout.cli.kernel.options import (
     add_trace,
     source_of,
 )
-from layout.host.streams import note
+from layout.host.streams import note, printable
 
 if TYPE_CHECKING:
     import argparse
+
+_REPORT_LINES, _LONGEST_LINE = 500, 2000
+"""Lines of what the program says that are printed, and characters of each."""
 
 
 def add(actions: Any) -> None:
@@ -52,6 +55,13 @@ def _act(args: argparse.Namespace) -> int:
         last = outcome.lines[-1]
         fault = last["fault"]
         tell(f"line {last['n']}: {last['op']}: {fault['kind']}: {fault['message']}")
-    if outcome.reports:
-        note(outcome.reports, end="")
+    _print_reports(outcome.reports.splitlines())
     return 1 if outcome.faulted or outcome.failed or outcome.reports else 0
+
+
+def _print_reports(lines: list[str]) -> None:
+    """What the program said, such as the reports of sanitizers, as far as a terminal takes it."""
+    for line in lines[:_REPORT_LINES]:
+        note("".join(map(printable, line[:_LONGEST_LINE])))
+    if len(lines) > _REPORT_LINES:
+        tell(f"and {len(lines) - _REPORT_LINES} lines more of what the program said")
