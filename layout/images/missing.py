@@ -15,20 +15,18 @@ _SHOWN = 4
 
 
 def missing_bytes(memory: NodeMemory, node: int) -> str | None:
-    """The offsets that are not there, such as ``96-111``; None where all are, or none is."""
+    """The offsets that are not there, such as ``96-111``; None where all are, or no word is."""
     word = memory.word_size
-    gone = [
-        at
-        for start in range(0, NODE_SIZE, word)
-        if not has(memory, node + start, word)
-        for at in range(start, start + word)
-        if not has(memory, node + at, 1)
-    ]
-    if len(gone) in {0, NODE_SIZE}:
+    starts = range(0, NODE_SIZE, word)
+    torn = [start for start in starts if not has(memory, node + start, word)]
+    if len(torn) in {0, len(starts)}:
         return None
-    starts = [at for at in gone if at - 1 not in gone]
-    ends = [at for at in gone if at + 1 not in gone]
-    runs = [f"{first}-{last}" for first, last in zip(starts, ends, strict=True)]
+    gone = [
+        at for start in torn for at in range(start, start + word) if not has(memory, node + at, 1)
+    ]
+    firsts = [at for at in gone if at - 1 not in gone]
+    lasts = [at for at in gone if at + 1 not in gone]
+    runs = [f"{first}-{last}" for first, last in zip(firsts, lasts, strict=True)]
     more = f" and {len(runs) - _SHOWN} more runs" if len(runs) > _SHOWN else ""
     return ", ".join(runs[:_SHOWN]) + more
 

@@ -147,15 +147,9 @@ def _nodes(pieces: Iterable[Piece]) -> list[int]:
 
 def _torn(memory: NodeMemory, pieces: Iterable[Piece]) -> dict[int, bool]:
     """The places of nodes that are there in part; whether words of the text name them as nodes."""
-    torn = dict.fromkeys(
-        (
-            end & -NODE_SIZE
-            for address, data in pieces
-            for end in (address, address + len(data))
-            if end % NODE_SIZE
-        ),
-        False,
-    )
+    ends = (end for address, data in pieces for end in (address, address + len(data)))
+    nodes = {end & -NODE_SIZE for end in ends if end % NODE_SIZE}
+    torn = {node: False for node in nodes if missing_bytes(memory, node)}
     if torn:
         size = memory.word_size
         for address, data in pieces:

@@ -106,6 +106,15 @@ def test_bytes_that_memory_lacks():
     assert missing_bytes(image.memory, 0x1000) is None  # nothing of it is there
 
 
+def test_a_few_bytes_of_a_node_are_no_part_of_it_that_is_told():
+    image = read([*RD[:17], f"{LEAF + 3:x}: 12", *RD[-2:]])
+    assert missing_bytes(image.memory, LEAF) is None
+    assert len(image.notes) == 2
+    assert (
+        decode(image.memory, image.tree).problems[0].endswith("a pointer into nowhere (unmapped)")
+    )
+
+
 def test_no_height_where_no_leaf_is_there():
     image = read([*RD[:17], *RD[-2:]])
     height = "the tree's height could not be measured, as no leaf below its root can be read"
