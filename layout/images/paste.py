@@ -7,12 +7,14 @@ says that it is a root, and what could only be guessed is told.
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import arches
 from layout.images.image import Image
 from layout.images.madeup import is_enode, make_up_tree, root_of
-from layout.images.missing import has, missing_bytes
+from layout.images.missing import missing_bytes
 from layout.images.pastelayout import Layout
 from layout.images.pastelines import TreeText, items, paste_format
 from layout.images.treestruct import choose, profiles
@@ -71,7 +73,7 @@ def read_paste(  # noqa: PLR0913 - what the caller may know
     chosen, place, note = _find_tree(memories, pieces, trees, tree, source)
     notes = [f"taken for {what}", *([note] if note else [])]
     torn = _torn(chosen, pieces)
-    notes += [_says_torn(chosen, node) for node in sorted(torn) if torn[node]][:_MOST_TORN]
+    notes += _say_torn(chosen, [node for node in sorted(torn) if torn[node].named])
     if hint := _elsewhere(machine, _nodes(pieces)):
         notes.append(hint)
     return Image(machine, chosen.profile, chosen, place, source, "paste", notes)
@@ -145,11 +147,27 @@ def _nodes(pieces: Iterable[Piece]) -> list[int]:
     ]
 
 
-def _torn(memory: NodeMemory, pieces: Iterable[Piece]) -> dict[int, bool]:
-    """The places of nodes that are there in part; whether words of the text name them as nodes."""
-    ends = (end for address, data in pieces for end in (address, address + len(data)))
-    nodes = {end & -NODE_SIZE for end in ends if end % NODE_SIZE}
-    torn = {node: False for node in nodes if missing_bytes(memory, node)}
+class _Torn:
+    """The place of a node of which the text has a part."""
+
+    __slots__ = ("named", "there")
+
+    def __init__(self) -> None:
+        self.there = 0
+        """How many of its bytes the text has."""
+        self.named = False
+        """Whether words of the text name it as a node."""
+
+
+def _torn(memory: NodeMemory, pieces: Iterable[Piece]) -> dict[int, _Torn]:
+    """The places of nodes that are there in part, by address; pieces do not overlap."""
+    torn: dict[int, _Torn] = defaultdict(_Torn)
+    for address, data in pieces:
+        end = address + len(data)
+        for node in {address & -NODE_SIZE, end - 1 & -NODE_SIZE}:
+            there = min(end, node + NODE_SIZE) - max(address, node)
+            if there < NODE_SIZE:
+                torn[node].there += there
     if torn:
         size = memory.word_size
         for address, data in pieces:
@@ -157,7 +175,7 @@ def _torn(memory: NodeMemory, pieces: Iterable[Piece]) -> dict[int, bool]:
             count = max(len(data) - skip, 0) // size
             for word in memory.read_words(address + skip, count) if count else ():
                 if word & -NODE_SIZE in torn and (is_enode(word & ~ROOT_NODE) or _is_parent(word)):
-                    torn[word & -NODE_SIZE] = True
+                    torn[word & -NODE_SIZE].named = True
     return torn
 
 
@@ -166,10 +184,15 @@ def _is_parent(word: int) -> bool:
     return word & NODE_MASK & ~PARENT_SLOT_MASK == PARENT_RANGE64
 
 
-def _says_torn(memory: NodeMemory, node: int) -> str:
-    """What to tell of a node that is there in part."""
-    gone = missing_bytes(memory, node)
-    return f"node {node:x}: bytes {gone} are not in the text: add their lines"
+def _say_torn(memory: NodeMemory, nodes: list[int]) -> list[str]:
+    """What to tell of nodes that are there in part, the first of them."""
+    gone = ((node, missing_bytes(memory, node)) for node in nodes)
+    told = (
+        f"node {node:x}: bytes {each} are not in the text: add their lines"
+        for node, each in gone
+        if each
+    )
+    return list(islice(told, _MOST_TORN))
 
 
 def _refuse_torn(
@@ -177,23 +200,26 @@ def _refuse_torn(
 ) -> None:
     """Raise InputError where the root may be one of the nodes that are there in part."""
     torn = _torn(memory, pieces)
-    nodes = [node for node in sorted(torn) if torn[node] or _may_be_root(memory, node, tree)]
-    if nodes:
-        told = "; ".join(_says_torn(memory, node) for node in nodes[:_MOST_TORN])
-        message = f"{source}: {told}"
+    told = _say_torn(
+        memory,
+        [
+            node
+            for node in sorted(torn)
+            if torn[node].named
+            or 2 * torn[node].there >= NODE_SIZE
+            or _says_root(memory, node, tree)
+        ],
+    )
+    if told:
+        message = f"{source}: {'; '.join(told)}"
         raise InputError(message)
 
 
-def _may_be_root(memory: NodeMemory, node: int, tree: int | None) -> bool:
-    """Whether a node that is there in part says that it is a root, or half of it is there."""
+def _says_root(memory: NodeMemory, node: int, tree: int | None) -> bool:
     try:
-        if root_of(memory, node, tree) is not None:
-            return True
-    except MachineFault:
-        pass  # its first line is missing
-    size = memory.word_size
-    there = sum(has(memory, node + at, size) for at in range(0, NODE_SIZE, size))
-    return 2 * there * size >= NODE_SIZE
+        return root_of(memory, node, tree) is not None
+    except MachineFault:  # its first line is missing
+        return False
 
 
 def _find_tree(
