@@ -33,6 +33,7 @@ __distribution__ = "maple-layout"
 """Tells this package from others of its name: see _maple_layout.py."""
 
 __all__ = [
+    "AMBIGUOUS",
     "THREE",
     "Access",
     "AddressRange",
@@ -51,6 +52,13 @@ _SHOWN = 40
 """How many characters of a wrong name an error shows."""
 _BY_NAME = {name: arch for arch in _ARCHES.values() for name in (arch.name, *arch.aliases)}
 
+AMBIGUOUS = {
+    "x86": ("x86_64", "i386"),
+    "powerpc": ("powerpc64", "powerpc64le"),
+    "ppc": ("powerpc64", "powerpc64le"),
+}
+"""Names that stand for several machines, as ARCH does in the kernel's build: they mean none."""
+
 THREE = ("x86_64", "s390x", "sparc64")
 """The machines that are meant where none is named: those with transcripts of whole traces."""
 
@@ -67,8 +75,11 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> Arch:
     """The machine called ``name``, or known by that alias.
 
-    Raises UnknownArchError.
+    Raises UnknownArchError, also for a name that stands for several machines.
     """
+    if several := AMBIGUOUS.get(name.lower()):
+        message = f"architecture {name!r} may be {' or '.join(several)}: give one of these names"
+        raise UnknownArchError(message)
     try:
         return _BY_NAME[name.lower()]
     except KeyError:

@@ -18,6 +18,6 @@ ARCH = Arch(
     kernel_nodes=(0xC0000000, 0xF7FFFFFF),
     user=((0, 0xBFFFFFFF),),
     word_fault=_word_fault,
-    aliases=("x86", "i686"),
+    aliases=("i686",),
     long_align=4,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from operator import index as whole
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from layout.compare.difference import Difference, between_images, between_nodes
@@ -391,7 +392,7 @@ class MapleTree:
     # -- helpers
 
     def _check_words(self, *words: int) -> None:
-        for word in words:
+        for word in map(whole, words):  # TypeError for what is no integer
             if not 0 <= word <= self.ulong_max:
                 message = f"{word:#x} does not fit into a word of {self.machine.arch.name}"
                 raise ValueError(message)

@@ -1,4 +1,6 @@
+import copy
 import errno
+import pickle
 
 import pytest
 from machines import THREE
@@ -80,6 +82,42 @@ def test_refusals_are_kernel_errors(arch):
     with pytest.raises(ValueError, match="does not fit"):
         tree.store(0, 1, -1)
     assert list(tree) == [Range(10, 19, 0x1001)]
+
+
+@pytest.mark.parametrize("wrong", [1.0, "1", None, 0x1001 + 0j])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda tree, wrong: tree.load(wrong),
+        lambda tree, wrong: tree.store(wrong, 2, 0x1001),
+        lambda tree, wrong: tree.store(1, 2, wrong),
+        lambda tree, wrong: tree.insert(1, wrong, 0x1001),
+        lambda tree, wrong: tree.erase(wrong),
+        lambda tree, wrong: tree.range_at(wrong),
+        lambda tree, wrong: list(tree.ranges(wrong)),
+        lambda tree, wrong: list(tree.ranges_reversed(wrong)),
+        lambda tree, wrong: list(tree.gaps(wrong)),
+        lambda tree, wrong: tree.find_empty_area(wrong),
+        lambda tree, wrong: wrong in tree,
+        lambda tree, wrong: tree.preallocate(1, 2, wrong).__enter__(),
+    ],
+)
+def test_indexes_and_entries_are_integers(arch, call, wrong):
+    tree = MapleTree(arch, alloc_range=True)
+    tree.store(10, 19, 0x1001)
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        call(tree, wrong)
+    assert list(tree) == [Range(10, 19, 0x1001)]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+def test_what_lies_on_a_machine_is_not_copied_by_python(arch, copied):
+    tree = MapleTree(arch)
+    for each in (tree, tree.machine, [tree]):
+        with pytest.raises(
+            TypeError, match=r"can't be copied or pickled.*MapleTree\.copy\(\) copies a"
+        ):
+            copied(each)
 
 
 def test_free_areas(arch):

@@ -20,6 +20,7 @@ from layout.cli.common import (
     version_of,
 )
 from layout.cli.kernel.options import add_source, compared_source
+from layout.cli.suffixes import refuse_suffix
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from layout.traces.inputs import read_trace
     from layout.traces.snapshot import operations
 
+    refuse_suffix(args.output, "html", "a page in HTML")
     name, _, rest = args.until.strip().partition(" ")
     if name == "machines" and args.arch is not None:
         message = "--arch and --until machines both name machines: leave --arch out"

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import add_input, open_image, tell
+from layout.cli.suffixes import refuse_suffix, said_by
 from layout.memory.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+
+_FORMATS = {"svg": "SVG", "dot": "Graphviz's language"}
+_OTHERS = {"svg": "--format dot for Graphviz", "dot": "--format svg"}
 
 
 def add(verbs: Any) -> None:
@@ -21,7 +25,9 @@ def add(verbs: Any) -> None:
     )
     add_input(parser)
     parser.add_argument(
-        "--format", choices=("svg", "dot"), default="svg", help="svg (the default) or Graphviz"
+        "--format",
+        choices=("svg", "dot"),
+        help="svg (the default), or dot for Graphviz (the default where FILE ends in .dot or .gv)",
     )
     parser.add_argument("--node", metavar="ADDR", help="draw the bytes of the node at this address")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file, not to stdout (-)")
@@ -36,9 +42,11 @@ def run(args: argparse.Namespace) -> int:
     from layout.images.kinds import parse_address
     from layout.show.dump import one_node, tree_heading
 
-    if args.node is not None and args.format == "dot":
-        message = "--node draws bytes, which only --format svg has: leave out --format dot"
+    form = args.format or ("dot" if said_by(args.output) == "dot" else "svg")
+    if args.node is not None and form == "dot":
+        message = "--node draws bytes, which only SVG has: give --format svg and a name in .svg"
         raise UsageError(message)
+    refuse_suffix(args.output, form, _FORMATS[form], _OTHERS[form])
     to_stdout = args.output in {None, "-"}
     if not to_stdout:
         check(args.output, inputs=[args.input])
@@ -49,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         text = node_svg(image, one_node(image.memory, visits, parse_address(args.node, "--node")))
     else:
         title = tree_heading(image.memory, image.tree)
-        text = tree_svg(found, title) if args.format == "svg" else tree_dot(found, title)
+        text = tree_svg(found, title) if form == "svg" else tree_dot(found, title)
     if to_stdout:
         print(text, end="")
     else:

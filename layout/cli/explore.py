@@ -21,6 +21,7 @@ from layout.cli.common import (
     tell,
     version_of,
 )
+from layout.cli.suffixes import refuse_suffix
 from layout.host.progress import Progress
 from layout.memory.errors import UsageError
 
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from layout.host.files import check, write
     from layout.traces.source import TraceText
 
+    refuse_suffix(args.output, "html", "a page in HTML", "draw for SVG and Graphviz")
     if args.output != "-":
         check(args.output, inputs=[args.input])
     trace = TraceText.open(args.input) if args.base is None else None
@@ -128,7 +130,10 @@ def _trace(args: argparse.Namespace, text: TraceText) -> Recording:
     if len({arch.word_size for arch in machines}) > 1:
         message = "32-bit and 64-bit machines build different trees: explore each kind by itself"
         raise UsageError(message)
-    return record(text.source, list(operations(text, machines[0])), machines, args)
+    wanted = list(operations(text, machines[0]))
+    if not wanted:
+        tell(f"{text.source} has no operation: its trees are empty")
+    return record(text.source, wanted, machines, args)
 
 
 def record(

@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layout.cli.common import a_file, add_input, open_image
+from layout.cli.suffixes import refuse_suffix
 
 if TYPE_CHECKING:
     import argparse
 
-FORMATS = ("elf", "raw", "drgn", "gdb", "isf")
+_WRITES = {
+    "elf": "an ELF core",
+    "raw": "raw memory",
+    "drgn": "a script for drgn",
+    "gdb": "a script for gdb",
+    "isf": "JSON",
+}
+FORMATS = tuple(_WRITES)
 
 
 def add(verbs: Any) -> None:
@@ -45,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the files and print the commands."""
     from layout.formats.export import export
 
+    refuse_suffix(args.output, "json" if args.format == "isf" else "", _WRITES[args.format])
     for command in export(open_image(args), args.format, Path(args.output), args.input):
         print(command)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layout.cli.common import a_file
+from layout.cli.suffixes import refuse_suffix
 from layout.host.files import Output, check
 from layout.host.streams import note, printable
 
@@ -29,6 +30,8 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
 
 def ready(args: argparse.Namespace) -> None:
     """Make sure, before long work, that the files can be written. Raises OSError, UsageError."""
+    refuse_suffix(args.junit, "xml", "JUnit XML")
+    refuse_suffix(args.sarif, "json", "SARIF, which is JSON,")
     paths = [path for path in (args.junit, args.sarif) if path is not None]
     inputs = [getattr(args, name, None) for name in ("trace", "input")]
     check(*paths, inputs=[*inputs, *getattr(args, "inputs", ())])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import arches
 from layout.cli.common import add_version, count, tell, version_of
+from layout.cli.suffixes import refuse_suffix
 from layout.host.files import Output
 from layout.memory.errors import InputError, UsageError
 
@@ -49,6 +50,7 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the trace; 1 if the log agrees with the maps nowhere."""
     arch = arches.get(_ARCH)
+    refuse_suffix(args.output, "", "a trace")
     if args.from_maps is not None and (args.pid is not None or args.maps is not None):
         message = "--from-maps starts from a file alone: leave out --pid and --maps"
         raise UsageError(message)

@@ -83,12 +83,16 @@ def run(args: argparse.Namespace) -> int:
     stream = Stream(runner, read_trace(args.trace), forget=not args.defect)
     people = sys.stdout.isatty() and not args.json
     missing = 0
+    chunks = -people  # rows come behind a heading
     try:
         for lines in stream.listing() if people else stream.transcript():
             missing += lines.count(_MISSING)
+            chunks += bool(lines)
             sys.stdout.write(lines.decode())
     finally:
         sys.stdout.flush()
+    if chunks <= 0:
+        tell(f"{source} has no operation: nothing was run")
     if stream.last is not None:
         line, fault = stream.last, stream.last["fault"]
         tell(f"line {line['n']}: {line['op']}: {fault['kind']}: {fault['message']}")

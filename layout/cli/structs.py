@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         return _diff(args, profile)
     known = pahole.names(profile)
     if args.list:
+        known = pahole.names(profile, with_mm=True)
         print(json.dumps(known) if args.json else "\n".join(known))
         return 0
     return _print(args, profile, [" ".join(args.name)] if args.name else known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import construct
@@ -19,6 +20,7 @@ _ARRAY = re.compile(r"(.*?) ?(\[\d+\])$")
 _COMMENT_COLUMN = 64
 _NAME_COLUMN = 24
 _INT_SIZE = 4
+_LONGEST_NAME = 60
 
 
 class _Tally(NamedTuple):
@@ -30,9 +32,13 @@ class _Tally(NamedTuple):
     padding: int
 
 
-def names(profile: Profile) -> list[str]:
-    """All structs of a profile, then its enums as ``enum NAME``."""
-    return [*profile.structs, *(f"enum {name}" for name in profile.enums)]
+def names(profile: Profile, *, with_mm: bool = False) -> list[str]:
+    """All structs of a profile, then its enums as ``enum NAME``.
+
+    ``with_mm`` adds those of address spaces, which are shown but not compared.
+    """
+    structs = profile.structs | profile.mm_structs if with_mm else profile.structs
+    return [*structs, *(f"enum {name}" for name in profile.enums)]
 
 
 def find(profile: Profile, name: str, *, with_mm: bool = False) -> tuple[str, bool]:
@@ -49,7 +55,10 @@ def find(profile: Profile, name: str, *, with_mm: bool = False) -> tuple[str, bo
         return bare, False
     if keyword in ("", "enum") and bare in profile.enums:
         return bare, True
-    message = f"no struct {name!r} in {profile.version}: choose one of {', '.join(names(profile))}"
+    known = names(profile, with_mm=with_mm)
+    close = get_close_matches(bare[:_LONGEST_NAME], [each.split()[-1] for each in known], 1)
+    hint = f"did you mean {close[0]}? or " if close else ""
+    message = f"no struct {name!r} in {profile.version}: {hint}choose one of {', '.join(known)}"
     raise UsageError(message)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from layout import compiled
+from layout.images.missing import missing_bytes
 from layout.memory.errors import MachineFault
 from layout.memory.nodeview import KNOWN_TYPES, Visit, view
 from layout.memory.pointers import (
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 MAX_PROBLEMS = 100
 """So many problems are told; more would say nothing new."""
+
+_MOST_MEASURED = 256
+"""So many nodes are looked at for a path to a leaf."""
 
 
 @dataclass(slots=True)
@@ -119,7 +123,7 @@ def decode(mem: NodeMemory, tree: int) -> Decoded:
         try:
             seen_as = view(mem, node, mt, item.min, item.max)
         except MachineFault as fault:
-            found.problem(f"{item.where} is {item.word:x}, a pointer into nowhere ({fault.kind})")
+            found.problem(_unread(mem, item, fault, known=len(found.problems) >= MAX_PROBLEMS))
             continue
         found.nodes.append(Visit(node, mt, item.min, item.max, item.depth))
         for problem in seen_as.problems:
@@ -177,6 +181,15 @@ def _refusal(item: _Pending, seen: set[int]) -> str | None:
     return None
 
 
+def _unread(mem: NodeMemory, item: _Pending, fault: MachineFault, *, known: bool) -> str:
+    """What to tell of a node that can't be read; ``known`` where nobody will see it."""
+    node = mte_to_node(item.word)
+    gone = None if known else missing_bytes(mem, node)
+    if gone is None:
+        return f"{item.where} is {item.word:x}, a pointer into nowhere ({fault.kind})"
+    return f"{item.where} is {item.word:x}: bytes {gone} of node {node:x} are missing"
+
+
 def _check_height(found: Decoded, tree: int, heights: set[int]) -> None:
     """``heights`` are the heights in nodes at which leaves were found; none tell nothing."""
     if heights and heights != {found.height}:
@@ -188,23 +201,33 @@ def _check_height(found: Decoded, tree: int, heights: set[int]) -> None:
 
 
 def measure_height(mem: NodeMemory, root: int) -> int | None:
-    """The height in nodes of the tree below a root word, down its first slots.
+    """The height in nodes of the tree below a root word, down the first path to a leaf.
 
     0 for an empty tree or a single entry; None where no leaf is reached.
     """
     if not xa_is_node(root):
         return 0
-    word = root
-    for depth in range(1, MAPLE_HEIGHT_MAX + 1):
+    pending = [(root, 1)]
+    seen: set[int] = set()
+    while pending and len(seen) < _MOST_MEASURED:
+        word, depth = pending.pop()
         mt = mte_node_type(word)
-        if mt == LEAF_64:
-            try:
-                mem.read_node(mte_to_node(word), mt)
-            except MachineFault:
-                return None
-            return depth
+        if mte_to_node(word) in seen:
+            continue
+        seen.add(mte_to_node(word))
         try:
-            word = mem.read_node(mte_to_node(word), mt)[mem.slot0[mt]]
+            words = mem.read_node(mte_to_node(word), mt)
         except MachineFault:
-            return None
+            continue
+        if mt == LEAF_64:
+            return depth
+        if depth < MAPLE_HEIGHT_MAX:
+            slots = words[mem.slot0[mt] : mem.slot0[mt] + mem.profile.sizes.slots[mt]]
+            pending += [(slot, depth + 1) for slot in reversed(slots) if _is_enode(slot)]
     return None
+
+
+def _is_enode(word: int) -> bool:
+    """Whether a slot points to a node of a type that trees use."""
+    tags = word & NODE_MASK
+    return word > NODE_MASK and tags & ~TYPE_MASK == ENODE_NULL and tags >> 3 in KNOWN_TYPES

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from layout.images.image import Image
 from layout.images.mapped import ImageMemory, Store, image_memory
+from layout.images.nodeastree import refuse_node
 from layout.images.nodefinder import DEAD, INNER, ROOT, Finder, Found, parent_slot, walk
 from layout.images.structfinder import adopt
 from layout.images.treestruct import Known, find_struct
@@ -133,6 +134,8 @@ def find_tree(  # noqa: PLR0913 - what the caller may know
             if found.role == ROOT and found.words[0] == tree | 1
         )
         adopt(store, arch, roots, source)
+    if store.shift:
+        refuse_node([probe], tree + store.shift & arch.ulong_max, source)
     memory, note = find_struct(
         lambda profile: image_memory(arch, profile, store), arch, tree, source, known
     )

@@ -50,5 +50,8 @@ def require_tree(memory: NodeMemory, tree: int, source: str) -> None:
             )
             raise InputError(message) from None
         why = "is misaligned" if fault.kind == "misaligned" else "is not in this file's memory"
+    else:
+        why = "is misaligned" if tree % memory.arch.long_align else ""
+    if why:
         message = f"{source}: a struct maple_tree at {tree:x} {why}: give its address as --tree"
-        raise InputError(message) from None
+        raise InputError(message)

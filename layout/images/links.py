@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from layout.images.missing import missing_bytes
 from layout.images.nodecheck import SWAPPED, swap
 from layout.images.reading import Reading, read_as
 from layout.images.violation import Rule, Violation
@@ -136,6 +137,8 @@ class Links:
                 readings = [read_as(mem, node, k, place.minimum, place.maximum) for k in kinds]
                 best = min(readings, key=lambda reading: reading.cost)
         except MachineFault as fault:
+            gone = missing_bytes(mem, node)
+            why = fault.kind if gone is None else f"bytes {gone} of the node are missing"
             other = swap(mem, word)
             found = other & 7 & ~root_bit == ENODE_NULL and self.parent(other) is not None
             self.add(
@@ -144,7 +147,7 @@ class Links:
                     place.offset,
                     Rule.NODE_READABLE,
                     "a pointer to a node in memory",
-                    f"{word:x} ({fault.kind})",
+                    f"{word:x} ({why})",
                     "",
                     SWAPPED if found else "",
                 )

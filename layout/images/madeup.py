@@ -73,6 +73,18 @@ def height_below(memory: NodeMemory, node: int, mt: int) -> int:
     return height
 
 
+def root_of(memory: NodeMemory, node: int, tree: int | None) -> int | None:
+    """The tree whose root a node says that it is, None if of none, or of another than ``tree``.
+
+    Raises MachineFault where its first word can't be read.
+    """
+    parent = memory.parent(node)
+    address = parent & ~ROOT_PARENT
+    if parent == address or address <= NODE_MASK or address % memory.arch.long_align:
+        return None
+    return address if tree in (None, address) else None
+
+
 def make_up_tree(memory: NodeMemory, nodes: list[int], tree: int | None, source: str) -> MadeUp:
     """A tree for the one of ``nodes`` that says that it is a root, of ``tree`` if given.
 
@@ -80,11 +92,8 @@ def make_up_tree(memory: NodeMemory, nodes: list[int], tree: int | None, source:
     """
     roots = {}
     for node in nodes:
-        parent = memory.parent(node)
-        address = parent & ~ROOT_PARENT
-        if parent == address or address <= NODE_MASK or address % memory.arch.long_align:
-            continue
-        if tree in (None, address):
+        address = root_of(memory, node, tree)
+        if address is not None:
             roots[node] = address
     if not roots:
         which = f" of a tree at {tree:x}" if tree is not None else ""

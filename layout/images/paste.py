@@ -7,16 +7,20 @@ says that it is a root, and what could only be guessed is told.
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import arches
 from layout.images.image import Image
-from layout.images.madeup import make_up_tree
+from layout.images.madeup import is_enode, make_up_tree, root_of
+from layout.images.missing import missing_bytes
 from layout.images.pastelayout import Layout
 from layout.images.pastelines import TreeText, items, paste_format
 from layout.images.treestruct import choose, profiles
 from layout.memory.errors import InputError, MachineFault, UsageError
 from layout.memory.node import NODE_SIZE, NodeMemory
+from layout.memory.pointers import NODE_MASK, PARENT_RANGE64, PARENT_SLOT_MASK, ROOT_NODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
     from arches import Arch
     from layout.images.pastelines import Item, Piece
     from layout.images.treestruct import Known
+
+
+_MOST_TORN = 4
+"""So many nodes that are there in part are told."""
 
 
 def read_paste(  # noqa: PLR0913 - what the caller may know
@@ -64,6 +72,8 @@ def read_paste(  # noqa: PLR0913 - what the caller may know
         memories.append(memory)
     chosen, place, note = _find_tree(memories, pieces, trees, tree, source)
     notes = [f"taken for {what}", *([note] if note else [])]
+    torn = _torn(chosen, pieces)
+    notes += _say_torn(chosen, [node for node in sorted(torn) if torn[node].named])
     if hint := _elsewhere(machine, _nodes(pieces)):
         notes.append(hint)
     return Image(machine, chosen.profile, chosen, place, source, "paste", notes)
@@ -137,6 +147,81 @@ def _nodes(pieces: Iterable[Piece]) -> list[int]:
     ]
 
 
+class _Torn:
+    """The place of a node of which the text has a part."""
+
+    __slots__ = ("named", "there")
+
+    def __init__(self) -> None:
+        self.there = 0
+        """How many of its bytes the text has."""
+        self.named = False
+        """Whether words of the text name it as a node."""
+
+
+def _torn(memory: NodeMemory, pieces: Iterable[Piece]) -> dict[int, _Torn]:
+    """The places of nodes that are there in part, by address; pieces do not overlap."""
+    torn: dict[int, _Torn] = defaultdict(_Torn)
+    for address, data in pieces:
+        end = address + len(data)
+        for node in {address & -NODE_SIZE, end - 1 & -NODE_SIZE}:
+            there = min(end, node + NODE_SIZE) - max(address, node)
+            if there < NODE_SIZE:
+                torn[node].there += there
+    if torn:
+        size = memory.word_size
+        for address, data in pieces:
+            skip = -address % size
+            count = max(len(data) - skip, 0) // size
+            for word in memory.read_words(address + skip, count) if count else ():
+                if word & -NODE_SIZE in torn and (is_enode(word & ~ROOT_NODE) or _is_parent(word)):
+                    torn[word & -NODE_SIZE].named = True
+    return torn
+
+
+def _is_parent(word: int) -> bool:
+    """Whether a word may be the parent word of a node below another."""
+    return word & NODE_MASK & ~PARENT_SLOT_MASK == PARENT_RANGE64
+
+
+def _say_torn(memory: NodeMemory, nodes: list[int]) -> list[str]:
+    """What to tell of nodes that are there in part, the first of them."""
+    gone = ((node, missing_bytes(memory, node)) for node in nodes)
+    told = (
+        f"node {node:x}: bytes {each} are not in the text: add their lines"
+        for node, each in gone
+        if each
+    )
+    return list(islice(told, _MOST_TORN))
+
+
+def _refuse_torn(
+    memory: NodeMemory, pieces: Iterable[Piece], tree: int | None, source: str
+) -> None:
+    """Raise InputError where the root may be one of the nodes that are there in part."""
+    torn = _torn(memory, pieces)
+    told = _say_torn(
+        memory,
+        [
+            node
+            for node in sorted(torn)
+            if torn[node].named
+            or 2 * torn[node].there >= NODE_SIZE
+            or _says_root(memory, node, tree)
+        ],
+    )
+    if told:
+        message = f"{source}: {'; '.join(told)}"
+        raise InputError(message)
+
+
+def _says_root(memory: NodeMemory, node: int, tree: int | None) -> bool:
+    try:
+        return root_of(memory, node, tree) is not None
+    except MachineFault:  # its first line is missing
+        return False
+
+
 def _find_tree(
     memories: list[NodeMemory],
     pieces: list[Piece],
@@ -152,7 +237,10 @@ def _find_tree(
         _map_tree(memories[0], tree, said.root, said.flags, source)
         return memories[0], tree, None
     if tree is None or not _readable(memories[0], tree):
-        made = make_up_tree(memories[0], _nodes(pieces), tree, source)
+        nodes = _nodes(pieces)
+        if not any(root_of(memories[0], node, tree) is not None for node in nodes):
+            _refuse_torn(memories[0], pieces, tree, source)
+        made = make_up_tree(memories[0], nodes, tree, source)
         tree = made.tree
         if not made.struct_is_there:
             _map_tree(memories[0], tree, made.root, made.flags, source)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from layout.images.capture import file_arch
 from layout.images.image import Image, require_tree
 from layout.images.jsonfile import Json, parse
+from layout.images.nodeastree import doubt, refuse_node
 from layout.images.packed import read_bytes
 from layout.images.treestruct import layout_versions
 from layout.memory import structs
@@ -66,8 +67,10 @@ def read_raw(  # noqa: PLR0913 - what the caller may know
             message = f"{source} does not say where the tree lies: give its address as --tree ADDR"
             raise UsageError(message)
         tree = at.number(machine.ulong_max)
+    refuse_node([memory], tree, source)
     require_tree(memory, tree, source)
-    return Image(machine, profile, memory, tree, source, "raw")
+    unlikely = doubt(memory, tree)
+    return Image(machine, profile, memory, tree, source, "raw", [unlikely] if unlikely else [])
 
 
 def _profile(

@@ -14,10 +14,11 @@ from layout.images.decode import decode
 from layout.images.directmap import Votes
 from layout.images.madeup import guess_type, is_enode
 from layout.images.mapped import ImageMemory, Store, image_memory
+from layout.images.nodeastree import FLAGS
 from layout.images.nodefinder import DEAD, INNER, ROOT, Finder, Found, parent_slot, walk
 from layout.images.structfinder import STRUCT, adopt
-from layout.images.treestruct import FLAGS, Known, choose, profiles
-from layout.memory.errors import InputError, MachineFault
+from layout.images.treestruct import Known, choose, profiles
+from layout.memory.errors import InputError, MachineFault, UsageError
 from layout.memory.nodeview import KNOWN_TYPES, view
 from layout.memory.pointers import (
     ENODE_NULL,
@@ -179,7 +180,7 @@ class _Scanner:
             if memory.ma_root(tree) != root:
                 return False
             tree_found = decode(memory, tree)
-        except (InputError, MachineFault):
+        except (InputError, UsageError, MachineFault):
             return False
         score = 1.0 if tree_found.complete else 0.9
         if not tree_found.complete and len(tree_found.problems) >= len(tree_found.nodes):

@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from layout.images.decode import measure_height
 from layout.images.image import require_tree
+from layout.images.nodeastree import FLAGS, doubt, refuse_node
 from layout.memory import structs
 from layout.memory.errors import MachineFault, UsageError
-from layout.memory.pointers import (
-    MT_FLAGS_ALLOC_RANGE,
-    MT_FLAGS_ALLOC_WRAPPED,
-    MT_FLAGS_HEIGHT_MASK,
-    MT_FLAGS_LOCK_MASK,
-    MT_FLAGS_USE_RCU,
-    mt_height,
-)
+from layout.memory.pointers import mt_height
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +22,6 @@ if TYPE_CHECKING:
     from layout.memory.structs import Profile
 
     M = TypeVar("M", bound=NodeMemory)
-
-FLAGS = (
-    MT_FLAGS_ALLOC_RANGE
-    | MT_FLAGS_USE_RCU
-    | MT_FLAGS_HEIGHT_MASK
-    | MT_FLAGS_LOCK_MASK
-    | MT_FLAGS_ALLOC_WRAPPED
-)
-"""All bits that ma_flags can have."""
 
 
 class Known(NamedTuple):
@@ -48,13 +33,18 @@ class Known(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """One place where ma_flags may lie: ``fits`` if its height is the tree's."""
+    """One place where ma_flags may lie: ``height`` is the tree's, None if not known."""
 
     memory: NodeMemory
     offset: int
     flags: int
-    fits: bool
+    height: int | None
     plausible: bool
+
+    @property
+    def fits(self) -> bool:
+        """Whether the flags have the tree's height."""
+        return self.height == mt_height(self.flags)
 
 
 def layout_versions(kernel: str) -> tuple[str, ...]:
@@ -94,8 +84,9 @@ def profiles(machine: Arch, known: Known) -> list[Profile]:
 def choose(memories: list[M], tree: int, source: str) -> tuple[M, str]:
     """The memory with the likeliest struct maple_tree, and a line that says why.
 
-    Raises InputError where none can be read.
+    Raises InputError where none can be read, UsageError where ``tree`` is a node.
     """
+    refuse_node(memories, tree, source)
     candidates = []
     for memory in memories:
         try:
@@ -103,15 +94,20 @@ def choose(memories: list[M], tree: int, source: str) -> tuple[M, str]:
         except MachineFault:
             continue
         offset = memory.profile.layout("maple_tree").offset("ma_flags")
-        fits = measure_height(memory, root) == mt_height(flags)
-        candidates.append(_Candidate(memory, offset, flags, fits, not flags & ~FLAGS))
-    if not candidates:
-        require_tree(memories[0], tree, source)
+        height = measure_height(memory, root)
+        candidates.append(_Candidate(memory, offset, flags, height, not flags & ~FLAGS))
+    require_tree(candidates[0].memory if candidates else memories[0], tree, source)
     best = min(candidates, key=lambda c: (not c.fits, not c.plausible))  # the first of equals
     chosen = next(memory for memory in memories if memory is best.memory)
+    unlikely = doubt(chosen, tree)
+    if unlikely:
+        return chosen, unlikely
     says = f"ma_flags taken at offset {best.offset} of struct maple_tree ({best.flags:x}): "
     if len(memories) == 1:
         return chosen, says + "as the options say"
+    if best.height is None:
+        why = "the tree's height could not be measured, as no leaf below its root can be read"
+        return chosen, says + why
     if not best.fits:
         why = "no place agrees with the tree's height, give --kernel and --config"
         return chosen, says + why

@@ -16,6 +16,7 @@ from layout.tree.kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn, SupportsIndex
 
     from arches import Arch
     from layout.compiled._core import Core
@@ -84,6 +85,14 @@ class Machine:
             self.kernel.mt_init_flags(self.tree(number), 0)
         self._trees_taken = 0
         self._readers = 0
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse to be copied or pickled, also as a part of something: memory may be compiled."""
+        message = (
+            "a machine can't be copied or pickled, nor what lies on it: MapleTree.copy() copies a "
+            "tree, and list(tree) has what it holds"
+        )
+        raise TypeError(message)
 
     def tree(self, number: int) -> int:
         """The address of tree ``number``'s struct maple_tree."""

@@ -43,7 +43,9 @@ def select(*texts: str) -> tuple[str, ...]:
             continue
         try:
             found[arches.get(word).name] = None
-        except arches.UnknownArchError:
+        except arches.UnknownArchError as error:
+            if word in arches.AMBIGUOUS:
+                raise UsageError(str(error)) from None
             known = ", ".join([*GROUPS, *arches.names()])
             message = f"no machine and no group is called {word!r}: choose from {known}"
             raise UsageError(message) from None

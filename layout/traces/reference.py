@@ -25,7 +25,8 @@ _INTRODUCTION = f"""\
 
 A trace is text with one operation per line. Blank lines are ignored, and so are lines that start
 with `#`. Numbers are hex without `0x`. Ranges are inclusive. `[X]` may be left out, and `...`
-means that further arguments are ignored. Any other missing or surplus argument is an error.
+means that further arguments are ignored. Any other missing or surplus argument is an error. So is
+a comment behind an operation.
 
 Each operation gives one line of the transcript, which is JSON. *State* stands for the [keys of a
 state](#state), and *tail* for [those at the end](#tail) of a line of an operation that may change

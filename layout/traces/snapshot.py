@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from layout.images.image import Image, require_tree
+from layout.images.nodeastree import doubt, refuse_node
 from layout.machine.machine import TREES, Machine
 from layout.memory.errors import TraceError, UsageError
 from layout.memory.limits import LIMIT
@@ -68,6 +69,8 @@ def snapshot(  # noqa: PLR0913 - what is run, and what is looked at
     if at is not None and not past and at > last and at > (end := text.count()):
         message = f"--at {at}: {text.source} has only {end} lines"
         raise UsageError(message)
+    if not last and at is None:
+        notes.append(f"{text.source} has no operation: its trees are empty")
     machine = runner.machine
     address = runner.tree
     if tree is not None:
@@ -76,5 +79,8 @@ def snapshot(  # noqa: PLR0913 - what is run, and what is looked at
             message = f"--tree {tree[:40]!r} is neither a tree's number (0 to 7) nor a hex address"
             raise UsageError(message)
         address = machine.tree(number) if number < TREES else number
+        refuse_node([machine.mem], address, text.source)
     require_tree(machine.mem, address, text.source)
+    if tree is not None and (unlikely := doubt(machine.mem, address)):
+        notes.append(unlikely)
     return Image(arch, machine.profile, machine.mem, address, text.source, "trace", notes)

@@ -103,14 +103,16 @@ def _parse_line(n: int, words: list[str], ulong_max: int) -> Operation:
         raise TraceError(n, f"unknown operation {op!r}{hint}")
     declared = OPERATIONS[op]
     wanted = declared.arguments
+    if declared.ignores_more:
+        given = given[: len(wanted)]
+    if any(word.startswith("#") for word in given):
+        raise TraceError(n, f"a comment needs a line of its own: put it before the {op}")
     if wanted and wanted[0].kind is Kind.SWITCH:
         if given not in ([word] for word in _SWITCH):
             raise TraceError(n, f"{op} takes one argument: on or off")
         return Operation(n, op, (_SWITCH.index(given[0]),))
     if declared.may_be_off and given == ["-"]:
         return Operation(n, op, (NO_LIMIT,))
-    if declared.ignores_more:
-        given = given[: len(wanted)]
     if not declared.required <= len(given) <= len(wanted):
         what = "missing" if len(given) < declared.required else "surplus"
         raise TraceError(n, f"{what} argument, the line should read: {declared.line}")

@@ -41,6 +41,21 @@ def test_alias(alias):
     assert arches.get(alias) is arches.get("x86_64")
 
 
+@pytest.mark.parametrize("name", [*arches.AMBIGUOUS, "X86"])
+def test_a_name_of_several_machines_means_none(name):
+    several = arches.AMBIGUOUS[name.lower()]
+    says = f"^architecture '{name}' may be {' or '.join(several)}: give one of these names$"
+    with pytest.raises(arches.UnknownArchError, match=says):
+        arches.get(name)
+    assert set(several) < set(arches.names())
+
+
+def test_no_alias_is_the_name_of_a_family():
+    """ARCH of the kernel's build covers several widths and byte orders: no alias is one of these."""
+    aliases = {alias for name in arches.names() for alias in arches.get(name).aliases}
+    assert not aliases & {"x86", "powerpc", "ppc", "sparc", "s390", "riscv"}
+
+
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(arches.UnknownArchError, match=r"'vax'.*s390x, sparc64, x86_64"):
         arches.get("vax")

@@ -63,7 +63,7 @@ def test_a_broken_tree_is_drawn_as_far_as_it_goes(run, tmp_path):
     [
         ([MEDIUM, "--node", "zz"], "--node 'zz' is no address"),
         ([MEDIUM, "--node", "5500"], "node 5500 is not in the tree"),
-        ([MEDIUM, "--node", "2a51200", "--format", "dot"], "leave out --format dot"),
+        ([MEDIUM, "--node", "2a51200", "--format", "dot"], "give --format svg and a name in"),
         ([MEDIUM, "--format", "png"], "is none of svg, dot"),
         ([MEDIUM, "-o", "missing/a.svg"], "missing/a.svg: No such file"),
         (["missing"], "missing: No such file"),

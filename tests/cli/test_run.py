@@ -108,9 +108,13 @@ def test_failed_validate_is_1_at_the_end(tmp_path, capsys):
     assert (code, len(out)) == (1, 5)
 
 
-def test_empty_and_comment_only_traces_are_fine(tmp_path, capsys):
-    assert run(tmp_path, capsys, "") == (0, [], "")
-    assert run(tmp_path, capsys, "# nothing\n\n") == (0, [], "")
+@pytest.mark.parametrize("text", ["", "# nothing\n\n"])
+@pytest.mark.parametrize("more", [(), ("--check",), ("--ledger",)])
+def test_empty_and_comment_only_traces_are_told(tmp_path, capsys, text, more):
+    code, out, err = run(tmp_path, capsys, text, *more)
+    assert (code, out) == (0, [])
+    assert "has no operation: nothing was run\n" in err
+    assert "has no operation" not in run(tmp_path, capsys, "load 1\n", *more)[2]
 
 
 def test_other_kinds_of_file_are_named(tmp_path, capsys):
@@ -180,7 +184,7 @@ def test_check_reports_states_of_another_section(tmp_path, capsys, arch):
     assert (code, err) == (0, "")
 
 
-def test_a_terminal_gets_rows_and_json_if_asked(tmp_path):
+def test_a_terminal_gets_rows_and_json_if_asked(tmp_path, capfd):
     trace = tmp_path / "t.trace"
     trace.write_text("init 0\nstore 0 fff 3\n")
     assert on_a_terminal([*RUN, str(trace)]).splitlines() == [
@@ -188,5 +192,9 @@ def test_a_terminal_gets_rows_and_json_if_asked(tmp_path):
         "    1  init 0",
         "    2  store 0 fff 3                   0                     1 taken",
     ]
+    (tmp_path / "e.trace").touch()
+    assert capfd.readouterr().err == ""
+    on_a_terminal([*RUN, str(tmp_path / "e.trace")])
+    assert "has no operation: nothing was run" in capfd.readouterr().err
     lines = on_a_terminal([*RUN, "--json", str(trace)]).splitlines()
     assert [json.loads(line)["op"] for line in lines] == ["init", "store"]

@@ -113,6 +113,10 @@ def test_a_tree_without_an_agreeing_height(make_core):
     core = make_core(arch, pieces[:1])
     [note] = read_core(core, "x", tree=pieces[0][0]).notes
     assert "offset 4 " in note
+    assert note.endswith("could not be measured, as no leaf below its root can be read")
+    tree, raw = pieces[0]
+    wrong = (tree, raw[:4] + (0x30F).to_bytes(4, "little") + raw[8:])  # height 3
+    [note] = read_core(make_core(arch, [wrong, *pieces[1:]]), "x", tree=tree).notes
     assert note.endswith("no place agrees with the tree's height, give --kernel and --config")
 
 

@@ -255,9 +255,13 @@ def test_a_tree_that_is_not_there(hand):
         (lambda _: None, 2),
         (lambda hand: hand.mem.set_ma_root(TREE, 0), 0),
         (lambda hand: hand.mem.set_ma_root(TREE, 0x5000), 0),
-        (lambda hand: hand.mem.set_slot(NODES, RANGE, 0, 0x500C), None),
-        (lambda hand: hand.mem.set_slot(NODES, RANGE, 0, NODES | 0x14), None),
-        (lambda hand: hand.mem.set_slot(NODES, RANGE, 0, NODES | 0x04), None),
+        (lambda hand: hand.mem.set_slot(NODES, RANGE, 0, 0x500C), 2),  # another path is taken
+        (lambda hand: hand.mem.set_slot(NODES, RANGE, 0, NODES | 0x14), 2),
+        (lambda hand: hand.mem.set_slot(NODES, RANGE, 0, NODES | 0x04), 2),
+        (lambda hand: hand.mem.set_slots(NODES, RANGE, 0, [0x500C, 0x600C]), None),
+        (lambda hand: hand.mem.set_slots(NODES, RANGE, 0, [NODES | 0x14] * 2), None),
+        (lambda hand: hand.mem.set_slots(NODES, RANGE, 0, [NODES | 0x04] * 2), None),
+        (lambda hand: hand.mem.set_ma_root(TREE, 0x500E), None),
     ],
 )
 def test_measured_height(hand, change, height):

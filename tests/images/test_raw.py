@@ -81,6 +81,14 @@ def test_what_is_wrong(raw, new, error, says):
         load(raw(**new))
 
 
+def test_a_node_is_no_tree(raw):
+    says = "is a root node, not a tree; its tree is at fffff0000: give --tree fffff0000$"
+    with pytest.raises(UsageError, match=says):
+        load(raw(), tree="1000000000")
+    with pytest.raises(UsageError, match=says):
+        load(raw(tree="1000000000"))
+
+
 def test_the_memory_is_not_there(raw):
     with pytest.raises(FileNotFoundError, match="not-here"):
         load(raw(memory="not-here"))

@@ -20,5 +20,10 @@ def test_unknown_names_are_told_with_those_that_exist(text):
         select(text)
 
 
+def test_a_name_of_several_machines():
+    with pytest.raises(UsageError, match="'x86' may be x86_64 or i386: give one of these names"):
+        select("s390x,x86")
+
+
 def test_a_machine_or_its_name():
     assert find("amd64") is find(arches.get("x86_64")) is arches.get("x86_64")

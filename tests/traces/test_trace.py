@@ -58,6 +58,13 @@ def test_cursor_operations_ignore_further_arguments():
         ("\n\nstore 1 2", "line 3: missing argument, the line should read: store A B V"),
         ("store 1 2 3 4", "line 1: surplus argument, the line should read: store A B V"),
         ("destroy 1", "line 1: surplus argument"),
+        *(
+            (
+                line,
+                rf"line 1: a comment needs a line of its own: put it before the {line.split()[0]}$",
+            )
+            for line in ("store 1 2 3001 # c", "store 1 2 #c", "rcu on # c", "dump # c", "fail # -")
+        ),
         ("store 0x 20 30", "line 1: A is '0x', it should be a hex number, digits"),
         ("store 10 2g 30", "line 1: B is '2g', it should be a hex number, digits"),
         ("store 10 -1 30", "line 1: B is '-1'"),
