@@ -103,17 +103,16 @@ def run(args: argparse.Namespace) -> int:
         return 0
     found = wanted_condition.explained(wanted, found)
     shrunk = shortest(wanted_condition, wanted, found, seconds=args.shrink)
-    if args.json:
-        print(json.dumps(_as_json(found, shrunk, args)))
-    else:
-        _tell(found, shrunk, args)
-    if args.output is not None:
+    if args.output is not None:  # first: who reads stdout may stop early
         from layout.cli.explore import record
         from layout.explore.page import page
         from layout.host.files import write
 
         write(args.output, page(record(text.source, wanted, machines, args)))
-    if not args.json:
+    if args.json:
+        print(json.dumps(_as_json(found, shrunk, args)))
+    else:
+        _tell(found, shrunk, args)
         print(_where(found, machines, args))
     return 1
 

@@ -1,6 +1,6 @@
 
 
-# -- notes for a ledger: layout/machine/watch/ledger.py counts, and says what it counts
+# -- notes for a ledger: layout/machine/watch/account.py counts, and says what it counts
 
 cdef enum Noted:
     RESERVED, HANDED_OUT, REFUSED, USED, TAKEN_BACK

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from layout.machine.watch.ledger import Account, Ledger
+    from layout.machine.watch.account import Account, Ledger
 
 _COLUMNS = {
     "requested": "requested",

@@ -8,14 +8,13 @@ from old_preallocation import OldPreallocation
 
 from layout import MapleTree
 from layout.machine.equip import equip
+from layout.machine.watch.account import merged, units
 from layout.machine.watch.ledger import (
     LEDGER,
     NEVER_USED,
     OVERWRITTEN,
     SPENT,
     ledger_of,
-    merged,
-    units,
 )
 from layout.machine.watch.table import summary, table
 from layout.memory.errors import MachineFault, UsageError
@@ -80,7 +79,7 @@ def test_long_operations_are_merged_on_the_way(monkeypatch):
     text = "init 0\nbulk 400 400 1000 1000 1000 3001"
     lines, merging = run(text)
     assert len(merging._spans) < 1 << 12
-    monkeypatch.setattr("layout.machine.watch.ledger._SPANS", 1 << 30)
+    monkeypatch.setattr("layout.machine.watch.account._SPANS", 1 << 30)
     _, keeping = run(text)
     assert len(keeping._spans) > 1 << 12
     assert merging.accounts == keeping.accounts
