@@ -106,6 +106,8 @@ def compare_pair(
 ) -> PairVerdict:
     """Run the operations on both, up to the first difference. Raises what run() raises."""
     given = list(operations)
+    if not given:
+        return PairVerdict(0)
     tail = [] if pair.results or pair.same_order else looks(given[-1].n)
     sums = not pair.results and pair.same_order
     sides = [

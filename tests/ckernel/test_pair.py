@@ -51,6 +51,13 @@ def is_known(found):
     return rcu and found.parting.field == "fault" and "double free" in str(found.parting)
 
 
+@pytest.mark.parametrize("results", [False, True])
+def test_a_trace_without_operations_is_equal(built, results):
+    builds = [built(name) for name in ("x86_64", "s390x")]
+    verdict = compare_pair(pair_of(*builds, results=results), [])
+    assert (verdict.parting, verdict.fault) == (None, "")
+
+
 def test_a_kernel_against_itself_says_nothing_new(built, tmp_path):
     pairs = [pair_of(built("x86_64"), built("s390x"), results=False)]
     found = versus(pairs, Limits(seconds=4, jobs=2), tmp_path, lambda _: None)
