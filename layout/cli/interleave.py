@@ -10,9 +10,11 @@ import arches
 from layout.cli.common import (
     add_arch,
     add_defect,
+    add_limit,
     add_version,
     count,
     defects_of,
+    limit_of,
     positive,
     version_of,
 )
@@ -45,6 +47,7 @@ def add(verbs: Any) -> None:
     add_arch(parser, "the machine (default x86_64)")
     add_version(parser)
     add_defect(parser)
+    add_limit(parser)
     parser.add_argument(
         "--line", metavar="N", type=positive, help="let readers run beside this line alone"
     )
@@ -137,6 +140,7 @@ def run(args: argparse.Namespace) -> int:
         only=args.line,
         beside=args.beside,
         one_lock=args.one_lock,
+        limit=limit_of(args, watched=True),
         wanted=tuple(named(words, arch.ulong_max) for words in args.reader),
     )
     check_setting(setting)

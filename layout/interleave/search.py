@@ -17,6 +17,7 @@ from layout.interleave.windows import Windows
 from layout.machine.equip import in_front
 from layout.machine.machine import Machine
 from layout.memory.errors import MachineFault, UsageError
+from layout.memory.limits import LIMIT
 from layout.memory.node import NODE_SIZE
 from layout.memory.pointers import MT_FLAGS_USE_RCU
 from layout.memory.structs import DEFAULT_VERSION
@@ -56,6 +57,7 @@ class Setting:
     held over them all. ``only`` is the number of the line that alone is looked at, or the first of
     these. After ``enough`` wrong executions a line is left; ``known`` has for lines the readers and
     mistakes that do not count. ``wanted`` are the readers if not those that fit the change.
+    ``limit`` is Runner's.
     """
 
     arch: Arch
@@ -71,6 +73,7 @@ class Setting:
     only: int | None = None
     beside: int = 1
     one_lock: bool = False
+    limit: int = LIMIT
     enough: int = ENOUGH
     known: Mapping[int, frozenset[tuple[str, str]]] = field(default_factory=dict)
     wanted: tuple[Program, ...] = ()
@@ -145,7 +148,7 @@ class Search:
         arch, version = setting.arch, setting.version
         reuse = setting.beside > 1
         self.windows = Windows(
-            lambda: Writer(arch, setting.kernels, version, reuse=reuse),
+            lambda: Writer(arch, setting.kernels, version, reuse=reuse, limit=setting.limit),
             setting.beside,
             setting.only,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layout.interleave.barriers import TSO, release_of
 from layout.machine.equip import equip
 from layout.machine.watch.journal import ALLOC, FREE, JOURNAL, JournalMemory, field_name, journal_of
+from layout.memory.limits import LIMIT
 from layout.memory.node import NODE_SIZE
 from layout.traces.language import Kind
 from layout.traces.runner import Runner
@@ -149,11 +150,17 @@ class Writer:
     """A machine on which a trace runs; some of its lines are recorded store by store.
 
     ``kernels`` replace operations, as for :func:`layout.machine.equip.equip`. With ``reuse`` nodes
-    that were freed are handed out again.
+    that were freed are handed out again. ``limit`` is Runner's.
     """
 
     def __init__(
-        self, arch: Arch, kernels: Sequence[type[Kernel]], version: str, *, reuse: bool = False
+        self,
+        arch: Arch,
+        kernels: Sequence[type[Kernel]],
+        version: str,
+        *,
+        reuse: bool = False,
+        limit: int = LIMIT,
     ) -> None:
         self.machine = equip(
             arch,
@@ -164,7 +171,7 @@ class Writer:
         )
         self._memory = self.machine.mem
         self._reset()
-        self.runner = Runner(self.machine)
+        self.runner = Runner(self.machine, limit)
 
     def _reset(self) -> None:
         self._memory.fences = []  # type: ignore[attr-defined] # of WriterKernel's memory

@@ -319,6 +319,9 @@ def place_of(r, wall, *, mounts=False):
     )
 
 
+_OLD = 1 << 12
+"""Bytes of an old file that a small disk has room for."""
+
 _PRIVATE, _NEW_SPACE, _DETACH = 1 << 18 | 1 << 14, 0x20000, 2
 
 
@@ -332,12 +335,12 @@ def may_mount():
 @contextlib.contextmanager
 def small_disk(folder):
     """Output and temporary files go to disks of a few pages."""
-    old = folder.files()
+    small = {name: data for name, data in folder.files().items() if len(data) < _OLD}
     places = [os.fsencode(place) for place in (folder.got, folder.tmp)]
     for place in places:
         assert _LIBC.mount(b"none", place, b"tmpfs", 0, b"size=16k,mode=777") == 0
     try:
-        folder.old({name: data for name, data in old.items() if "/" not in name})
+        folder.old({name: data for name, data in small.items() if "/" not in name})
         yield
     finally:
         for place in places:

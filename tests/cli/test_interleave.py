@@ -117,6 +117,17 @@ def test_rcu_mode_is_needed(run, tmp_path):
     assert run("interleave", path, "--rcu", "--readers", "1")[0] == 0
 
 
+def test_a_line_has_a_limit(run, tmp_path):
+    """The stores of a line are looked at one by one, so it may ask for less than elsewhere."""
+    path = tmp_path / "many.trace"
+    path.write_text(
+        "init 2\nbulk ad ffffffffffffffff ffffff8e39474c92 0 ffffffff ffffffffffffffff\n"
+    )
+    code, _, err = run("interleave", path, "--readers", "1")
+    assert code == 2
+    assert "line 2: bulk: more than 16384 entries, the limit of a line: --limit N raises it" in err
+
+
 @pytest.mark.parametrize(("words", "error"), [
     (("--without", "smp_mb"), "there is no barrier 'smp_mb': choose one of mas_put_in_tree"),
     (("--readers", "4"), "--readers 4: 1 to 3 readers come one after another"),
