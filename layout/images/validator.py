@@ -19,6 +19,7 @@ from layout.images.links import (
     Links,
     Place,
 )
+from layout.images.nodeastree import FLAGS
 from layout.images.nodecheck import (
     STALE,
     SWAPPED,
@@ -36,10 +37,6 @@ from layout.memory.pointers import (
     LEAF_64,
     MAPLE_HEIGHT_MAX,
     MT_FLAGS_ALLOC_RANGE,
-    MT_FLAGS_ALLOC_WRAPPED,
-    MT_FLAGS_HEIGHT_MASK,
-    MT_FLAGS_LOCK_MASK,
-    MT_FLAGS_USE_RCU,
     NODE_MASK,
     RANGE_64,
     ROOT_NODE,
@@ -51,15 +48,6 @@ from layout.memory.pointers import (
 if TYPE_CHECKING:
     from layout.images.reading import Reading
     from layout.memory.node import NodeMemory
-
-FLAGS = (
-    MT_FLAGS_ALLOC_RANGE
-    | MT_FLAGS_USE_RCU
-    | MT_FLAGS_HEIGHT_MASK
-    | MT_FLAGS_LOCK_MASK
-    | MT_FLAGS_ALLOC_WRAPPED
-)
-"""All bits that ma_flags can have."""
 
 
 def validate(mem: NodeMemory, tree: int) -> list[Violation]:
